@@ -1,0 +1,176 @@
+//! The spec resolved for every host, with nothing left to choose.
+//!
+//! This room makes every choice that needs more than one field of the spec: who is a member, which host gets
+//! which file, which unit the engine owns. It must not look at the world: what hosts really are comes in as
+//! [`Membership`], and rendered bytes of secrets never come in at all.
+
+mod file;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Cluster, WitnessKind};
+
+pub use file::{Mode, OnChange, Owner, Piece, Rendered};
+pub use unit::{Unit, UnitWant};
+
+/// A host name: a head, a witness or a node of the spec.
+pub type HostName = String;
+
+/// What kind of machine a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Can carry protected services.
+    Head,
+    /// Votes and carries nothing.
+    Witness,
+    /// A compute node.
+    Node,
+}
+
+/// Which declared heads and witnesses are in the engine, or join it with this plan. A head that is only declared
+/// is in no node list and no fence target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Names of heads and member witnesses.
+    pub members: BTreeSet<HostName>,
+}
+
+/// What the resolver must know of the world; facts, no choices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Who is in the engine, or joins it with this plan.
+    pub membership: Membership,
+    /// Hosts are a lab's namespaces: the lab's own fence agent stands in for every fence device of the spec, with
+    /// the host's name as its `port`.
+    pub lab: bool,
+    /// Hosts see a hybrid cgroup tree, where slurmd starts with `CgroupPlugin=cgroup/v1` only.
+    pub cgroup_hybrid: bool,
+}
+
+impl Surroundings {
+    /// Every declared head and member witness is a member: what offline rendering assumes.
+    pub fn whole(cluster: &Cluster) -> Self {
+        let witnesses = cluster.witnesses.iter().filter(|(_, w)| w.kind == WitnessKind::Member);
+        let members = cluster.heads.keys().chain(witnesses.map(|(name, _)| name)).cloned().collect();
+        Self { membership: Membership { members }, ..Self::default() }
+    }
+}
+
+/// A folder that must exist before files or units can use it; its content is never touched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Directory {
+    /// Absolute path.
+    pub path: Utf8PathBuf,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Whether it lies on a group's storage, so that one head makes it for all.
+    pub shared: bool,
+}
+
+/// Something that a host is asked without changing it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// Run a program to its end. In `argv`, `{staged:/path}` stands for the staged copy of that path (or the path
+    /// itself where nothing is staged).
+    Command {
+        /// Program and arguments; no shell.
+        argv: Vec<String>,
+        /// Milliseconds after which it is killed.
+        timeout_ms: u64,
+    },
+}
+
+/// What a host answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Exit status; none when it was killed (time-out or signal) or is not installed.
+    pub status: Option<i32>,
+    /// Standard output, lossy UTF-8.
+    pub stdout: String,
+    /// Standard error, lossy UTF-8.
+    pub stderr: String,
+}
+
+/// What we make of an answer. A validator lies both ways, so the verdict is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// Wrong, with what the program said.
+    Bad(String),
+    /// The program is not there to ask.
+    Unknown(String),
+}
+
+/// A question about staged files, asked before anything is swapped.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// What is asked, for messages: `kea-dhcp4 -t`.
+    pub name: String,
+    /// The question.
+    pub question: Question,
+    /// Our verdict on the answer.
+    pub verdict: fn(&Answer) -> Verdict,
+}
+
+/// A question about a running service, asked with retry after a change and by `status`.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// The service's name in the spec.
+    pub service: String,
+    /// The question.
+    pub question: Question,
+    /// Our verdict on the answer.
+    pub verdict: fn(&Answer) -> Verdict,
+}
+
+/// How a secret is made where none exists yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretKind {
+    /// This many random bytes, made once by haoscar.
+    Random(usize),
+    /// Only a person can know it; a missing one is an error that says how to add it.
+    Given,
+}
+
+/// What one host must be.
+#[derive(Debug, Clone, Default)]
+pub struct HostDesired {
+    /// Whole files, in order of path.
+    pub files: Vec<Rendered>,
+    /// Folders that must exist.
+    pub directories: Vec<Directory>,
+    /// Units and who starts them.
+    pub units: Vec<Unit>,
+    /// Distribution packages.
+    pub packages: BTreeSet<String>,
+    /// Questions about the staged files.
+    pub checks: Vec<Check>,
+    /// Questions about the running services.
+    pub probes: Vec<Probe>,
+    /// Secrets that this host's files use.
+    pub secrets: BTreeMap<String, SecretKind>,
+}
+
+/// The whole cluster, resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Every host with its role and what it must be.
+    pub hosts: BTreeMap<HostName, (Role, HostDesired)>,
+    /// The engine's configuration objects, changed on the cluster as a whole.
+    pub engine: Option<crate::engines::EngineDesired>,
+    /// Probes of the services at the groups' addresses.
+    pub probes: Vec<Probe>,
+}

@@ -1,0 +1,1 @@
+//! Corosync and Pacemaker: spec to corosync.conf and CIB, their state to facts.

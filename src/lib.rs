@@ -1,0 +1,23 @@
+//! haoscar keeps an HPC cluster what git says it is.
+//!
+//! Facts in, decisions out, effects last. One way through the house, one line a room:
+//!
+//! - [`spec`] reads what a person wrote: `Sources` to a checked `Cluster` with places, and lints across fields. Pure.
+//! - [`desired`] resolves the spec for every host, so that nothing is left to choose. Pure.
+//! - [`backends`] know one program each: kea, dnsmasq, chrony, ganesha, slurm, openpbs. Pure.
+//! - [`engines`] compile the spec into the HA engine's own configuration and read its state back. Pure.
+//! - [`templates`] is the one handlebars registry: strict, no escaping. Pure.
+//! - `observed` is what hosts really are, as plain facts. Pure.
+//! - `plan` is the difference, in order, with reasons, impact and what it waits for. Pure.
+//! - `host` reaches a machine: this one, or an agent over stdio. Effects.
+//! - `apply` carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
+//! - `lab` is the same cluster as namespaces on one Linux machine, with the real daemons. Effects.
+//! - `status` says in one sentence how the cluster is.
+//! - [`cli`] is the command line: one file a verb. Effects.
+
+pub mod backends;
+pub mod cli;
+pub mod desired;
+pub mod engines;
+pub mod spec;
+pub mod templates;

@@ -1,0 +1,95 @@
+//! The whole spec: what one YAML document says.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Group, Ha, Head, Image, Network, NodeRange, Nodes, Policy, Service, Storage, Witness};
+
+/// The version of the spec's language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The first and only one.
+    #[serde(rename = "haoscar/v1")]
+    V1,
+}
+
+/// What the document describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClusterKind {
+    /// A cluster.
+    Cluster,
+}
+
+/// The distribution of the heads; decides package names and the versions to render for when none is observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Os {
+    /// Debian 12 (bookworm): corosync 3.1.7, pacemaker 2.1.5, kea 2.2.0, slurm 22.05.8.
+    #[default]
+    #[serde(rename = "debian-12")]
+    Debian12,
+}
+
+/// A cluster: everything that one spec describes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// `haoscar/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// `Cluster`.
+    pub kind: ClusterKind,
+    /// The cluster's name, a DNS label; also corosync's and Slurm's cluster name.
+    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), example = &"oscar")]
+    pub name: String,
+    /// The DNS domain of every host.
+    #[schemars(example = &"oscar.example")]
+    pub domain: String,
+    /// The distribution of the heads.
+    #[serde(default)]
+    pub os: Os,
+    /// Subnets with a role, by name.
+    pub networks: BTreeMap<String, Network>,
+    /// Machines that can carry protected services, by host name.
+    pub heads: BTreeMap<String, Head>,
+    /// Machines that vote and carry nothing, by host name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub witnesses: BTreeMap<String, Witness>,
+    /// The HA engine and how fast it must be.
+    #[serde(default)]
+    pub ha: Ha,
+    /// Where services keep their state, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub storage: BTreeMap<String, Storage>,
+    /// Services that live and move together, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Group>,
+    /// What must not stop, by name. The `kind` defaults to the name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Service>,
+    /// Images of heads and nodes, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, Image>,
+    /// Compute nodes, by folded range.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<NodeRange, Nodes>,
+    /// When and how the loop may act.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Lints that this site accepts, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waive: Vec<Waive>,
+}
+
+/// A lint that this site accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waive {
+    /// The lint's code, as `haoscar validate` prints it.
+    #[schemars(example = &"fence/bmc-shares-power")]
+    pub code: String,
+    /// Why this is right here; shown wherever the lint would be.
+    #[schemars(length(min = 1), example = &"dual feed, ticket 4711")]
+    pub reason: String,
+}

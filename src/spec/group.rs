@@ -1,0 +1,29 @@
+//! Services that live and move together, with their addresses and storage.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One unit of failover.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Heads that may carry it, in order of preference.
+    #[schemars(length(min = 1))]
+    pub heads: Vec<String>,
+    /// The group's own address on each network, by network name. Never a head's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// The same for IPv6, beside an IPv4 address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub addresses6: BTreeMap<String, IpAddr>,
+    /// Where its services keep their state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Its services, by name.
+    pub services: Vec<String>,
+}

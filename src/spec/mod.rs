@@ -1,0 +1,38 @@
+//! What a person writes: one YAML document, a file a noun.
+//!
+//! This room decides what a valid spec is. It must not resolve defaults that depend on other fields
+//! (that is [`crate::desired`]) and never touches a file: callers hand it [`Sources`].
+
+pub mod address;
+mod cluster;
+mod duration;
+mod group;
+mod ha;
+mod image;
+mod machine;
+mod network;
+mod node;
+mod policy;
+mod problem;
+mod service;
+mod sources;
+mod storage;
+
+pub use address::{Cidr, Mac, NodeRange, Range};
+pub use cluster::{ApiVersion, Cluster, ClusterKind, Os, Waive};
+pub use duration::Span;
+pub use group::Group;
+pub use ha::{EngineKind, Failback, Ha};
+pub use image::{Capture, Image};
+pub use machine::{FenceValue, Head, Nic, Witness, WitnessKind};
+pub use network::{Network, NetworkRole};
+pub use node::{MacList, NodeNic, Nodes};
+pub use policy::{Heal, Policy, Rollout, Trust};
+pub use problem::{Place, Problem, Severity};
+pub use service::{
+    Access, BootService, Check, DhcpBackend, DhcpService, Export, NamesService, NfsBackend, NfsService,
+    OcfService, OnStopFailure, Partition, Recovery, RecoveryThen, SchedulerBackend, SchedulerService,
+    Service, TimeService, UnitService,
+};
+pub use sources::Sources;
+pub use storage::{Storage, StorageKind};

@@ -1,0 +1,284 @@
+//! Something that must not stop. The `kind` decides which words a service knows.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// A service, by kind. In the spec the `kind` may be left out where it equals the service's name: the loader
+/// fills it in before this type is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Service {
+    /// Addresses by DHCP.
+    Dhcp(DhcpService),
+    /// Network boot.
+    Boot(BootService),
+    /// Host names and DNS.
+    Names(NamesService),
+    /// Time by NTP.
+    Time(TimeService),
+    /// Files by NFS.
+    Nfs(NfsService),
+    /// Jobs.
+    Scheduler(SchedulerService),
+    /// Any systemd unit of the site's own.
+    Unit(UnitService),
+    /// Any OCF agent.
+    Ocf(OcfService),
+}
+
+impl Service {
+    /// The kind's word, as in the spec.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Dhcp(_) => "dhcp",
+            Self::Boot(_) => "boot",
+            Self::Names(_) => "names",
+            Self::Time(_) => "time",
+            Self::Nfs(_) => "nfs",
+            Self::Scheduler(_) => "scheduler",
+            Self::Unit(_) => "unit",
+            Self::Ocf(_) => "ocf",
+        }
+    }
+}
+
+/// The program behind a dhcp service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpBackend {
+    /// ISC Kea.
+    #[default]
+    Kea,
+}
+
+/// Addresses by DHCP on every private network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DhcpService {
+    /// The program.
+    #[serde(default)]
+    pub backend: DhcpBackend,
+    /// How long a lease lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
+    /// How failures are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// Network boot: TFTP and the boot options that DHCP sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BootService {
+    /// The boot file of BIOS clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"undionly.kpxe")]
+    pub bios: Option<String>,
+    /// The boot file of UEFI clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"snponly.efi")]
+    pub uefi: Option<String>,
+}
+
+/// Host names: /etc/hosts of the heads, and DNS for the cluster's domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamesService {
+    /// Servers that other questions are passed to; none means that only the cluster's names are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub forwarders: Vec<std::net::IpAddr>,
+}
+
+/// Time by NTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeService {
+    /// Servers that the heads follow; none means that the heads' own clock is served (stratum 10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
+}
+
+/// The program behind an nfs service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NfsBackend {
+    /// NFS-Ganesha.
+    #[default]
+    Ganesha,
+}
+
+/// What a client may do with an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Read only.
+    #[default]
+    Ro,
+    /// Read and write.
+    Rw,
+}
+
+/// A folder that clients can mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// The folder on the head.
+    #[schemars(with = "String", example = &"/srv/state/home")]
+    pub path: Utf8PathBuf,
+    /// The network whose machines may mount it.
+    pub to: String,
+    /// What they may do.
+    #[serde(default)]
+    pub access: Access,
+    /// Whether the folder lies outside the group's storage on purpose.
+    #[serde(default)]
+    pub external: bool,
+}
+
+/// Files by NFS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NfsService {
+    /// The program.
+    #[serde(default)]
+    pub backend: NfsBackend,
+    /// What can be mounted.
+    #[schemars(length(min = 1))]
+    pub exports: Vec<Export>,
+    /// How long clients have to reclaim their locks after a move; also the lease lifetime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+    /// How failures are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// The program behind a scheduler service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerBackend {
+    /// Slurm.
+    Slurm,
+    /// OpenPBS.
+    Openpbs,
+}
+
+/// A partition (Slurm) or queue (PBS).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// A node range of the spec, or an image's name for all nodes that boot it.
+    #[schemars(example = &"compute")]
+    pub nodes: String,
+    /// Where jobs go that name none.
+    #[serde(default)]
+    pub default: bool,
+    /// The longest job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_time: Option<Span>,
+}
+
+/// Jobs: one controller under the engine at the group's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulerService {
+    /// The program.
+    pub backend: SchedulerBackend,
+    /// Partitions or queues, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, Partition>,
+    /// How failures are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// How a service of the site's own is asked whether it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// A URL that must answer 200; `{address}` is the group's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://{address}/health")]
+    pub http: Option<String>,
+    /// How often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
+    /// How long an answer may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}
+
+/// What follows when restarts did not help.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecoveryThen {
+    /// The group moves to the next head.
+    #[default]
+    Failover,
+    /// Only an event is raised.
+    Alert,
+    /// The service is stopped.
+    Stop,
+}
+
+/// How failures are answered: at most `restarts` within `within`, then `then`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// Restarts on the same head before `then` follows.
+    pub restarts: u32,
+    /// The time in which they count.
+    pub within: Span,
+    /// What follows.
+    #[serde(default)]
+    pub then: RecoveryThen,
+}
+
+/// What a stop that fails leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStopFailure {
+    /// The head is fenced: right for services with state.
+    Fence,
+    /// The service is blocked until a person looks.
+    Block,
+}
+
+/// Any systemd unit of the site's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitService {
+    /// The unit.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9@:._\\-]+\.service$"), example = &"apache2.service")]
+    pub unit: String,
+    /// How it is asked whether it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+    /// How failures are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// What a stop that fails leads to; `block` unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_stop_failure: Option<OnStopFailure>,
+}
+
+/// Any OCF agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OcfService {
+    /// The agent.
+    #[schemars(regex(pattern = r"^ocf:[a-z0-9_-]+:[A-Za-z0-9_-]+$"), example = &"ocf:heartbeat:Dummy")]
+    pub agent: String,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// How failures are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
