@@ -7,17 +7,23 @@
 //! - [`backends`] know one program each: kea, dnsmasq, chrony, ganesha, slurm, openpbs. Pure.
 //! - [`engines`] compile the spec into the HA engine's own configuration and read its state back. Pure.
 //! - [`templates`] is the one handlebars registry: strict, no escaping. Pure.
-//! - `observed` is what hosts really are, as plain facts. Pure.
-//! - `plan` is the difference, in order, with reasons, impact and what it waits for. Pure.
-//! - `host` reaches a machine: this one, or an agent over stdio. Effects.
-//! - `apply` carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
-//! - `lab` is the same cluster as namespaces on one Linux machine, with the real daemons. Effects.
-//! - `status` says in one sentence how the cluster is.
+//! - [`observed`] is what hosts really are, as plain facts. Pure.
+//! - [`plan`] is the difference, in order, with reasons, impact and what it waits for. Pure.
+//! - [`host`] reaches a machine: this one, or an agent over stdio. Effects.
+//! - [`apply`] carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
+//! - [`lab`] is the same cluster as namespaces on one Linux machine, with the real daemons. Effects.
+//! - [`status`] says in one sentence how the cluster is.
 //! - [`cli`] is the command line: one file a verb. Effects.
 
+pub mod apply;
 pub mod backends;
 pub mod cli;
 pub mod desired;
 pub mod engines;
+pub mod host;
+pub mod lab;
+pub mod observed;
+pub mod plan;
 pub mod spec;
+pub mod status;
 pub mod templates;

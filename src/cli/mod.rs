@@ -1,8 +1,108 @@
 //! The command line: one file a verb. Gathers sources, calls the pure rooms, shows what they say, sets exit codes.
+//!
+//! Only this room prints. It must not decide anything about a cluster.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+
+mod agent;
+mod apply;
+mod exit;
+mod explain;
+mod generate;
+mod lab;
+mod plan;
+mod render;
+mod status;
+mod validate;
 
 use std::process::ExitCode;
 
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, Failure};
+
+/// Keep a Linux HPC cluster's head nodes what git says they are.
+#[derive(Debug, Parser)]
+#[command(name = "haoscar", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options that every verb knows.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The spec: a cluster.yaml, or a folder that holds one. Default: ./cluster.yaml, then /etc/haoscar/spec
+    #[arg(short, long, global = true, value_name = "PATH")]
+    spec: Option<Utf8PathBuf>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Say less (errors only)
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more; twice for every command on every host
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines, with a stable schema.
+    Json,
+    /// GitHub workflow annotations (validate).
+    Github,
+    /// JUnit XML (validate, lab drill).
+    Junit,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check a spec: every problem with file, line, column, caret and mend
+    Validate(validate::Options),
+    /// Write the files of every host, as apply would, to a folder
+    Render(render::Options),
+    /// Explain a lint code, a field of the spec, or a template
+    Explain(explain::Options),
+    /// Write the JSON schema, man pages or shell completions
+    Generate(generate::Options),
+    /// Show what would change on every machine
+    Plan(plan::Options),
+    /// Carry a plan out as one transaction with a way back
+    Apply(apply::Options),
+    /// Say how the cluster is, in one sentence and a table
+    Status(status::Options),
+    /// Serve one session on this host over stdin and stdout (started by haoscar itself)
+    #[command(hide = true)]
+    Agent(agent::Options),
+    /// The same cluster as namespaces on this machine, with the real daemons
+    Lab(lab::Options),
+}
+
 /// Parses the arguments, runs the verb, and answers with its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_usage(&error),
+    };
+    exit::report(run(&cli), cli.common.quiet)
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.verb {
+        Verb::Validate(options) => validate::run(&cli.common, options),
+        Verb::Render(options) => render::run(&cli.common, options),
+        Verb::Explain(options) => explain::run(&cli.common, options),
+        Verb::Generate(options) => generate::run(&cli.common, options),
+        Verb::Plan(options) => plan::run(&cli.common, options),
+        Verb::Apply(options) => apply::run(&cli.common, options),
+        Verb::Status(options) => status::run(&cli.common, options),
+        Verb::Agent(options) => agent::run(&cli.common, options),
+        Verb::Lab(options) => lab::run(&cli.common, options),
+    }
 }

@@ -1,0 +1,13 @@
+//! `haoscar agent`.
+
+use clap::Args;
+
+use super::{Common, Exit, Failure};
+
+/// Options of `haoscar agent`.
+#[derive(Debug, Args)]
+pub struct Options {}
+
+pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
+    Err(Failure::new(Exit::Failed, "`haoscar agent` is not built yet"))
+}

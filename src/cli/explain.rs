@@ -1,0 +1,13 @@
+//! `haoscar explain`.
+
+use clap::Args;
+
+use super::{Common, Exit, Failure};
+
+/// Options of `haoscar explain`.
+#[derive(Debug, Args)]
+pub struct Options {}
+
+pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
+    Err(Failure::new(Exit::Failed, "`haoscar explain` is not built yet"))
+}

@@ -1,0 +1,13 @@
+//! `haoscar plan`.
+
+use clap::Args;
+
+use super::{Common, Exit, Failure};
+
+/// Options of `haoscar plan`.
+#[derive(Debug, Args)]
+pub struct Options {}
+
+pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
+    Err(Failure::new(Exit::Failed, "`haoscar plan` is not built yet"))
+}

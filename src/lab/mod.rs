@@ -1,0 +1,2 @@
+//! The same cluster as namespaces on one Linux machine, with the real daemons. Effects.
+#![allow(clippy::disallowed_methods)]

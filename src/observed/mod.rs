@@ -1,0 +1,1 @@
+//! What hosts really are: plain facts, as agents tell them. Pure.

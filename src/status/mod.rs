@@ -1,0 +1,1 @@
+//! How the cluster is, in one sentence, from facts. Pure.

@@ -1,0 +1,1 @@
+//! Walls between rooms, limits of functions and files.

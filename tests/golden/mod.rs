@@ -1,0 +1,1 @@
+//! Rendered trees of the reference specs.

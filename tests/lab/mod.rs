@@ -1,0 +1,1 @@
+//! The real daemons in namespaces; needs root.

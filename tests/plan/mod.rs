@@ -1,0 +1,1 @@
+//! Plans from desired and observed.
