@@ -10,7 +10,9 @@ mod explain;
 mod generate;
 mod lab;
 mod plan;
+mod problems;
 mod render;
+mod source;
 mod status;
 mod validate;
 

@@ -1,13 +1,62 @@
-//! `haoscar validate`.
+//! `haoscar validate`: every problem of a spec in one run, or one line that says what it describes.
 
+use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, Format, problems, source};
+use crate::spec::Cluster;
 
 /// Options of `haoscar validate`.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(after_help = "\
+Examples:
+  haoscar validate                          ./cluster.yaml, else /etc/haoscar/spec
+  haoscar validate specs/two-node.yaml
+  haoscar validate --format github          annotations for a GitHub workflow
+  haoscar validate --format junit > validate.xml
+  git show HEAD:cluster.yaml | haoscar validate -
 
-pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "`haoscar validate` is not built yet"))
+Exit status: 0 valid (notes may be printed), 65 invalid, 66 no such file.
+A lint that is right to ignore here is waived in the spec, with its reason:
+  waive: [ { code: fence/bmc-shares-power, reason: \"dual feed, ticket 4711\" } ]")]
+pub struct Options {
+    /// The spec: a file, a folder that holds cluster.yaml, or - for standard input
+    path: Option<Utf8PathBuf>,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let gathered = source::gather(common, options.path.as_deref())?;
+    let (found, summary) = match source::judge(&gathered.sources) {
+        Ok((loaded, notes)) => (notes, Some(summary(&loaded.cluster))),
+        Err(found) => (found, None),
+    };
+    match common.format {
+        Format::Json => print!("{}", problems::json(&found, &gathered, summary.as_deref())),
+        Format::Github => print!("{}", problems::github(&found, &gathered)),
+        Format::Junit => print!("{}", problems::junit(&found, &gathered)),
+        Format::Text if common.quiet && summary.is_some() => {}
+        Format::Text => print!("{}", problems::text(&found, &gathered, problems::colour_of_stdout())),
+    }
+    match summary {
+        None => Err(source::invalid(&found, &gathered)),
+        Some(summary) => {
+            if common.format == Format::Text && !common.quiet {
+                println!("ok: {summary}");
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// `cluster oscar: 2 heads, 1 witness, 4 nodes, 6 services`.
+fn summary(cluster: &Cluster) -> String {
+    let nodes: usize = cluster.nodes.keys().map(|range| range.names().len()).sum();
+    let counts = [
+        (cluster.heads.len(), "head", "heads"),
+        (cluster.witnesses.len(), "witness", "witnesses"),
+        (nodes, "node", "nodes"),
+        (cluster.services.len(), "service", "services"),
+    ];
+    let said = counts.map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }));
+    format!("cluster {}: {}", cluster.name, said.join(", "))
 }

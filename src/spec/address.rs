@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 /// Gives a type that is written as one string its serde and schema faces, from `FromStr` and `Display`.
 macro_rules! written_as_string {
-    ($type:ty, $name:literal, $about:literal, $example:literal) => {
+    ($type:ty, $name:literal, $format:literal, $about:literal, $example:literal) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -25,7 +25,7 @@ macro_rules! written_as_string {
                 $name.into()
             }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "description": $about, "examples": [$example] })
+                schemars::json_schema!({ "type": "string", "format": $format, "description": $about, "examples": [$example] })
             }
         }
     };
@@ -35,7 +35,7 @@ pub(crate) use written_as_string;
 /// A 48-bit MAC address, shown in lower case with colons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
-written_as_string!(Mac, "Mac", "A MAC address, six bytes in hex with colons.", "52:54:00:20:00:01");
+written_as_string!(Mac, "Mac", "mac", "A MAC address, six bytes in hex with colons.", "52:54:00:20:00:01");
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +61,7 @@ impl FromStr for Mac {
 /// A network in CIDR form, host bits zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr(pub IpNet);
-written_as_string!(Cidr, "Cidr", "A network in CIDR form, host bits zero.", "10.20.0.0/16");
+written_as_string!(Cidr, "Cidr", "cidr", "A network in CIDR form, host bits zero.", "10.20.0.0/16");
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,7 +92,13 @@ pub struct Range {
     /// The highest address, not below `first`.
     pub last: IpAddr,
 }
-written_as_string!(Range, "Range", "Addresses FIRST-LAST, both included.", "10.20.250.0-10.20.250.99");
+written_as_string!(
+    Range,
+    "Range",
+    "range",
+    "Addresses FIRST-LAST, both included.",
+    "10.20.250.0-10.20.250.99"
+);
 
 impl Range {
     /// Whether `address` lies in the range.
@@ -136,6 +142,7 @@ pub struct NodeRange(String);
 written_as_string!(
     NodeRange,
     "NodeRange",
+    "node-range",
     "Node names, folded: one bracket of numbers at most.",
     "compute[001-064]"
 );

@@ -41,38 +41,46 @@ pub struct Cluster {
     /// `Cluster`.
     pub kind: ClusterKind,
     /// The cluster's name, a DNS label; also corosync's and Slurm's cluster name.
-    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), example = &"oscar")]
+    #[schemars(extend("format" = "label"), example = &"oscar")]
     pub name: String,
     /// The DNS domain of every host.
-    #[schemars(example = &"oscar.example")]
+    #[schemars(extend("format" = "domain"), example = &"oscar.example")]
     pub domain: String,
     /// The distribution of the heads.
     #[serde(default)]
     pub os: Os,
     /// Subnets with a role, by name.
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub networks: BTreeMap<String, Network>,
     /// Machines that can carry protected services, by host name.
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub heads: BTreeMap<String, Head>,
     /// Machines that vote and carry nothing, by host name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub witnesses: BTreeMap<String, Witness>,
     /// The HA engine and how fast it must be.
     #[serde(default)]
     pub ha: Ha,
     /// Where services keep their state, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub storage: BTreeMap<String, Storage>,
     /// Services that live and move together, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub groups: BTreeMap<String, Group>,
     /// What must not stop, by name. The `kind` defaults to the name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub services: BTreeMap<String, Service>,
     /// Images of heads and nodes, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub images: BTreeMap<String, Image>,
     /// Compute nodes, by folded range.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "node-range" })))]
     pub nodes: BTreeMap<NodeRange, Nodes>,
     /// When and how the loop may act.
     #[serde(default)]

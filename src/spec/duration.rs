@@ -9,7 +9,7 @@ use super::address::written_as_string;
 /// A length of time, kept in whole milliseconds and shown in the largest unit that is exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(Duration);
-written_as_string!(Span, "Span", "A length of time: a whole number with ms, s, m, h or d.", "1100ms");
+written_as_string!(Span, "Span", "span", "A length of time: a whole number with ms, s, m, h or d.", "1100ms");
 
 const UNITS_MS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];

@@ -15,11 +15,9 @@ pub struct Group {
     pub heads: Vec<String>,
     /// The group's own address on each network, by network name. Never a head's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, String>")]
     pub addresses: BTreeMap<String, IpAddr>,
     /// The same for IPv6, beside an IPv4 address.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, String>")]
     pub addresses6: BTreeMap<String, IpAddr>,
     /// Where its services keep their state.
     #[serde(default, skip_serializing_if = "Option::is_none")]

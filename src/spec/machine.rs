@@ -17,17 +17,17 @@ pub struct Nic {
     /// Its hardware address.
     pub mac: Mac,
     /// The machine's own address there, which never moves.
-    #[schemars(with = "String", example = &"192.0.2.11")]
+    #[schemars(example = &"192.0.2.11")]
     pub address: IpAddr,
     /// Its IPv6 address beside an IPv4 one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", example = &"2001:db8:20::11")]
+    #[schemars(example = &"2001:db8:20::11")]
     pub address6: Option<IpAddr>,
 }
 
 /// A parameter of a fence agent: a plain value, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum FenceValue {
     /// A name in the secret store; the value never stands in a spec.
     Secret {
@@ -50,6 +50,7 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Network cards, by interface name.
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
     pub nics: BTreeMap<String, Nic>,
     /// The device that can switch this machine off: `agent` and the agent's own parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -76,6 +77,7 @@ pub struct Witness {
     #[serde(default)]
     pub kind: WitnessKind,
     /// Network cards, by interface name.
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
     pub nics: BTreeMap<String, Nic>,
     /// The device that can switch this machine off.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -32,7 +32,7 @@ pub struct Network {
     pub cidr6: Option<Cidr>,
     /// The router, announced to clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", example = &"192.0.2.1")]
+    #[schemars(example = &"192.0.2.1")]
     pub gateway: Option<IpAddr>,
     /// Addresses that DHCP may give to machines without a reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

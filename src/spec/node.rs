@@ -16,6 +16,7 @@ pub struct Nodes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Network cards, by interface name.
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
     pub nics: BTreeMap<String, NodeNic>,
     /// CPUs a node, as the scheduler counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,11 +34,11 @@ pub struct NodeNic {
     pub network: String,
     /// The first node's address with `+` behind it: addresses count up in the order of the range. A range of one
     /// node may leave the `+` out.
-    #[schemars(regex(pattern = r"^[0-9a-fA-F.:]+\+?$"), example = &"10.20.2.1+")]
+    #[schemars(extend("format" = "first-address"), example = &"10.20.2.1+")]
     pub address: String,
     /// The same for IPv6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"2001:db8:20::1+")]
+    #[schemars(extend("format" = "first-address"), example = &"2001:db8:20::1+")]
     pub address6: Option<String>,
     /// MACs of the nodes, in the order of the range.
     #[serde(default, skip_serializing_if = "MacList::is_empty")]

@@ -91,7 +91,6 @@ pub struct BootService {
 pub struct NamesService {
     /// Servers that other questions are passed to; none means that only the cluster's names are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
     pub forwarders: Vec<std::net::IpAddr>,
 }
 
@@ -129,7 +128,7 @@ pub enum Access {
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// The folder on the head.
-    #[schemars(with = "String", example = &"/srv/state/home")]
+    #[schemars(with = "String", extend("format" = "absolute-path"), example = &"/srv/state/home")]
     pub path: Utf8PathBuf,
     /// The network whose machines may mount it.
     pub to: String,
@@ -192,6 +191,7 @@ pub struct SchedulerService {
     pub backend: SchedulerBackend,
     /// Partitions or queues, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub partitions: BTreeMap<String, Partition>,
     /// How failures are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,7 +255,7 @@ pub enum OnStopFailure {
 #[serde(deny_unknown_fields)]
 pub struct UnitService {
     /// The unit.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9@:._\\-]+\.service$"), example = &"apache2.service")]
+    #[schemars(extend("format" = "unit"), example = &"apache2.service")]
     pub unit: String,
     /// How it is asked whether it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -273,7 +273,7 @@ pub struct UnitService {
 #[serde(deny_unknown_fields)]
 pub struct OcfService {
     /// The agent.
-    #[schemars(regex(pattern = r"^ocf:[a-z0-9_-]+:[A-Za-z0-9_-]+$"), example = &"ocf:heartbeat:Dummy")]
+    #[schemars(extend("format" = "ocf-agent"), example = &"ocf:heartbeat:Dummy")]
     pub agent: String,
     /// Its parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

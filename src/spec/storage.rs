@@ -19,6 +19,6 @@ pub struct Storage {
     /// How it comes to a head.
     pub kind: StorageKind,
     /// Where it is mounted.
-    #[schemars(with = "String", example = &"/srv/state")]
+    #[schemars(with = "String", extend("format" = "absolute-path"), example = &"/srv/state")]
     pub path: Utf8PathBuf,
 }

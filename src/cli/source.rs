@@ -1,0 +1,140 @@
+//! Finds the spec that a verb works on and gathers it with the lists beside it. Shared by every verb that reads
+//! a spec. It must not judge: `spec::load` and `spec::lint` do.
+
+use std::io::Read;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Common, Exit, Failure, problems};
+use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, lint, load};
+
+/// Where a spec lies when none is named.
+const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
+/// The root document of a folder.
+const ROOT: &str = "cluster.yaml";
+/// Files that a spec may name, by extension.
+const BESIDE: [&str; 3] = ["csv", "pub", "hbs"];
+/// Folders deeper than this beside a spec are not its own.
+const DEPTH_MAX: usize = 4;
+
+/// A spec's files, and the folder that their paths are relative to.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) sources: Sources,
+    pub(super) folder: Utf8PathBuf,
+}
+
+impl Gathered {
+    /// A path of [`Sources`] as the user would write it from here.
+    pub(super) fn shown(&self, file: &Utf8Path) -> Utf8PathBuf {
+        if self.folder.as_str().is_empty() { file.to_owned() } else { self.folder.join(file) }
+    }
+}
+
+#[allow(dead_code)] // its fields serve render, plan and apply
+/// A spec that may be worked with: loaded, linted, only notes left.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) gathered: Gathered,
+    pub(super) loaded: Loaded,
+    pub(super) notes: Vec<Problem>,
+}
+
+/// Gathers, loads and lints the spec that `argument`, `--spec` or the defaults name. Problems are printed to
+/// standard error as text.
+///
+/// # Errors
+/// 66 where there is no spec, 65 where it is invalid.
+#[allow(dead_code)] // render, plan and apply call it
+pub(super) fn read(common: &Common, argument: Option<&Utf8Path>) -> Result<Spec, Failure> {
+    let gathered = gather(common, argument)?;
+    match judge(&gathered.sources) {
+        Ok((loaded, notes)) => Ok(Spec { gathered, loaded, notes }),
+        Err(found) => {
+            eprint!("{}", problems::text(&found, &gathered, problems::colour_of_stderr()));
+            Err(invalid(&found, &gathered))
+        }
+    }
+}
+
+/// Loads and lints: the cluster and its notes, or every problem.
+pub(super) fn judge(sources: &Sources) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
+    let loaded = load(sources)?;
+    let found = lint(&loaded);
+    if found.iter().any(|problem| problem.severity == Severity::Error) {
+        Err(found)
+    } else {
+        Ok((loaded, found))
+    }
+}
+
+/// The last line of an invalid spec.
+pub(super) fn invalid(found: &[Problem], gathered: &Gathered) -> Failure {
+    let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let file = gathered.shown(&gathered.sources.root);
+    let word = if errors == 1 { "problem" } else { "problems" };
+    Failure::new(Exit::Invalid, format!("{file} has {errors} {word}"))
+        .hint("`haoscar explain CODE` says why a code is refused and how to mend it")
+}
+
+/// The files of the spec that `argument`, `--spec` or the defaults name.
+pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gathered, Failure> {
+    let path = match argument.or(common.spec.as_deref()) {
+        Some(path) => path.to_owned(),
+        None => DEFAULTS.map(Utf8PathBuf::from).into_iter().find(|path| path.exists()).ok_or_else(|| {
+            Failure::new(Exit::Missing, "there is no spec: neither ./cluster.yaml nor /etc/haoscar/spec")
+                .hint("name one: --spec PATH")
+        })?,
+    };
+    if path == "-" {
+        let bytes = limited(&mut std::io::stdin().lock()).map_err(|e| unreadable(&path, &e))?;
+        return Ok(Gathered { sources: Sources::of_text("stdin", bytes), folder: Utf8PathBuf::new() });
+    }
+    let root = if path.is_dir() { path.join(ROOT) } else { path };
+    let bytes = read_file(&root).map_err(|e| unreadable(&root, &e))?;
+    let name = Utf8PathBuf::from(root.file_name().unwrap_or(ROOT));
+    let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
+    let mut sources = Sources::of_text(name, bytes);
+    let from = if folder.as_str().is_empty() { Utf8Path::new(".") } else { folder.as_path() };
+    gather_beside(from, Utf8Path::new(""), 0, &mut sources);
+    Ok(Gathered { sources, folder })
+}
+
+fn unreadable(path: &Utf8Path, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::new(Exit::Missing, format!("{path} is not there")).hint("name the spec: --spec PATH")
+        }
+        std::io::ErrorKind::PermissionDenied => Failure::new(Exit::NotPermitted, format!("{path}: {error}")),
+        _ => Failure::new(Exit::Missing, format!("{path}: {error}")),
+    }
+}
+
+fn read_file(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
+    limited(&mut std::fs::File::open(path)?)
+}
+
+/// One byte more than the loader takes is enough for it to say so.
+fn limited(reader: &mut dyn Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Lists, keys and templates beside the spec; what cannot be read is left out, and the loader says so where the
+/// spec names it. Links are not followed, so that a spec's repository cannot point elsewhere.
+fn gather_beside(folder: &Utf8Path, below: &Utf8Path, depth: usize, sources: &mut Sources) {
+    let Ok(entries) = folder.read_dir_utf8() else { return };
+    for entry in entries.flatten().filter(|entry| !entry.file_name().starts_with('.')) {
+        let Ok(kind) = entry.file_type() else { continue };
+        let name = below.join(entry.file_name());
+        if kind.is_dir() && depth < DEPTH_MAX {
+            gather_beside(entry.path(), &name, depth + 1, sources);
+        } else if kind.is_file()
+            && name.extension().is_some_and(|extension| BESIDE.contains(&extension))
+            && let Ok(bytes) = read_file(entry.path())
+        {
+            sources.files.entry(name).or_insert(bytes);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Texts with a form of their own, by the `format` word of the schema. What a person can get wrong is said here.
+
+use std::net::IpAddr;
+
+use crate::spec::address::is_label;
+use crate::spec::{Cidr, Mac, NodeRange, Range, Span};
+
+type Check = fn(&str) -> Result<(), String>;
+
+/// Format word, and its check.
+const FORMATS: &[(&str, Check)] = &[
+    ("mac", |t| t.parse::<Mac>().map(drop)),
+    ("cidr", |t| t.parse::<Cidr>().map(drop)),
+    ("range", |t| t.parse::<Range>().map(drop)),
+    ("span", |t| t.parse::<Span>().map(drop)),
+    ("node-range", |t| t.parse::<NodeRange>().map(drop)),
+    ("ip", address),
+    ("first-address", |t| address(t.strip_suffix('+').unwrap_or(t))),
+    ("label", label),
+    ("domain", domain),
+    ("interface", interface),
+    ("unit", unit),
+    ("ocf-agent", agent),
+    ("absolute-path", absolute),
+];
+
+/// Checks `text` against the format; an unknown format word passes.
+pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
+    FORMATS.iter().find(|(name, _)| *name == format).map_or(Ok(()), |(_, check)| check(text))
+}
+
+fn address(text: &str) -> Result<(), String> {
+    if text.contains('/') {
+        return Err(format!("`{text}` is a network; one address without `/PREFIX` is expected"));
+    }
+    text.parse::<IpAddr>().map(drop).map_err(|_| format!("`{text}` is not an IP address"))
+}
+
+fn label(text: &str) -> Result<(), String> {
+    let lower = !text.chars().any(|c| c.is_ascii_uppercase());
+    if is_label(text) && lower {
+        return Ok(());
+    }
+    Err(format!(
+        "`{text}` is not a name: lower-case letters, digits and inner hyphens are expected, 63 at most"
+    ))
+}
+
+fn domain(text: &str) -> Result<(), String> {
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{text}` is not a DNS domain: labels with dots between are expected, for example oscar.example"
+    ))
+}
+
+/// IFNAMSIZ is 16 with the ending NUL (linux/if.h).
+const INTERFACE_BYTES_MAX: usize = 15;
+
+fn interface(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+    if (1..=INTERFACE_BYTES_MAX).contains(&text.len())
+        && text.chars().all(good)
+        && text != "."
+        && text != ".."
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "`{text}` is not an interface name: 1 to {INTERFACE_BYTES_MAX} characters without space, `/` or `:`"
+    ))
+}
+
+fn unit(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "@:._\\-".contains(c);
+    match text.strip_suffix(".service") {
+        Some(stem) if !stem.is_empty() && stem.chars().all(good) => Ok(()),
+        _ => Err(format!("`{text}` is not a unit: NAME.service is expected")),
+    }
+}
+
+fn agent(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        ["ocf", provider, name] if [provider, name].iter().all(|p| !p.is_empty() && p.chars().all(good)) => {
+            Ok(())
+        }
+        _ => Err(format!(
+            "`{text}` is not an OCF agent: ocf:PROVIDER:NAME is expected, for example ocf:heartbeat:Dummy"
+        )),
+    }
+}
+
+fn absolute(text: &str) -> Result<(), String> {
+    let clean = !text.split('/').any(|part| part == ".." || part == ".");
+    if text.starts_with('/') && text.len() > 1 && clean && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("`{text}` is not an absolute path: /FOLDER without `.` and `..` is expected"))
+}
