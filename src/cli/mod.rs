@@ -10,6 +10,7 @@ mod explain;
 mod generate;
 mod lab;
 mod plan;
+mod probe;
 mod problems;
 mod render;
 mod source;
@@ -84,6 +85,9 @@ enum Verb {
     Agent(agent::Options),
     /// The same cluster as namespaces on this machine, with the real daemons
     Lab(lab::Options),
+    /// Probe a lab's services from the network namespace that it is started in
+    #[command(hide = true)]
+    LabProbe(probe::Options),
 }
 
 /// Parses the arguments, runs the verb, and answers with its exit code.
@@ -106,5 +110,6 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Agent(options) => agent::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
+        Verb::LabProbe(options) => probe::run(&cli.common, options),
     }
 }

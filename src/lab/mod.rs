@@ -1,2 +1,4 @@
 //! The same cluster as namespaces on one Linux machine, with the real daemons. Effects.
 #![allow(clippy::disallowed_methods)]
+
+pub mod probe;
