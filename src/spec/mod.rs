@@ -5,6 +5,7 @@
 
 pub mod address;
 mod cluster;
+mod codes;
 mod duration;
 mod group;
 mod ha;
@@ -24,6 +25,7 @@ mod storage;
 
 pub use address::{Cidr, Mac, NodeRange, Range};
 pub use cluster::{ApiVersion, Cluster, ClusterKind, Os, Waive};
+pub use codes::{Code, code, codes};
 pub use duration::Span;
 pub use group::Group;
 pub use ha::{EngineKind, Failback, Ha};

@@ -26,7 +26,9 @@ pub const PATTERNS: &[(&str, &str)] = &[
 
 /// What the types say, where every service has its `kind`.
 pub fn of_types() -> Value {
-    schemars::schema_for!(Cluster).to_value()
+    let mut schema = schemars::schema_for!(Cluster).to_value();
+    without_null(&mut schema);
+    schema
 }
 
 /// The JSON schema for editors and other tools, as it is published in schemas/cluster.v1.json: services that are
@@ -46,21 +48,16 @@ pub fn published() -> Value {
     schema["properties"]["services"]["properties"] = Value::Object(named);
     schema["$id"] = json!("https://haoscar.example/schemas/cluster.v1.json");
     schema["title"] = json!("haoscar cluster spec, version 1");
-    tidy(&mut schema);
+    with_patterns(&mut schema);
     schema
 }
 
-/// Removes `null` as an alternative, and turns format words that only haoscar knows into what JSON Schema knows.
-fn tidy(schema: &mut Value) {
+/// Removes `null` as an alternative: in a spec, a key without a value is a mistake.
+fn without_null(schema: &mut Value) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Array(items) => items.iter_mut().for_each(without_null),
         Value::Object(map) => {
-            map.values_mut().for_each(tidy);
-            let format = map.get("format").and_then(Value::as_str);
-            if let Some((_, pattern)) = PATTERNS.iter().find(|(name, _)| format == Some(*name)) {
-                map.insert("pattern".into(), json!(pattern));
-                map.remove("format");
-            }
+            map.values_mut().for_each(without_null);
             if map.get("default").is_some_and(Value::is_null) {
                 map.remove("default");
             }
@@ -72,12 +69,27 @@ fn tidy(schema: &mut Value) {
             }
             if let Some(Value::Array(all)) = map.get_mut("anyOf") {
                 all.retain(|s| s["type"] != "null");
-                if let [only] = &all[..]
-                    && let Value::Object(only) = only.clone()
-                {
+                if let [Value::Object(only)] = &all[..] {
+                    let only = only.clone();
                     map.remove("anyOf");
                     map.extend(only);
                 }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Turns format words that only haoscar knows into patterns.
+fn with_patterns(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(with_patterns),
+        Value::Object(map) => {
+            map.values_mut().for_each(with_patterns);
+            let format = map.get("format").and_then(Value::as_str);
+            if let Some((_, pattern)) = PATTERNS.iter().find(|(name, _)| format == Some(*name)) {
+                map.insert("pattern".into(), json!(pattern));
+                map.remove("format");
             }
         }
         _ => {}

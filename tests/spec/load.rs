@@ -97,19 +97,23 @@ fn macs_come_from_the_csv_in_the_order_of_the_range() {
     assert_eq!(load(&sources).unwrap_err().len(), 3);
 }
 
+/// 100,000 where the compiler optimizes; else as many as serde-saphyr's own budget would refuse.
+const MANY: u32 = if cfg!(debug_assertions) { 12_000 } else { 100_000 };
+
 #[test]
-fn a_hundred_thousand_nodes_written_one_by_one_pass() {
+fn a_hundred_thousand_nodes_that_are_written_one_by_one_pass() {
     let from = REFERENCE.find("nodes:\n").unwrap();
     let to = REFERENCE.find("policy:\n").unwrap();
     let mut nodes = String::from("nodes:\n");
-    for n in 0..100_000_u32 {
+    for n in 0..MANY {
         let [_, a, b, c] = n.to_be_bytes();
         nodes.push_str(&format!(
             "  n{n}: {{ cpus: 64, memory_mib: 262144, nics: {{ eno1: {{ network: inside, address: 10.{a}.{b}.{c}, macs: [\"52:54:00:{a:02x}:{b:02x}:{c:02x}\"] }} }} }}\n"
         ));
     }
     let text = format!("{}{nodes}{}", &REFERENCE[..from], &REFERENCE[to..]);
-    assert_eq!(codes(text), [""; 0]);
+    let found = problems(text);
+    assert!(found.is_empty(), "{:?}", found.first());
 }
 
 #[test]

@@ -1,8 +1,115 @@
-//! Rules across fields.
+//! Rules across fields, a file a noun. Each problem marks every place that takes part and proposes the mend.
+//!
+//! A rule is waived by its code with a reason, where [`super::code`] allows it. This room must not look at types
+//! or forms of single values: [`super::load()`] has done so.
 
-use super::{Loaded, Problem};
+mod address;
+mod engine;
+mod export;
+mod fence;
+mod group;
+mod ha;
+mod image;
+mod mac;
+mod name;
+mod network;
+mod nodes;
+mod policy;
+mod reference;
+mod service;
+mod waive;
 
-/// Every rule.
-pub fn lint(_loaded: &Loaded) -> Vec<Problem> {
-    Vec::new()
+use super::{Cluster, Loaded, Place, Places, Problem, Severity};
+
+/// What every rule works with.
+struct Lint<'a> {
+    cluster: &'a Cluster,
+    places: &'a Places,
+    found: Vec<Problem>,
 }
+
+impl Lint<'_> {
+    /// The place of a value, or of the nearest part of its path that is there.
+    fn at(&self, path: &str, label: impl Into<String>) -> Place {
+        Place { label: label.into(), ..self.places.nearest(path) }
+    }
+
+    /// The place of a key.
+    fn at_key(&self, path: &str, label: impl Into<String>) -> Place {
+        let place = self.places.key(path).unwrap_or_else(|| self.places.nearest(path));
+        Place { label: label.into(), ..place }
+    }
+
+    /// Whether a name of this noun leads nowhere; what follows from that is then not said too.
+    fn is_broken(&self, noun: &str) -> bool {
+        let code = format!("ref/{noun}");
+        self.found.iter().any(|problem| problem.code == code)
+    }
+
+    fn error(
+        &mut self,
+        code: &str,
+        message: impl Into<String>,
+        places: impl IntoIterator<Item = Place>,
+    ) -> &mut Problem {
+        let mut problem = Problem::error(code, message);
+        problem.places.extend(places);
+        self.found.push(problem);
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+
+    fn note(
+        &mut self,
+        code: &str,
+        message: impl Into<String>,
+        places: impl IntoIterator<Item = Place>,
+    ) -> &mut Problem {
+        let problem = self.error(code, message, places);
+        problem.severity = Severity::Note;
+        problem
+    }
+}
+
+/// Sets the mend of the problem that was just said.
+trait Mend {
+    fn mend(&mut self, hint: impl Into<String>);
+}
+
+impl Mend for Problem {
+    fn mend(&mut self, hint: impl Into<String>) {
+        self.hint = Some(hint.into());
+    }
+}
+
+/// Every rule over the whole spec, waivers applied, in the order of the file.
+pub fn lint(loaded: &Loaded) -> Vec<Problem> {
+    let mut lint = Lint { cluster: &loaded.cluster, places: &loaded.places, found: Vec::new() };
+    for rule in RULES {
+        rule(&mut lint);
+    }
+    waive::apply(&mut lint);
+    let mut found = lint.found;
+    found
+        .sort_by_key(|p| (p.severity, p.places.first().map(|place| (place.file.clone(), place.bytes.start))));
+    found.dedup();
+    found.truncate(super::PROBLEMS_MAX);
+    found
+}
+
+const RULES: &[fn(&mut Lint<'_>)] = &[
+    reference::check,
+    network::check,
+    address::check,
+    mac::check,
+    name::check,
+    fence::check,
+    ha::check,
+    engine::check,
+    group::check,
+    service::check,
+    export::check,
+    image::check,
+    nodes::check,
+    policy::check,
+];

@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         for name in required {
             let there = entries.iter().any(|(key, _)| key.text == name) || meant.contains(&name);
             if !there {
-                let hint = known.and_then(|known| self.example(name, &known[name]));
+                let hint = known.map(|known| self.example(name, &known[name], at));
                 self.say(
                     "spec/missing-key",
                     format!("{} lacks `{name}`", at.subject()),
@@ -275,18 +275,19 @@ impl<'a> Walk<'a> {
     }
 
     /// How a missing key could be written, from the schema's own example or words.
-    fn example(&self, name: &str, schema: &Json) -> Option<String> {
+    fn example(&self, name: &str, schema: &Json, at: &At) -> String {
         let target = self.resolve(schema);
         let example = schema["examples"][0].as_str().or_else(|| target["examples"][0].as_str());
-        if let Some(example) = example.or_else(|| target["const"].as_str()) {
-            return Some(format!("add `{name}: {example}`"));
+        if let Some(example) = example {
+            let quote = if example.contains(':') { "\"" } else { "" };
+            return format!("add `{name}: {quote}{example}{quote}`");
         }
-        let words: Vec<&str> =
-            target["oneOf"].as_array()?.iter().filter_map(|s| s["const"].as_str()).collect();
-        (!words.is_empty()).then(|| match words[..] {
+        let words = target["oneOf"].as_array().into_iter().flatten().filter_map(|s| s["const"].as_str());
+        match words.collect::<Vec<_>>()[..] {
+            [] => format!("`haoscar explain {}` shows its form", at.below(name, 0..0).path),
             [only] => format!("add `{name}: {only}`"),
-            _ => format!("add `{name}:`, one of {}", words.join(", ")),
-        })
+            ref words => format!("add `{name}:`, one of {}", words.join(", ")),
+        }
     }
 
     fn say(&mut self, code: &str, message: String, span: Bytes, hint: Option<String>) {

@@ -248,7 +248,9 @@ fn syntax_hint(error: &Error) -> Option<&'static str> {
         Some("indent keys of one mapping alike, and quote a value that holds `: `")
     } else if text.contains("flow") || text.contains("',' or") {
         Some("look for a `{` or `[` that is not closed, or a missing comma")
-    } else if text.contains("anchor") {
+    } else if text.contains("quoted") {
+        Some("look for a quote that is not closed, here or on a line above")
+    } else if text.contains("anchor") || text.contains("unknown value") {
         Some("an alias `*name` needs an anchor `&name` before it")
     } else {
         None

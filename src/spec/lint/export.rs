@@ -1,0 +1,41 @@
+//! What NFS gives away, and to whom.
+
+use super::{Lint, Mend};
+use crate::spec::{NetworkRole, Service};
+
+pub(super) fn check(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    for (name, service) in &cluster.services {
+        let Service::Nfs(nfs) = service else { continue };
+        let group = cluster.groups.iter().find(|(_, group)| group.services.contains(name));
+        let storage = group.and_then(|(_, group)| group.storage.as_ref());
+        let root = storage.and_then(|storage| Some((storage, &cluster.storage.get(storage)?.path)));
+        for (index, export) in nfs.exports.iter().enumerate() {
+            let path = format!("services.{name}.exports.{index}");
+            let network = cluster.networks.get(&export.to);
+            if network.is_some_and(|n| n.role == NetworkRole::Public || n.cidr.0.prefix_len() == 0) {
+                let places = [
+                    lint.at(&format!("{path}.to"), "these machines may mount it"),
+                    lint.at(&format!("networks.{}.role", export.to), "anybody can be here"),
+                ];
+                lint.error(
+                    "export/open",
+                    format!("{} of service {name} is open to the public network {}", export.path, export.to),
+                    places,
+                )
+                .mend("export it to a private network; NFS believes what a client says about its users");
+            }
+            let Some((storage, root)) =
+                root.filter(|(_, root)| !export.external && !export.path.starts_with(root))
+            else {
+                continue;
+            };
+            let places = [
+                lint.at(&format!("{path}.path"), "this folder"),
+                lint.at(&format!("storage.{storage}.path"), format!("is not under storage {storage}")),
+            ];
+            lint.error("export/outside-storage", format!("{} of service {name} does not move with its group: it lies outside {root}", export.path), places)
+                .mend("move it under the storage, or say `external: true` if it is mounted on every head by other means");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Groups: every service in one, state on storage, and heads that can carry the addresses.
+
+use std::collections::BTreeMap;
+
+use super::{Lint, Mend};
+use crate::spec::Service;
+
+pub(super) fn check(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    for (name, group) in &cluster.groups {
+        storage(lint, name);
+        reachable(lint, name);
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, head) in group.heads.iter().enumerate() {
+            if let Some(first) = seen.insert(head, index) {
+                let places = [
+                    lint.at(&format!("groups.{name}.heads.{index}"), "again here"),
+                    lint.at(&format!("groups.{name}.heads.{first}"), "first here"),
+                ];
+                lint.error("group/head-twice", format!("group {name} names head {head} twice"), places)
+                    .mend("keep the first");
+            }
+        }
+    }
+    membership(lint);
+}
+
+/// Whether a service keeps state that must be on both heads.
+pub(super) fn has_state(service: &Service) -> bool {
+    matches!(service, Service::Dhcp(_) | Service::Nfs(_) | Service::Scheduler(_))
+}
+
+fn storage(lint: &mut Lint<'_>, name: &str) {
+    let cluster = lint.cluster;
+    let Some(group) = cluster.groups.get(name).filter(|group| group.storage.is_none()) else {
+        return;
+    };
+    let stateful =
+        group.services.iter().enumerate().filter(|(_, s)| cluster.services.get(*s).is_some_and(has_state));
+    let stateful: Vec<(usize, &String)> = stateful.collect();
+    if !stateful.is_empty() {
+        let mut places = vec![lint.at_key(&format!("groups.{name}"), "has no `storage`")];
+        places.extend(
+            stateful
+                .iter()
+                .map(|(index, _)| lint.at(&format!("groups.{name}.services.{index}"), "keeps state")),
+        );
+        let names: Vec<&str> = stateful.iter().map(|(_, service)| service.as_str()).collect();
+        lint.error(
+            "group/no-storage",
+            format!("group {name} can move, but the state of {} cannot", names.join(", ")),
+            places,
+        )
+        .mend("add `storage:` with a place that all its heads can reach");
+    }
+}
+
+fn reachable(lint: &mut Lint<'_>, name: &str) {
+    let cluster = lint.cluster;
+    let Some(group) = cluster.groups.get(name) else { return };
+    if group.addresses.is_empty() && group.addresses6.is_empty() && !group.services.is_empty() {
+        let place = lint.at_key(&format!("groups.{name}"), "has no address of its own");
+        lint.error(
+            "group/no-address",
+            format!("clients cannot follow group {name}: it has no address that moves with it"),
+            [place],
+        )
+        .mend("add `addresses: { NETWORK: ADDRESS }`");
+    }
+    if lint.is_broken("network") {
+        return;
+    }
+    let addresses = group.addresses.keys().map(|network| ("addresses", network));
+    let addresses6 = group.addresses6.keys().map(|network| ("addresses6", network));
+    for (word, network) in
+        addresses.chain(addresses6).filter(|(_, network)| cluster.networks.contains_key(*network))
+    {
+        for (index, head) in group.heads.iter().enumerate() {
+            let Some(machine) = cluster.heads.get(head) else { continue };
+            if !machine.nics.values().any(|nic| nic.network == *network) {
+                let places = [
+                    lint.at(&format!("groups.{name}.{word}.{network}"), "this address"),
+                    lint.at(&format!("groups.{name}.heads.{index}"), format!("has no card on {network}")),
+                ];
+                lint.error(
+                    "group/head-off-network",
+                    format!("head {head} cannot carry group {name}: it has no card on network {network}"),
+                    places,
+                )
+                .mend(format!("add a card on {network} to {head}, or take {head} from the group"));
+            }
+        }
+    }
+}
+
+fn membership(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, group) in &cluster.groups {
+        for (index, service) in group.services.iter().enumerate() {
+            let path = format!("groups.{name}.services.{index}");
+            if let Some(first) = seen.get(service.as_str()) {
+                let places = [lint.at(&path, "again here"), lint.at(first, "first here")];
+                lint.error("service/two-groups", format!("service {service} is carried twice"), places)
+                    .mend("leave it in one group, or write a second service with its own name");
+            } else {
+                seen.insert(service, path);
+            }
+        }
+    }
+    if lint.is_broken("service") {
+        return;
+    }
+    for name in cluster.services.keys().filter(|name| !seen.contains_key(name.as_str())) {
+        let place = lint.at_key(&format!("services.{name}"), "is carried by no group");
+        lint.error("service/no-group", format!("service {name} is in no group, so it runs nowhere"), [place])
+            .mend("add it to the `services` of a group, or remove it");
+    }
+}

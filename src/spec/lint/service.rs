@@ -1,0 +1,85 @@
+//! Services: what can be on a host only once, and what needs another.
+
+use super::{Lint, Mend};
+use crate::spec::{BootService, Group, Service};
+
+pub(super) fn check(lint: &mut Lint<'_>) {
+    one_a_host(lint);
+    boot(lint);
+    partitions(lint);
+}
+
+/// What of a service can be on a host only once: its daemon's port and files, or its unit.
+fn only_one(service: &Service) -> Option<String> {
+    match service {
+        Service::Unit(unit) => Some(unit.unit.clone()),
+        Service::Ocf(_) => None,
+        other => Some(other.kind().to_owned()),
+    }
+}
+
+fn one_a_host(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    let mut carried: Vec<(&String, &Group, usize, &String, String)> = Vec::new();
+    for (name, group) in &cluster.groups {
+        for (index, service) in group.services.iter().enumerate() {
+            let Some(only) = cluster.services.get(service).and_then(only_one) else { continue };
+            for (other, other_group, other_index, other_service, other_only) in &carried {
+                let meet = group.heads.iter().find(|head| other_group.heads.contains(head));
+                let Some(head) = meet.filter(|_| *other_only == only && *other_service != service) else {
+                    continue;
+                };
+                let places = [
+                    lint.at(&format!("groups.{name}.services.{index}"), format!("{only} of group {name}")),
+                    lint.at(
+                        &format!("groups.{other}.services.{other_index}"),
+                        format!("{only} of group {other}"),
+                    ),
+                ];
+                lint.error("service/one-a-host", format!("{other_service} and {service} could meet on {head}, and a host can have one {only} only"), places)
+                    .mend("make them one service, or give their groups heads that do not overlap");
+            }
+            carried.push((name, group, index, service, only));
+        }
+    }
+}
+
+fn boot(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    let dhcp = cluster.services.values().any(|service| matches!(service, Service::Dhcp(_)));
+    for (name, service) in &cluster.services {
+        if let Service::Boot(BootService { .. }) = service
+            && !dhcp
+        {
+            let place = lint.at_key(&format!("services.{name}"), "");
+            lint.note(
+                "service/boot-without-dhcp",
+                format!("machines find {name} by DHCP options, and this spec has no dhcp service"),
+                [place],
+            )
+            .mend(
+                "add a service `dhcp: {}`, or set next-server and boot file in the DHCP server that you have",
+            );
+        }
+    }
+}
+
+fn partitions(lint: &mut Lint<'_>) {
+    for (name, service) in &lint.cluster.services {
+        let Service::Scheduler(scheduler) = service else { continue };
+        let defaults: Vec<&String> =
+            scheduler.partitions.iter().filter(|(_, p)| p.default).map(|(name, _)| name).collect();
+        if defaults.len() > 1 {
+            let places: Vec<_> = defaults
+                .iter()
+                .map(|p| lint.at(&format!("services.{name}.partitions.{p}.default"), ""))
+                .collect();
+            lint.error(
+                "scheduler/two-defaults",
+                format!("{name} has {} default partitions; jobs that name none go to one", defaults.len()),
+                places,
+            )
+            .mend("leave `default: true` at one of them");
+        }
+    }
+}
