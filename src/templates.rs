@@ -46,3 +46,8 @@ impl Templates {
 
 /// Name under `templates/`, and text.
 const PACKAGED: &[(&str, &str)] = &[];
+
+/// Every packaged template, by its name under `templates/`, as `haoscar explain template` shows them.
+pub fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PACKAGED.iter().copied()
+}

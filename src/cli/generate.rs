@@ -1,13 +1,82 @@
-//! `haoscar generate`.
+//! `haoscar generate`: what is made from the program itself, so that it cannot be out of date.
 
-use clap::Args;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, CommandFactory, Subcommand};
+use clap_complete::Shell;
 
-use super::{Common, Exit, Failure};
+use super::{Cli, Common, Exit, Failure, out};
+use crate::spec::schema;
 
 /// Options of `haoscar generate`.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(after_help = "\
+Examples:
+  haoscar generate schema -o schemas/cluster.v1.json
+  haoscar generate man /usr/local/share/man/man1
+  haoscar generate completions bash > /etc/bash_completion.d/haoscar
 
-pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "`haoscar generate` is not built yet"))
+An editor with a YAML language server checks a spec while you type when its first line is
+  # yaml-language-server: $schema=schemas/cluster.v1.json")]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The JSON schema of cluster.yaml
+    Schema {
+        /// The file to write; standard output when left out
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<Utf8PathBuf>,
+    },
+    /// A man page a verb
+    Man {
+        /// The folder to write to, made if it is not there
+        folder: Utf8PathBuf,
+    },
+    /// A completion script, on standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+pub(super) fn run(_common: &Common, options: &Options) -> Result<Exit, Failure> {
+    match &options.what {
+        What::Schema { output: None } => out::say(&text_of_schema()),
+        What::Schema { output: Some(file) } => write(file, text_of_schema().as_bytes())?,
+        What::Man { folder } => man(folder)?,
+        What::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "haoscar", &mut script);
+            out::say(&String::from_utf8_lossy(&script));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn text_of_schema() -> String {
+    format!("{:#}\n", schema::published())
+}
+
+fn man(folder: &Utf8Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
+    clap_mangen::generate_to(Cli::command(), folder).map_err(|e| failed(folder, &e))
+}
+
+fn write(file: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| !folder.as_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
+    }
+    std::fs::write(file, bytes).map_err(|e| failed(file, &e))
+}
+
+fn failed(path: &Utf8Path, error: &std::io::Error) -> Failure {
+    let exit = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("{path}: {error}"))
 }

@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod generate;
 mod lab;
+mod out;
 mod plan;
 mod probe;
 mod problems;

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Common, Exit, Failure, Format, problems, source};
+use super::{Common, Exit, Failure, Format, out, problems, source};
 use crate::spec::Cluster;
 
 /// Options of `haoscar validate`.
@@ -31,17 +31,17 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Err(found) => (found, None),
     };
     match common.format {
-        Format::Json => print!("{}", problems::json(&found, &gathered, summary.as_deref())),
-        Format::Github => print!("{}", problems::github(&found, &gathered)),
-        Format::Junit => print!("{}", problems::junit(&found, &gathered)),
+        Format::Json => out::say(&problems::json(&found, &gathered, summary.as_deref())),
+        Format::Github => out::say(&problems::github(&found, &gathered)),
+        Format::Junit => out::say(&problems::junit(&found, &gathered)),
         Format::Text if common.quiet && summary.is_some() => {}
-        Format::Text => print!("{}", problems::text(&found, &gathered, problems::colour_of_stdout())),
+        Format::Text => out::say(&problems::text(&found, &gathered, problems::colour_of_stdout())),
     }
     match summary {
         None => Err(source::invalid(&found, &gathered)),
         Some(summary) => {
             if common.format == Format::Text && !common.quiet {
-                println!("ok: {summary}");
+                out::say(&format!("ok: {summary}\n"));
             }
             Ok(Exit::Done)
         }

@@ -98,6 +98,6 @@ pub struct Waive {
     #[schemars(example = &"fence/bmc-shares-power")]
     pub code: String,
     /// Why this is right here; shown wherever the lint would be.
-    #[schemars(length(min = 1), example = &"dual feed, ticket 4711")]
+    #[schemars(length(min = 1), regex(pattern = r"\S"), example = &"dual feed, ticket 4711")]
     pub reason: String,
 }

@@ -3,6 +3,7 @@
 mod accepts;
 mod load;
 mod rejects;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
