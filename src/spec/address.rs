@@ -192,7 +192,7 @@ fn unfold(text: &str) -> Result<Vec<String>, String> {
         if last < first {
             return Err(format!("`{text}` runs backwards"));
         }
-        if last - first >= NODES_PER_RANGE_MAX {
+        if (last - first).saturating_add(names.len() as u64) >= NODES_PER_RANGE_MAX {
             return Err(format!("`{text}` holds more than {NODES_PER_RANGE_MAX} nodes"));
         }
         names.extend((first..=last).map(|n| format!("{stem}{n:0width$}{tail}", width = from.len())));

@@ -50,10 +50,10 @@ pub struct Cluster {
     #[serde(default)]
     pub os: Os,
     /// Subnets with a role, by name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" }), "minProperties" = 1))]
     pub networks: BTreeMap<String, Network>,
     /// Machines that can carry protected services, by host name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" }), "minProperties" = 1))]
     pub heads: BTreeMap<String, Head>,
     /// Machines that vote and carry nothing, by host name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

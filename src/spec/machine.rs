@@ -50,7 +50,7 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Network cards, by interface name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, Nic>,
     /// The device that can switch this machine off: `agent` and the agent's own parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -77,7 +77,7 @@ pub struct Witness {
     #[serde(default)]
     pub kind: WitnessKind,
     /// Network cards, by interface name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, Nic>,
     /// The device that can switch this machine off.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -16,7 +16,7 @@ pub struct Nodes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Network cards, by interface name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" })))]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, NodeNic>,
     /// CPUs a node, as the scheduler counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -137,6 +137,33 @@ proptest! {
     }
 
     #[test]
+    fn lints_of_a_spec_with_exchanged_words_point_into_the_file(
+        swaps in proptest::collection::vec((any::<proptest::sample::Index>(), any::<proptest::sample::Index>()), 1..5)
+    ) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "-.[]+/:".contains(c);
+        let mut words: Vec<String> = Vec::new();
+        for c in REFERENCE.chars() {
+            match words.last_mut() {
+                Some(last) if is_word(c) && last.ends_with(is_word) => last.push(c),
+                _ => words.push(c.to_string()),
+            }
+        }
+        let places: Vec<usize> = (0..words.len()).filter(|i| words[*i].len() > 2).collect();
+        for (from, to) in swaps {
+            words[*to.get(&places)] = words[*from.get(&places)].clone();
+        }
+        let text = words.concat();
+        if let Ok(loaded) = load(&Sources::of_text("cluster.yaml", text.clone())) {
+            for problem in haoscar::spec::lint(&loaded) {
+                prop_assert!(!problem.places.is_empty(), "{problem:?}");
+                for place in problem.places {
+                    prop_assert!(text.get(place.bytes.clone()).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_mutated_reference_spec_never_panics(
         edits in proptest::collection::vec((0..REFERENCE.len(), 0..12_usize, "[-:{}\\[\\]&*!|>%@`\"'#,? \t\nxé0-9]{0,4}"), 1..6)
     ) {

@@ -50,7 +50,7 @@ const STRUCTURAL: [&str; 8] = [
 ];
 
 /// A range that runs backwards has the form of a range; only the loader counts.
-const BEYOND_SCHEMA: [&str; 1] = ["bad-name-nodes.yaml"];
+const BEYOND_SCHEMA: [&str; 2] = ["bad-name-nodes.yaml", "bad-name-many-nodes.yaml"];
 
 #[test]
 fn every_structural_reject_is_refused_by_the_schema_too() {

@@ -1,12 +1,13 @@
 //! Who claims which address: in its subnet, in no pool, and by one only.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::{Lint, Mend};
 use crate::spec::address::advance;
-use crate::spec::{Network, Nic};
+use crate::spec::{FenceValue, Network, Nic};
 
 /// Addresses that one line of the spec claims, from `first` to `last`.
 struct Claim {
@@ -24,6 +25,7 @@ enum Kind {
     Group,
     Nodes,
     Gateway,
+    Device,
 }
 
 pub(super) fn check(lint: &mut Lint<'_>) {
@@ -87,7 +89,35 @@ fn claims(lint: &Lint<'_>) -> Vec<Claim> {
         }));
     }
     claims.extend(of_nodes(lint));
+    claims.extend(of_devices(lint));
     claims
+}
+
+/// Addresses of fence devices, each once: a switched outlet serves many machines.
+fn of_devices(lint: &Lint<'_>) -> Vec<Claim> {
+    let cluster = lint.cluster;
+    let heads = cluster.heads.iter().map(|(name, head)| (format!("heads.{name}"), name, &head.fence));
+    let witnesses =
+        cluster.witnesses.iter().map(|(name, witness)| (format!("witnesses.{name}"), name, &witness.fence));
+    let mut devices: BTreeMap<IpAddr, Claim> = BTreeMap::new();
+    for (path, name, fence) in heads.chain(witnesses) {
+        let Some(FenceValue::Text(text)) = fence.get("ip") else { continue };
+        let Ok(address) = text.parse::<IpAddr>() else { continue };
+        let holds = |network: &&Network| {
+            network.cidr.0.contains(&address) || network.cidr6.is_some_and(|cidr| cidr.0.contains(&address))
+        };
+        let network =
+            cluster.networks.iter().find(|(_, network)| holds(network)).map(|(name, _)| name.clone());
+        devices.entry(address).or_insert_with(|| Claim {
+            first: address,
+            last: address,
+            network: network.unwrap_or_default(),
+            path: format!("{path}.fence.ip"),
+            owner: format!("the fence device of {name}"),
+            kind: Kind::Device,
+        });
+    }
+    devices.into_values().collect()
 }
 
 fn of_nic(path: &str, name: &str, nic: &str, card: &Nic) -> Vec<Claim> {

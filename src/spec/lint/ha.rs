@@ -84,7 +84,7 @@ fn votes(lint: &mut Lint<'_>) {
     }
     let votes = members(cluster).len();
     let tie = votes.is_multiple_of(2) && servers.is_empty();
-    match cluster.ha.fence_delay {
+    match cluster.ha.fence_delay.filter(|delay| delay.as_millis() > 0) {
         None if tie => {
             let mut places = vec![lint.at_key("heads", "")];
             places.extend(cluster.heads.keys().map(|name| lint.at_key(&format!("heads.{name}"), "one vote")));

@@ -31,13 +31,19 @@ struct Lint<'a> {
 impl Lint<'_> {
     /// The place of a value, or of the nearest part of its path that is there.
     fn at(&self, path: &str, label: impl Into<String>) -> Place {
-        Place { label: label.into(), ..self.places.nearest(path) }
+        Place { label: label.into(), ..self.places.nearest(self.wanted(path)) }
     }
 
     /// The place of a key.
     fn at_key(&self, path: &str, label: impl Into<String>) -> Place {
+        let path = self.wanted(path);
         let place = self.places.key(path).unwrap_or_else(|| self.places.nearest(path));
         Place { label: label.into(), ..place }
+    }
+
+    /// Nobody reads more than so many problems: their places are not looked up, which costs a walk each.
+    fn wanted<'p>(&self, path: &'p str) -> &'p str {
+        if self.found.len() < super::PROBLEMS_MAX { path } else { "" }
     }
 
     /// Whether a name of this noun leads nowhere; what follows from that is then not said too.

@@ -14,7 +14,7 @@ pub(super) fn expand(cluster: &mut Cluster, places: &mut Places, sources: &Sourc
         for (nic, card) in &mut nodes.nics {
             let MacList::File(file) = &card.macs else { continue };
             let path = format!("nodes.{range}.nics.{nic}.macs");
-            match read(file, range, sources, places.nearest(&path)) {
+            match read(file, range, sources, &|| places.nearest(&path)) {
                 Ok(macs) => {
                     for (index, (_, place)) in macs.iter().enumerate() {
                         places.add(format!("{path}.{index}"), place.clone());
@@ -34,10 +34,10 @@ fn read(
     file: &Utf8Path,
     range: &NodeRange,
     sources: &Sources,
-    from: Place,
+    from: &dyn Fn() -> Place,
 ) -> Result<Vec<Placed>, Vec<Problem>> {
     let Some(bytes) = sources.get(file) else {
-        let problem = Problem::error("spec/csv-missing", format!("{file} is not beside the spec")).at(from);
+        let problem = Problem::error("spec/csv-missing", format!("{file} is not beside the spec")).at(from());
         let near = nearest(file.as_str(), sources.files.keys().map(|path| path.as_str()));
         let hint = near.map_or_else(
             || "add it with the columns name,mac".to_owned(),
@@ -46,7 +46,9 @@ fn read(
         return Err(vec![problem.hint(hint)]);
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err(vec![Problem::error("spec/csv-bad", format!("{file} is not a text in UTF-8")).at(from)]);
+        return Err(vec![
+            Problem::error("spec/csv-bad", format!("{file} is not a text in UTF-8")).at(from()),
+        ]);
     };
     let lines = Lines::new(file.to_owned(), text.trim_start_matches('\u{feff}'));
     let mut problems = Vec::new();
@@ -59,9 +61,7 @@ fn read(
             None if problems.is_empty() => {
                 let message = format!("{file} has no row for {name} of {range}");
                 problems.push(
-                    Problem::error("spec/csv-bad", message)
-                        .at(from.clone())
-                        .hint(format!("add `{name},MAC`")),
+                    Problem::error("spec/csv-bad", message).at(from()).hint(format!("add `{name},MAC`")),
                 );
             }
             None => {}

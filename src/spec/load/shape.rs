@@ -158,6 +158,14 @@ impl<'a> Walk<'a> {
     fn check_map(&mut self, entries: &[(Key, Node)], schema: &'a Json, at: &At) {
         let known = schema["properties"].as_object();
         let mut meant = Vec::new();
+        if entries.is_empty() && schema["minProperties"].as_u64().is_some_and(|least| least > 0) {
+            self.say(
+                "spec/too-few",
+                format!("{} needs at least 1 entry", at.subject()),
+                at.key.clone(),
+                None,
+            );
+        }
         for (key, child) in entries {
             let below = at.below(&key.text, key.span.clone());
             if let Some(schema) = known.and_then(|known| known.get(&key.text)) {

@@ -276,6 +276,9 @@ fn collect_duplicates(node: &Node, lines: &Lines, problems: &mut Vec<Problem>) {
         Value::List(items) => items.iter().for_each(|item| collect_duplicates(item, lines, problems)),
         Value::Map(entries) => {
             let mut first = std::collections::BTreeMap::new();
+            if problems.len() >= super::PROBLEMS_MAX {
+                return;
+            }
             for (key, child) in entries {
                 let before = first.entry(key.text.as_str()).or_insert_with(|| key.span.clone());
                 if *before != key.span {
