@@ -89,11 +89,11 @@ fn snippet<'a>(places: &'a [Place], gathered: &'a Gathered) -> Element<'a> {
     Snippet::source(window).path(path).line_start(line).annotations(annotations).into()
 }
 
-/// One object: whether the spec is valid, what it describes, and every problem.
-pub(super) fn json(problems: &[Problem], gathered: &Gathered, summary: Option<&str>) -> String {
+/// One object: the file, whether the spec is valid, what it describes, and every problem.
+pub(super) fn json(problems: &[Problem], gathered: &Gathered, summary: Option<&str>) -> serde_json::Value {
     let problems: Vec<_> = problems.iter().map(|problem| placed(problem, gathered)).collect();
-    let value = json!({ "valid": summary.is_some(), "summary": summary, "problems": problems });
-    format!("{value:#}\n")
+    let file = gathered.shown(&gathered.sources.root);
+    json!({ "file": file, "valid": summary.is_some(), "summary": summary, "problems": problems })
 }
 
 /// With places as the user would write them from here.
@@ -137,7 +137,7 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// JUnit XML: one test case a problem, or one that passed.
+/// A test suite of JUnit XML: one test case a problem, or one that passed.
 pub(super) fn junit(problems: &[Problem], gathered: &Gathered) -> String {
     let root = gathered.shown(&gathered.sources.root);
     let root = xml(root.as_str());
@@ -165,8 +165,7 @@ pub(super) fn junit(problems: &[Problem], gathered: &Gathered) -> String {
     }
     let tests = problems.len().max(1);
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  \
-         <testsuite name=\"haoscar validate\" tests=\"{tests}\" failures=\"{failures}\">\n{cases}  </testsuite>\n</testsuites>\n"
+        "  <testsuite name=\"{root}\" tests=\"{tests}\" failures=\"{failures}\">\n{cases}  </testsuite>\n"
     )
 }
 

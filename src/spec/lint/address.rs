@@ -30,9 +30,11 @@ enum Kind {
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let mut claims = claims(lint);
-    for claim in claims.iter().filter(|claim| claim.kind != Kind::Gateway) {
+    for claim in &claims {
         if let Some(network) = lint.cluster.networks.get(&claim.network) {
-            subnet(lint, claim, network);
+            if claim.kind != Kind::Gateway {
+                subnet(lint, claim, network);
+            }
             pool(lint, claim, network);
         }
     }

@@ -25,6 +25,24 @@ pub(super) fn check(lint: &mut Lint<'_>) {
                 )
                 .mend("export it to a private network; NFS believes what a client says about its users");
             }
+            if let (Some((group, carrier)), true) = (group, network.is_some())
+                && carrier.addresses.len() + carrier.addresses6.len() > 0
+                && !carrier.addresses.contains_key(&export.to)
+                && !carrier.addresses6.contains_key(&export.to)
+            {
+                let places = [
+                    lint.at(&format!("{path}.to"), "its clients are here"),
+                    lint.at_key(&format!("groups.{group}.addresses"), "no address there"),
+                ];
+                let message = format!(
+                    "clients on {} cannot mount {}: group {group} has no address there",
+                    export.to, export.path
+                );
+                lint.error("export/no-address", message, places).mend(format!(
+                    "add an address on {} to group {group}, or export to another network",
+                    export.to
+                ));
+            }
             let Some((storage, root)) =
                 root.filter(|(_, root)| !export.external && !export.path.starts_with(root))
             else {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Lint, Mend};
-use crate::spec::Service;
+use crate::spec::{NetworkRole, Service};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let cluster = lint.cluster;
     for (name, group) in &cluster.groups {
         storage(lint, name);
         reachable(lint, name);
+        private(lint, name);
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, head) in group.heads.iter().enumerate() {
             if let Some(first) = seen.insert(head, index) {
@@ -90,6 +91,31 @@ fn reachable(lint: &mut Lint<'_>, name: &str) {
                 .mend(format!("add a card on {network} to {head}, or take {head} from the group"));
             }
         }
+    }
+}
+
+/// dhcp, boot and the scheduler serve nodes, which are on private networks.
+fn private(lint: &mut Lint<'_>, name: &str) {
+    let cluster = lint.cluster;
+    let Some(group) = cluster.groups.get(name) else { return };
+    let addresses: Vec<&String> = group.addresses.keys().chain(group.addresses6.keys()).collect();
+    let known =
+        |network: &&&String| cluster.networks.get(**network).is_none_or(|n| n.role == NetworkRole::Private);
+    if addresses.is_empty() || addresses.iter().any(|network| known(&network)) {
+        return;
+    }
+    let serves =
+        |service: &Service| matches!(service, Service::Dhcp(_) | Service::Boot(_) | Service::Scheduler(_));
+    let first = group.services.iter().position(|s| cluster.services.get(s).is_some_and(serves));
+    if let Some((index, service)) = first.and_then(|index| Some((index, group.services.get(index)?))) {
+        let places = [
+            lint.at(&format!("groups.{name}.addresses"), "none of these is on a private network"),
+            lint.at(&format!("groups.{name}.services.{index}"), "serves nodes"),
+        ];
+        let message =
+            format!("nodes cannot reach {service}: group {name} has no address on a private network");
+        lint.error("group/no-private-address", message, places)
+            .mend("add `addresses: { NETWORK: ADDRESS }` for a private network");
     }
 }
 

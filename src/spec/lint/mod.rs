@@ -17,6 +17,7 @@ mod nodes;
 mod policy;
 mod reference;
 mod service;
+mod storage;
 mod waive;
 
 use super::{Cluster, Loaded, Place, Places, Problem, Severity};
@@ -114,6 +115,7 @@ const RULES: &[fn(&mut Lint<'_>)] = &[
     engine::check,
     group::check,
     service::check,
+    storage::check,
     export::check,
     image::check,
     nodes::check,

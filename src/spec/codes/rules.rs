@@ -1,206 +1,8 @@
-//! Every code that a problem can carry: what it means, why it is refused, how it is mended. `haoscar explain CODE`
-//! prints this table; a test holds a rejected spec against every row.
+//! What the lints say, about several fields at once, and what templates say.
 
-/// What `haoscar explain` says about one code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Code {
-    /// `area/rule`.
-    pub code: &'static str,
-    /// What is wrong, in one line.
-    pub title: &'static str,
-    /// Why that is refused, or said.
-    pub why: &'static str,
-    /// How to mend it.
-    pub mend: &'static str,
-    /// A few lines of a spec that are right.
-    pub example: &'static str,
-    /// Whether `waive` may turn it into a note.
-    pub waivable: bool,
-}
+use super::{Code, rule, shape};
 
-/// Every code, in order of area.
-pub fn codes() -> impl Iterator<Item = &'static Code> {
-    SHAPE.iter().chain(RULES)
-}
-
-/// One code.
-pub fn code(name: &str) -> Option<&'static Code> {
-    codes().find(|code| code.code == name)
-}
-
-const fn shape(
-    code: &'static str,
-    title: &'static str,
-    why: &'static str,
-    mend: &'static str,
-    example: &'static str,
-) -> Code {
-    Code { code, title, why, mend, example, waivable: false }
-}
-
-const fn rule(
-    code: &'static str,
-    title: &'static str,
-    why: &'static str,
-    mend: &'static str,
-    example: &'static str,
-) -> Code {
-    Code { code, title, why, mend, example, waivable: true }
-}
-
-/// What the loader says.
-const SHAPE: &[Code] = &[
-    shape(
-        "spec/missing-file",
-        "the spec is not there",
-        "nothing was gathered under the name of the root document.",
-        "name the spec: haoscar validate PATH.",
-        "haoscar validate ./cluster.yaml",
-    ),
-    shape(
-        "spec/too-large",
-        "the file is larger than a spec can be",
-        "a spec of 100,000 nodes that are written one by one has 28 MB; a larger file is a mistake, and reading it would cost memory on the head that serves everybody.",
-        "fold nodes into ranges, and put MACs into a CSV file beside the spec.",
-        "nodes:\n  compute[001-512]: { nics: { eno1: { network: inside, address: 10.20.2.1+, macs: macs.csv } } }",
-    ),
-    shape(
-        "spec/not-text",
-        "the file is not UTF-8 text",
-        "YAML is text; a NUL byte or broken UTF-8 means another kind of file, or a damaged one.",
-        "save it as UTF-8, or check that the right file is named.",
-        "file cluster.yaml",
-    ),
-    shape(
-        "spec/empty",
-        "the file says nothing",
-        "a spec needs at least apiVersion, kind, name, domain, networks and heads.",
-        "start from specs/minimal.yaml.",
-        "apiVersion: haoscar/v1\nkind: Cluster\nname: oscar",
-    ),
-    shape(
-        "spec/tab",
-        "a tab stands in the indentation",
-        "YAML forbids it, because editors disagree about how wide a tab is.",
-        "use two spaces a level.",
-        "networks:\n  inside: { role: private, cidr: 10.20.0.0/16 }",
-    ),
-    shape(
-        "spec/syntax",
-        "the file is not YAML",
-        "a bracket is not closed, a quote is missing, or keys of one mapping are indented differently.",
-        "look at the caret and the line above it.",
-        "fence: { agent: fence_ipmilan, ip: 10.20.1.1 }",
-    ),
-    shape(
-        "spec/two-documents",
-        "a second YAML document begins",
-        "one spec describes one cluster; a silent second half would be forgotten.",
-        "remove the `---`, or keep the other document in its own file.",
-        "apiVersion: haoscar/v1",
-    ),
-    shape(
-        "spec/alias-bomb",
-        "aliases unfold to too much",
-        "a few lines of aliases of aliases can unfold to billions of values.",
-        "write what is meant without `*` aliases.",
-        "fence: { agent: fence_ipmilan, ip: 10.20.1.1 }",
-    ),
-    shape(
-        "spec/too-complex",
-        "nested too deep, or too many values",
-        "a spec is at most seven levels deep; more is a mistake or an attack.",
-        "look for a bracket that is opened again and again.",
-        "groups: { control: { heads: [head-1, head-2] } }",
-    ),
-    shape(
-        "spec/unknown-key",
-        "a key that nothing reads",
-        "a mistyped key would otherwise be silently ignored, and its default be used.",
-        "correct the key; `haoscar explain FIELD` lists the known ones.",
-        "networks: { inside: { role: private, cidr: 10.20.0.0/16 } }",
-    ),
-    shape(
-        "spec/duplicate-key",
-        "a key that stands twice",
-        "YAML readers disagree whether the first or the last one counts.",
-        "keep one of them.",
-        "heads:\n  head-1: { ... }\n  head-2: { ... }",
-    ),
-    shape(
-        "spec/wrong-type",
-        "a value of the wrong type",
-        "a list where a mapping belongs, a number where a text belongs, and the like.",
-        "see the hint; quote a text that looks like a number.",
-        "heads: [head-1, head-2]",
-    ),
-    shape(
-        "spec/bad-word",
-        "a word that is not one of the known ones",
-        "only the listed words mean something here.",
-        "take one of the list.",
-        "networks: { public: { role: public, cidr: 192.0.2.0/24 } }",
-    ),
-    shape(
-        "spec/missing-key",
-        "a key that must be there",
-        "haoscar has no safe default for it.",
-        "add it; the hint shows its form.",
-        "domain: oscar.example",
-    ),
-    shape(
-        "spec/no-value",
-        "a key without a value",
-        "an empty value is usually a line that was not finished.",
-        "give it a value, write `{}` for an empty mapping, or remove the key.",
-        "services:\n  names: {}",
-    ),
-    shape(
-        "spec/bad-value",
-        "a value that cannot be read",
-        "the text has not the form that this field needs: an address, a network, a MAC, a time.",
-        "the message says which form is expected.",
-        "ha: { detect: 1100ms }",
-    ),
-    shape(
-        "spec/bad-name",
-        "a name that cannot be used",
-        "heads, groups, networks and services become DNS names, file names and resource names.",
-        "use lower-case letters, digits and inner hyphens.",
-        "groups: { control: { ... } }",
-    ),
-    shape(
-        "spec/too-few",
-        "a list that is too short",
-        "at least one entry is needed for this to mean anything.",
-        "add an entry, or remove the whole key.",
-        "exports: [ { path: /srv/state/home, to: inside } ]",
-    ),
-    shape(
-        "spec/no-kind",
-        "a service without a kind",
-        "the kind is taken from the name only where the name is a kind.",
-        "add `kind:`, one of dhcp, boot, names, time, nfs, scheduler, unit, ocf.",
-        "services:\n  home: { kind: nfs, exports: [ ... ] }",
-    ),
-    shape(
-        "spec/csv-missing",
-        "a CSV list that is not beside the spec",
-        "lists are read from the spec's folder and below, never from elsewhere.",
-        "add the file, and commit it with the spec.",
-        "name,mac\ncompute001,52:54:00:20:01:01",
-    ),
-    shape(
-        "spec/csv-bad",
-        "a CSV list that cannot be read",
-        "a list has the columns `name,mac`, and one row for every node of the range.",
-        "correct the row at the caret.",
-        "name,mac\ncompute001,52:54:00:20:01:01",
-    ),
-];
-
-/// What the lints say.
-const RULES: &[Code] = &[
+pub(super) const RULES: &[Code] = &[
     shape(
         "ref/network",
         "a network that does not exist",
@@ -564,6 +366,27 @@ const RULES: &[Code] = &[
         "it would hide the next mistake of this kind.",
         "remove it.",
         "waive: []",
+    ),
+    rule(
+        "storage/twice",
+        "two storages at one path",
+        "their services would share folders, and a group would carry away what another one uses.",
+        "give each its own path.",
+        "storage: { state: { kind: mounted, path: /srv/state } }",
+    ),
+    rule(
+        "group/no-private-address",
+        "a group that nodes cannot reach",
+        "nodes are on private networks; dhcp, boot and the scheduler serve them at the group's address there.",
+        "give the group an address on a private network.",
+        "addresses: { public: 192.0.2.10, inside: 10.20.0.10 }",
+    ),
+    rule(
+        "export/no-address",
+        "an export to a network where its group has no address",
+        "clients mount from the group's address, which must be on their own network.",
+        "give the group an address there, or export to another network.",
+        "addresses: { inside: 10.20.0.10 }",
     ),
     shape(
         "template/parse",
