@@ -25,7 +25,8 @@ test: ## all set-up and all tests, the lab's too
 
 test-fast: ## the tests that need no root
 	@packaging/setup.sh build
-	cargo test --locked -- --skip lab::
+	cargo test --locked --lib --bins
+	cargo test --locked --test all -- --skip lab::
 
 lint: ## fmt, clippy, docs, licences
 	@packaging/setup.sh build

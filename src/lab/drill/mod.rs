@@ -1,0 +1,21 @@
+//! A fault made on purpose, and the outage that clients saw, measured.
+//!
+//! This room decides when a drill begins and ends and what its figures are. It must not know how a lab is made:
+//! [`Ground`] is all that it asks of one.
+
+mod course;
+mod jobs;
+mod junit;
+mod phases;
+mod prober;
+mod report;
+mod steal;
+mod timeline;
+
+pub use course::{Course, DrillProblem, Fault, Ground, Outcome};
+pub use jobs::{Jobs, job_states, jobs_of};
+pub use junit::junit;
+pub use phases::{Instants, Phases, instants_of};
+pub use report::{Drill, Report, ServiceOutage, Writes, sentence, table};
+pub use steal::{CpuTime, steal_share};
+pub use timeline::{Timeline, svg};
