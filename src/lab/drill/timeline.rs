@@ -22,10 +22,12 @@ pub struct Timeline<'a> {
 const LEFT: f64 = 150.0;
 const WIDTH: f64 = 760.0;
 const RIGHT: f64 = 30.0;
-const TOP: f64 = 86.0;
+const TOP: f64 = 72.0;
 const ROW: f64 = 26.0;
 const BAR: f64 = 14.0;
 const FOOT: f64 = 62.0;
+const KEY_Y: f64 = 40.0;
+const KEY_STEP: f64 = 140.0;
 const INK: &str = "#222";
 const GRID: &str = "#ddd";
 /// Colours that differ in lightness too, for readers who do not tell red from green.
@@ -86,16 +88,14 @@ fn legend(height: f64) -> String {
         ("not yet (refused, grace)", NOT_YET),
         ("wrong", WRONG),
     ];
-    let mut x = LEFT;
-    let mut text = String::new();
-    for (name, fill) in entries {
-        text.push_str(&rect(x, height - 20.0, (12.0, 10.0), fill));
-        text.push_str(&label(x + 17.0, height - 11.0, "start", name));
-        #[allow(clippy::cast_precision_loss)]
-        let advance = 45.0 + name.len() as f64 * 6.5;
-        x += advance;
-    }
-    text
+    let places = [0.0, 130.0, 220.0, 410.0];
+    let shown =
+        entries.iter().zip(places).map(|((name, fill), x)| entry(LEFT + x, height - 20.0, fill, name));
+    shown.collect()
+}
+
+fn entry(x: f64, y: f64, fill: &str, name: &str) -> String {
+    rect(x, y, (12.0, 10.0), fill) + &label(x + 17.0, y + 9.0, "start", name)
 }
 
 impl Timeline<'_> {
@@ -109,18 +109,15 @@ impl Timeline<'_> {
         let Phases { detect_s, fence_s, address_s, service_s } = self.drill.phases;
         let mut text = String::new();
         let mut at_us = self.fault_us;
-        for (row, ((name, fill), took)) in
-            PHASES.iter().zip([detect_s, fence_s, address_s, service_s]).enumerate()
-        {
+        let mut key = LEFT;
+        for ((name, fill), took) in PHASES.iter().zip([detect_s, fence_s, address_s, service_s]) {
             let Some(took) = took else { continue };
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let end_us = at_us + (took * 1_000_000.0).round() as u64;
             let (from, to) = (self.x(at_us), self.x(end_us));
             text.push_str(&rect(from, TOP - 8.0, (to - from, height - TOP - FOOT + 12.0), fill));
-            // two heights, so that the names of short phases do not lie on each other
-            let y = if row % 2 == 0 { 44.0 } else { 60.0 };
-            text.push_str(&label(from, y, "start", &format!("{name} {took:.2} s")));
-            text.push_str(&line(from, y + 3.0, TOP - 8.0));
+            text.push_str(&entry(key, KEY_Y, fill, &format!("{name} {took:.2} s")));
+            key += KEY_STEP;
             at_us = end_us;
         }
         text
@@ -200,6 +197,7 @@ mod tests {
         // one more of each colour in the legend
         assert_eq!((filled(GOOD), filled(SILENT), filled(NOT_YET), filled(WRONG)), (3, 2, 2, 1));
         let bands: Vec<usize> = PHASES.iter().map(|(_, fill)| filled(fill)).collect();
-        assert_eq!(bands, [1, 0, 1, 1]);
+        // each band, and its key
+        assert_eq!(bands, [2, 0, 2, 2]);
     }
 }
