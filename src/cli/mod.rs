@@ -5,6 +5,7 @@
 
 mod agent;
 mod apply;
+mod drill;
 mod exit;
 mod explain;
 mod generate;
@@ -89,6 +90,9 @@ enum Verb {
     /// Probe a lab's services from the network namespace that it is started in
     #[command(hide = true)]
     LabProbe(probe::Options),
+    /// Run a drill on machines that are given as command lines
+    #[command(hide = true)]
+    LabDrill(drill::GroundOptions),
 }
 
 /// Parses the arguments, runs the verb, and answers with its exit code.
@@ -112,5 +116,6 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Agent(options) => agent::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
         Verb::LabProbe(options) => probe::run(&cli.common, options),
+        Verb::LabDrill(options) => drill::run_on_ground(&cli.common, options),
     }
 }

@@ -4,6 +4,7 @@
 //! [`Ground`] is all that it asks of one.
 
 mod course;
+mod ground;
 mod jobs;
 mod junit;
 mod phases;
@@ -13,6 +14,7 @@ mod steal;
 mod timeline;
 
 pub use course::{Course, DrillProblem, Fault, Ground, Outcome};
+pub use ground::CommandGround;
 pub use jobs::{Jobs, job_states, jobs_of};
 pub use junit::junit;
 pub use phases::{Instants, Phases, instants_of};
