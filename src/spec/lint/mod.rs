@@ -27,6 +27,8 @@ struct Lint<'a> {
     cluster: &'a Cluster,
     places: &'a Places,
     found: Vec<Problem>,
+    /// The last problem that came when there were enough.
+    unsaid: Problem,
 }
 
 impl Lint<'_> {
@@ -44,7 +46,11 @@ impl Lint<'_> {
 
     /// Nobody reads more than so many problems: their places are not looked up, which costs a walk each.
     fn wanted<'p>(&self, path: &'p str) -> &'p str {
-        if self.found.len() < super::PROBLEMS_MAX { path } else { "" }
+        if self.is_full() { "" } else { path }
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= super::PROBLEMS_MAX
     }
 
     /// Whether a name of this noun leads nowhere; what follows from that is then not said too.
@@ -61,6 +67,10 @@ impl Lint<'_> {
     ) -> &mut Problem {
         let mut problem = Problem::error(code, message);
         problem.places.extend(places);
+        if self.is_full() {
+            self.unsaid = problem;
+            return &mut self.unsaid;
+        }
         self.found.push(problem);
         let last = self.found.len() - 1;
         &mut self.found[last]
@@ -91,7 +101,12 @@ impl Mend for Problem {
 
 /// Every rule over the whole spec, waivers applied, in the order of the file.
 pub fn lint(loaded: &Loaded) -> Vec<Problem> {
-    let mut lint = Lint { cluster: &loaded.cluster, places: &loaded.places, found: Vec::new() };
+    let mut lint = Lint {
+        cluster: &loaded.cluster,
+        places: &loaded.places,
+        found: Vec::new(),
+        unsaid: Problem::error("", ""),
+    };
     for rule in RULES {
         rule(&mut lint);
     }
@@ -100,7 +115,6 @@ pub fn lint(loaded: &Loaded) -> Vec<Problem> {
     found
         .sort_by_key(|p| (p.severity, p.places.first().map(|place| (place.file.clone(), place.bytes.start))));
     found.dedup();
-    found.truncate(super::PROBLEMS_MAX);
     found
 }
 
