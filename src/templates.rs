@@ -1,9 +1,11 @@
 //! The one handlebars registry: strict, no escaping. Templates are part of the binary; a site's own override them
 //! by the same name (issue 4).
 
+use camino::Utf8PathBuf;
 use handlebars::Handlebars;
 use serde::Serialize;
 
+use crate::desired::{Mode, OnChange, Owner, Piece, Rendered};
 use crate::spec::Problem;
 
 /// All templates, parsed.
@@ -33,6 +35,33 @@ impl Templates {
             .map_err(|e| Problem::error("template/parse", format!("template {name} does not parse: {e}")))
     }
 
+    /// The line that every made file begins with.
+    pub fn header(name: &str) -> String {
+        format!("made by haoscar from templates/{name}: change the spec, not this file")
+    }
+
+    /// A root-owned 0644 text file made from one template, with `header` among its values.
+    ///
+    /// # Errors
+    /// What [`Templates::render`] says.
+    pub fn file(
+        &self,
+        path: impl Into<Utf8PathBuf>,
+        template: &str,
+        mut values: serde_json::Value,
+        on_change: OnChange,
+    ) -> Result<Rendered, Problem> {
+        values["header"] = Self::header(template).into();
+        Ok(Rendered {
+            path: path.into(),
+            owner: Owner::root(),
+            mode: Mode(0o644),
+            text: vec![Piece::Text(self.render(template, &values)?)],
+            on_change,
+            source: format!("templates/{template}"),
+        })
+    }
+
     /// Renders template `name` (`dhcp/kea/kea-dhcp4.conf.hbs`) with `values`.
     ///
     /// # Errors
@@ -44,8 +73,36 @@ impl Templates {
     }
 }
 
+/// Puts a packaged template into the binary under its own name.
+macro_rules! packaged {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../templates/", $name)))),*]
+    };
+}
+
 /// Name under `templates/`, and text.
-const PACKAGED: &[(&str, &str)] = &[];
+const PACKAGED: &[(&str, &str)] = packaged![
+    "hosts/hosts.hbs",
+    "time/chrony/chrony.conf.hbs",
+    "names/dnsmasq/names.conf.hbs",
+    "names/dnsmasq/names.hosts.hbs",
+    "boot/dnsmasq/boot.conf.hbs",
+    "dhcp/kea/kea-dhcp4.conf.hbs",
+    "dhcp/kea/kea-dhcp6.conf.hbs",
+    "dhcp/kea/reload.conf.hbs",
+    "nfs/ganesha/ganesha.conf.hbs",
+    "scheduler/slurm/slurm.conf.hbs",
+    "scheduler/slurm/cgroup.conf.hbs",
+    "scheduler/slurm/slurmctld.conf.hbs",
+    "scheduler/openpbs/pbs.conf.hbs",
+    "scheduler/openpbs/mom.conf.hbs",
+    "scheduler/openpbs/qmgr.hbs",
+    "engine/pacemaker/corosync.conf.hbs",
+    "engine/pacemaker/ocf/unit.hbs",
+    "engine/pacemaker/ocf/address.hbs",
+    "engine/pacemaker/unit.conf.hbs",
+    "engine/pacemaker/secret.sh.hbs",
+];
 
 /// Every packaged template, by its name under `templates/`, as `haoscar explain template` shows them.
 pub fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -4,11 +4,25 @@
 //! This room decides what a program's configuration is and whether the program's answers are good. It must not
 //! ask anybody anything.
 
-use std::collections::BTreeSet;
+pub mod boot;
+pub mod dhcp;
+pub mod names;
+pub mod nfs;
+pub mod scheduler;
+pub mod time;
+pub mod unit;
 
-use crate::desired::{Check, Directory, HostName, Probe, Rendered, Role, SecretKind, Unit};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use camino::Utf8PathBuf;
+
+use crate::desired::{
+    Answer, Check, Directory, HostName, Mode, OnChange, Owner, Probe, Question, Rendered, Role, SecretKind,
+    Unit, Verdict,
+};
 use crate::engines::Carried;
-use crate::spec::{Cluster, Group, Problem, Storage};
+use crate::spec::{Cluster, Group, Head, Network, NetworkRole, Problem, Service, Storage};
 use crate::templates::Templates;
 
 /// Which hosts a part of a backend lands on.
@@ -36,6 +50,77 @@ pub struct Context<'a> {
     pub heads: &'a BTreeSet<HostName>,
     /// Templates to render with.
     pub templates: &'a Templates,
+    /// Hosts see a hybrid cgroup tree.
+    pub cgroup_hybrid: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Networks of role private where the group has an address, in order of name.
+    pub fn private_networks(&self) -> impl Iterator<Item = (&'a str, &'a Network, IpAddr)> {
+        let networks = &self.cluster.networks;
+        self.group.1.addresses.iter().filter_map(move |(name, address)| {
+            let network = networks.get(name).filter(|n| n.role == NetworkRole::Private)?;
+            Some((name.as_str(), network, *address))
+        })
+    }
+
+    /// The group's first private address, which nodes and daemons speak to.
+    ///
+    /// # Errors
+    /// `group/no-private-address` when it has none.
+    pub fn private_address(&self) -> Result<IpAddr, Problem> {
+        self.private_networks().next().map(|(_, _, address)| address).ok_or_else(|| {
+            let (group, _) = self.group;
+            let message =
+                format!("service {} needs a private address, and group {group} has none", self.name);
+            Problem::error("group/no-private-address", message).hint(format!(
+                "add `addresses: {{ NETWORK: ADDRESS }}` to groups.{group} for a network of role private"
+            ))
+        })
+    }
+
+    /// The group's IPv6 address on a network.
+    pub fn address6(&self, network: &str) -> Option<IpAddr> {
+        self.group.1.addresses6.get(network).copied()
+    }
+
+    /// Where the service keeps its state: `<storage>/<service>`.
+    ///
+    /// # Errors
+    /// `group/state-without-storage` when the group has no storage.
+    pub fn state(&self) -> Result<Utf8PathBuf, Problem> {
+        self.storage.map(|storage| storage.path.join(self.name)).ok_or_else(|| {
+            let (group, _) = self.group;
+            let message = format!("service {} keeps state, and group {group} has no storage", self.name);
+            Problem::error("group/state-without-storage", message)
+                .hint(format!("declare a storage and name it in groups.{group}.storage"))
+        })
+    }
+
+    /// The interface of `head` on `network`.
+    pub fn nic(head: &Head, network: &str) -> Option<String> {
+        head.nics.iter().find(|(_, nic)| nic.network == network).map(|(name, _)| name.clone())
+    }
+
+    /// The part's heads with what the spec says of them.
+    pub fn declared_heads(&self) -> impl Iterator<Item = (&'a HostName, &'a Head)> + '_ {
+        let cluster = self.cluster;
+        cluster.heads.iter().filter(|(name, _)| self.heads.contains(*name))
+    }
+
+    /// A root-owned text file made from one template.
+    ///
+    /// # Errors
+    /// What [`Templates::render`] says.
+    pub fn file(
+        &self,
+        path: impl Into<Utf8PathBuf>,
+        template: &str,
+        values: serde_json::Value,
+        on_change: OnChange,
+    ) -> Result<Rendered, Problem> {
+        self.templates.file(path, template, values, on_change)
+    }
 }
 
 /// Everything that one service asks for.
@@ -70,4 +155,49 @@ pub trait Backend {
     /// # Errors
     /// A [`Problem`] when the spec asks for what this program cannot do.
     fn resolve(&self, service: &Self::Service, context: &Context<'_>) -> Result<Part, Problem>;
+}
+
+/// The registry: one line a kind, which knows its backends.
+///
+/// # Errors
+/// What the backend says.
+pub fn resolve(service: &Service, context: &Context<'_>) -> Result<Part, Problem> {
+    match service {
+        Service::Dhcp(service) => dhcp::backend(service.backend).resolve(service, context),
+        Service::Boot(service) => boot::Dnsmasq.resolve(service, context),
+        Service::Names(service) => names::Dnsmasq.resolve(service, context),
+        Service::Time(service) => time::Chrony.resolve(service, context),
+        Service::Nfs(service) => nfs::backend(service.backend).resolve(service, context),
+        Service::Scheduler(service) => scheduler::backend(service.backend).resolve(service, context),
+        Service::Unit(service) => unit::SystemdUnit.resolve(service, context),
+        Service::Ocf(service) => unit::OcfAgent.resolve(service, context),
+    }
+}
+
+/// A folder for state on the group's storage.
+fn state_folder(path: Utf8PathBuf, user: &str, group: &str, mode: u32) -> (Placement, Directory) {
+    (Placement::Heads, Directory { path, owner: Owner::of(user, group), mode: Mode(mode), shared: true })
+}
+
+/// A program that reads a staged file and answers 0 when it is right.
+fn validator(name: &str, argv: &[&str]) -> Check {
+    let argv = argv.iter().map(ToString::to_string).collect();
+    Check {
+        name: name.to_owned(),
+        question: Question::Command { argv, timeout_ms: VALIDATOR_TIMEOUT_MS },
+        verdict: zero_is_good,
+    }
+}
+
+/// kea-dhcp4 takes 2.7 s to read 100,000 reservations (knowledge/scale.md); ten times that on a loaded machine.
+const VALIDATOR_TIMEOUT_MS: u64 = 30_000;
+
+/// The verdict on programs whose exit status can be believed: knowledge/formats.md says which.
+pub fn zero_is_good(answer: &Answer) -> Verdict {
+    let said = || format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
+    match answer.status {
+        Some(0) => Verdict::Good,
+        Some(_) => Verdict::Bad(said()),
+        None => Verdict::Unknown(said()),
+    }
 }

@@ -5,6 +5,8 @@
 //! [`Membership`], and rendered bytes of secrets never come in at all.
 
 mod file;
+pub mod names;
+mod resolve;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{Cluster, WitnessKind};
 
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
+pub use resolve::resolve;
 pub use unit::{Unit, UnitWant};
 
 /// A host name: a head, a witness or a node of the spec.

@@ -7,19 +7,36 @@ pub mod pacemaker;
 
 use std::collections::BTreeMap;
 
+/// What the engine starts and stops for a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CarriedAs {
+    /// A systemd unit, under `ocf:haoscar:unit`.
+    Unit {
+        /// The unit, with its suffix.
+        unit: String,
+        /// A shell command, run by the agent until it answers 0, that proves the unit serves. None: active is enough.
+        probe: Option<String>,
+    },
+    /// An OCF agent of the site's own.
+    Agent {
+        /// `ocf:provider:type`.
+        agent: String,
+        /// Its parameters.
+        parameters: BTreeMap<String, String>,
+    },
+}
+
 /// How one service of a group is carried by the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The service's name in the spec.
     pub service: String,
-    /// systemd unit that the engine starts and stops.
-    pub unit: String,
+    /// What the engine starts and stops.
+    pub what: CarriedAs,
     /// Stateless: runs as a clone on every head of the group, and only the address moves.
     pub clone: bool,
     /// Needs the group's address before it can start (it binds to it).
     pub needs_address: bool,
-    /// A command, run by the OCF agent until it answers 0, that proves the unit serves. None: active is enough.
-    pub probe: Option<String>,
     /// A stop that fails fences the head (state on shared storage) instead of blocking.
     pub fence_on_stop_failure: bool,
     /// Milliseconds that a start may take.
@@ -29,6 +46,39 @@ pub struct Carried {
     /// The spec's recovery policy.
     pub recovery: Option<crate::spec::Recovery>,
 }
+
+impl Carried {
+    /// A moving service with state: needs the address, and a stop that fails fences.
+    pub fn moving(service: &str, unit: &str, probe: Option<&str>) -> Self {
+        Self {
+            service: service.to_owned(),
+            what: CarriedAs::Unit { unit: unit.to_owned(), probe: probe.map(str::to_owned) },
+            clone: false,
+            needs_address: true,
+            fence_on_stop_failure: true,
+            start_timeout_ms: START_TIMEOUT_MS,
+            stop_timeout_ms: STOP_TIMEOUT_MS,
+            recovery: None,
+        }
+    }
+
+    /// A stateless service: on every head of the group, only the address moves.
+    pub fn everywhere(service: &str, unit: &str) -> Self {
+        Self {
+            clone: true,
+            needs_address: false,
+            fence_on_stop_failure: false,
+            ..Self::moving(service, unit, None)
+        }
+    }
+}
+
+/// A unit that has not started by then has failed: the slowest measured start (slurmctld of 10,000 nodes) takes 2 s,
+/// a loaded machine ten times that.
+const START_TIMEOUT_MS: u64 = 40_000;
+
+/// A unit that has not stopped by then has failed: systemd itself kills after 90 s, which is too late for a failover.
+const STOP_TIMEOUT_MS: u64 = 30_000;
 
 /// The engine's configuration of the whole cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,1 +1,62 @@
 //! Corosync and Pacemaker: spec to corosync.conf and CIB, their state to facts.
+
+mod back;
+mod cib;
+mod corosync;
+mod files;
+mod state;
+pub mod xml;
+
+pub use back::{changes, merged};
+pub use corosync::members;
+pub use state::{EngineNode, EngineResource, EngineState, state};
+
+use std::collections::BTreeMap;
+
+use super::{Carried, EngineDesired};
+use crate::desired::{HostDesired, HostName, Surroundings};
+use crate::spec::{Cluster, Problem};
+use crate::templates::Templates;
+
+/// What the engine said cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Not XML.
+    #[error("the engine's XML cannot be read: {0}")]
+    Xml(String),
+    /// XML, but not what was asked for.
+    #[error("the engine's XML has no `{0}`")]
+    Missing(&'static str),
+}
+
+/// The engine's part of every member, and of the cluster as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// Files, units, packages, checks and secrets, by member.
+    pub hosts: BTreeMap<HostName, HostDesired>,
+    /// The cluster's own objects.
+    pub engine: EngineDesired,
+}
+
+/// Compiles the spec for the members in `surroundings`. Heads that are only declared are in no node list and no
+/// fence target.
+///
+/// # Errors
+/// A spec that this engine cannot carry.
+pub fn compile(
+    cluster: &Cluster,
+    surroundings: &Surroundings,
+    carried: &BTreeMap<String, Vec<Carried>>,
+    templates: &Templates,
+) -> Result<Compiled, Problem> {
+    let members = corosync::voters(cluster, surroundings)?;
+    let mut hosts = BTreeMap::new();
+    for name in members.keys() {
+        hosts.insert(
+            name.clone(),
+            files::of_member(name, cluster, surroundings, &members, carried, templates)?,
+        );
+    }
+    let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
+    Ok(Compiled { hosts, engine: EngineDesired { members, cib: cib.write(), resources } })
+}

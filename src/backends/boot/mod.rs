@@ -1,0 +1,5 @@
+//! Network boot: TFTP here, the boot options in the dhcp backends.
+
+mod dnsmasq;
+
+pub use dnsmasq::Dnsmasq;

@@ -1,0 +1,176 @@
+//! ISC Kea 2.2 to 2.6: reservations by MAC, leases on the group's storage, bound to the group's address.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::backends::{Backend, Context, Part, Placement, state_folder, validator};
+use crate::desired::{OnChange, Rendered, names};
+use crate::engines::Carried;
+use crate::spec::{DhcpService, Head, Problem, Service, Span};
+
+/// The Kea backend.
+pub struct Kea;
+
+/// One family's daemon.
+struct Daemon {
+    unit: &'static str,
+    conf: &'static str,
+    template: &'static str,
+    program: &'static str,
+    package: &'static str,
+}
+
+const V4: Daemon = Daemon {
+    unit: "kea-dhcp4-server.service",
+    conf: "/etc/kea/kea-dhcp4.conf",
+    template: "dhcp/kea/kea-dhcp4.conf.hbs",
+    program: "kea-dhcp4",
+    package: "kea-dhcp4-server",
+};
+
+const V6: Daemon = Daemon {
+    unit: "kea-dhcp6-server.service",
+    conf: "/etc/kea/kea-dhcp6.conf",
+    template: "dhcp/kea/kea-dhcp6.conf.hbs",
+    program: "kea-dhcp6",
+    package: "kea-dhcp6-server",
+};
+
+/// Long enough that a night without a DHCP server is not noticed, short enough that a pool does not run dry.
+const LEASE: Span = Span::from_millis(12 * 3_600_000);
+
+impl Backend for Kea {
+    type Service = DhcpService;
+
+    fn name(&self) -> &'static str {
+        "kea"
+    }
+
+    fn resolve(&self, service: &DhcpService, context: &Context<'_>) -> Result<Part, Problem> {
+        context.private_address()?;
+        let mut part = Part {
+            directories: vec![state_folder(context.state()?, "_kea", "_kea", 0o750)],
+            ..Part::default()
+        };
+        daemon(&V4, false, service, context, &mut part)?;
+        if context
+            .private_networks()
+            .any(|(name, network, _)| network.cidr6.is_some() && context.address6(name).is_some())
+        {
+            daemon(&V6, true, service, context, &mut part)?;
+        }
+        Ok(part)
+    }
+}
+
+fn daemon(
+    daemon: &Daemon,
+    six: bool,
+    service: &DhcpService,
+    context: &Context<'_>,
+    part: &mut Part,
+) -> Result<(), Problem> {
+    for (name, head) in context.declared_heads() {
+        part.files.push((Placement::Host(name.clone()), conf(daemon, six, head, service, context)?));
+    }
+    let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
+    let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", json!({}), OnChange::DaemonReload(None))?;
+    part.files.push((Placement::Heads, file));
+    part.carried.push(Carried {
+        recovery: service.recovery.clone(),
+        ..Carried::moving(context.name, daemon.unit, None)
+    });
+    part.packages.push((Placement::Heads, daemon.package.to_owned()));
+    let test = [daemon.program, "-t", &format!("{{staged:{}}}", daemon.conf)];
+    part.checks.push((Placement::Heads, validator(&format!("{} -t", daemon.program), &test)));
+    Ok(())
+}
+
+fn conf(
+    daemon: &Daemon,
+    six: bool,
+    head: &Head,
+    service: &DhcpService,
+    context: &Context<'_>,
+) -> Result<Rendered, Problem> {
+    let mut subnets = Vec::new();
+    for (id, (name, _, address)) in context.private_networks().enumerate() {
+        let Some(nic) = Context::nic(head, name) else { continue };
+        subnets.extend(subnet(
+            id + 1,
+            name,
+            &nic,
+            if six { context.address6(name) } else { Some(address) },
+            context,
+        )?);
+    }
+    let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
+    let values = json!({
+        "state": context.state()?, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
+        "classes": classes(context), "subnets": subnets,
+    });
+    context.file(daemon.conf, daemon.template, values, OnChange::Reload(daemon.unit.to_owned()))
+}
+
+fn subnet(
+    id: usize,
+    name: &str,
+    nic: &str,
+    address: Option<IpAddr>,
+    context: &Context<'_>,
+) -> Result<Option<Value>, Problem> {
+    let network = &context.cluster.networks[name];
+    let Some(address) = address else { return Ok(None) };
+    let (cidr, pool) = match (address, network.cidr.0) {
+        (IpAddr::V6(_), ipnet::IpNet::V4(_)) => (network.cidr6, network.pool6),
+        _ => (Some(network.cidr), network.pool),
+    };
+    let nodes = names::nodes(context.cluster)?;
+    let here =
+        nodes.iter().filter(|node| node.network == name && node.address.is_ipv4() == address.is_ipv4());
+    let reservations: Vec<_> = here
+        .filter_map(|node| {
+            node.mac.map(|mac| json!({ "mac": mac, "address": node.address, "name": node.name }))
+        })
+        .collect();
+    Ok(cidr.map(|cidr| {
+        json!({
+            "id": id, "cidr": cidr, "nic": nic, "address": address, "pool": pool.map(|p| p.to_string()),
+            "options": options(network.gateway, address, context), "reservations": reservations,
+        })
+    }))
+}
+
+/// What clients are told beside their address: the group's own services, where the group has them.
+fn options(gateway: Option<IpAddr>, address: IpAddr, context: &Context<'_>) -> Vec<Value> {
+    let has = |kind: &str| {
+        let services = context.group.1.services.iter().filter_map(|name| context.cluster.services.get(name));
+        services.into_iter().any(|service| service.kind() == kind)
+    };
+    let option = |name: &str, data: String| json!({ "name": name, "data": data });
+    let mut options = vec![option("domain-name", context.cluster.domain.clone())];
+    options.extend(gateway.map(|gateway| option("routers", gateway.to_string())));
+    options.extend(has("names").then(|| option("domain-name-servers", address.to_string())));
+    options.extend(has("time").then(|| option("ntp-servers", address.to_string())));
+    options
+}
+
+/// Boot files by what the client's firmware is (RFC 4578, option 93).
+fn classes(context: &Context<'_>) -> Vec<Value> {
+    let boot = context.group.1.services.iter().find_map(|name| match context.cluster.services.get(name) {
+        Some(Service::Boot(boot)) => Some(boot),
+        _ => None,
+    });
+    let Some(boot) = boot else { return Vec::new() };
+    let class = |name: &str, test: &str, file: &str| json!({ "name": name, "test": test, "file": file });
+    let bios = boot.bios.iter().map(|file| class("bios", "option[93].hex == 0x0000", file));
+    let uefi = boot.uefi.iter().map(|file| {
+        class(
+            "uefi",
+            "option[93].hex == 0x0007 or option[93].hex == 0x0009 or option[93].hex == 0x000b",
+            file,
+        )
+    });
+    bios.chain(uefi).collect()
+}

@@ -1,0 +1,48 @@
+//! chrony: serves time on every head (only the address moves), and follows the group on nodes.
+
+use serde_json::json;
+
+use crate::backends::{Backend, Context, Part, Placement, validator};
+use crate::desired::{OnChange, Rendered, Role, Unit, UnitWant};
+use crate::engines::Carried;
+use crate::spec::{Problem, TimeService};
+
+/// The chrony backend.
+pub struct Chrony;
+
+const UNIT: &str = "chrony.service";
+const TEMPLATE: &str = "time/chrony/chrony.conf.hbs";
+const PATH: &str = "/etc/chrony/chrony.conf";
+
+impl Backend for Chrony {
+    type Service = TimeService;
+
+    fn name(&self) -> &'static str {
+        "chrony"
+    }
+
+    fn resolve(&self, service: &TimeService, context: &Context<'_>) -> Result<Part, Problem> {
+        let node = Placement::Role(Role::Node);
+        let check = || validator("chronyd -p", &["chronyd", "-p", "-f", &format!("{{staged:{PATH}}}")]);
+        Ok(Part {
+            files: vec![(Placement::Heads, heads(service, context)?), (node.clone(), nodes(context)?)],
+            units: vec![(node.clone(), Unit { name: UNIT.to_owned(), want: UnitWant::Running })],
+            carried: vec![Carried::everywhere(context.name, UNIT)],
+            packages: vec![(Placement::Heads, "chrony".to_owned()), (node.clone(), "chrony".to_owned())],
+            checks: vec![(Placement::Heads, check()), (node, check())],
+            ..Part::default()
+        })
+    }
+}
+
+fn heads(service: &TimeService, context: &Context<'_>) -> Result<Rendered, Problem> {
+    let networks = context.cluster.networks.values();
+    let allow: Vec<_> = networks.flat_map(|n| [Some(n.cidr), n.cidr6]).flatten().collect();
+    let values = json!({ "servers": service.servers, "alone": service.servers.is_empty(), "allow": allow });
+    context.file(PATH, TEMPLATE, values, OnChange::Restart(UNIT.to_owned()))
+}
+
+fn nodes(context: &Context<'_>) -> Result<Rendered, Problem> {
+    let values = json!({ "servers": [context.private_address()?], "alone": false, "allow": [] });
+    context.file(PATH, TEMPLATE, values, OnChange::Restart(UNIT.to_owned()))
+}

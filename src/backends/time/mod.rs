@@ -1,0 +1,5 @@
+//! Time by NTP.
+
+mod chrony;
+
+pub use chrony::Chrony;

@@ -1,0 +1,158 @@
+//! From spec to hosts: every service's part is laid on the hosts that it names, then the engine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{Desired, HostDesired, HostName, OnChange, Role, Surroundings, Unit, UnitWant, names};
+use crate::backends::{self, Context, Part, Placement};
+use crate::engines::{Carried, CarriedAs, pacemaker};
+use crate::spec::{Cluster, EngineKind, Problem};
+use crate::templates::Templates;
+
+/// Resolves the spec for every host.
+///
+/// # Errors
+/// Every [`Problem`] that a backend or the engine has with the spec.
+pub fn resolve(
+    cluster: &Cluster,
+    surroundings: &Surroundings,
+    templates: &Templates,
+) -> Result<Desired, Vec<Problem>> {
+    let mut builder = Builder::new(cluster);
+    let mut problems = Vec::new();
+    for (group_name, group) in &cluster.groups {
+        let heads: BTreeSet<HostName> = group.heads.iter().cloned().collect();
+        for name in &group.services {
+            let Some(service) = cluster.services.get(name) else { continue }; // lint: reference/service
+            let storage = group.storage.as_ref().and_then(|name| cluster.storage.get(name));
+            let group = (group_name.as_str(), group);
+            let cgroup_hybrid = surroundings.cgroup_hybrid;
+            let context = Context { cluster, name, group, storage, heads: &heads, templates, cgroup_hybrid };
+            match backends::resolve(service, &context) {
+                Ok(part) => builder.lay(part, group_name, &heads),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    problems.extend(builder.hosts_files(templates).err());
+    problems.extend(builder.engine(surroundings, templates).err());
+    if problems.is_empty() { Ok(builder.finish()) } else { Err(problems) }
+}
+
+struct Builder<'a> {
+    cluster: &'a Cluster,
+    desired: Desired,
+    carried: BTreeMap<String, Vec<Carried>>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let heads = cluster.heads.keys().map(|name| (name.clone(), Role::Head));
+        let witnesses = cluster.witnesses.keys().map(|name| (name.clone(), Role::Witness));
+        let nodes = cluster.nodes.keys().flat_map(|range| range.names()).map(|name| (name, Role::Node));
+        let hosts =
+            heads.chain(witnesses).chain(nodes).map(|(name, role)| (name, (role, HostDesired::default())));
+        let desired = Desired { cluster: cluster.name.clone(), hosts: hosts.collect(), ..Desired::default() };
+        Self { cluster, desired, carried: BTreeMap::new() }
+    }
+
+    /// Hosts that a placement names.
+    fn hosts(
+        &mut self,
+        placement: &Placement,
+        heads: &BTreeSet<HostName>,
+    ) -> impl Iterator<Item = &mut HostDesired> {
+        self.desired.hosts.iter_mut().filter_map(move |(name, (role, host))| {
+            let here = match placement {
+                Placement::Heads => heads.contains(name),
+                Placement::Role(wanted) => role == wanted,
+                Placement::Host(wanted) => name == wanted,
+            };
+            here.then_some(host)
+        })
+    }
+
+    fn lay(&mut self, part: Part, group: &str, heads: &BTreeSet<HostName>) {
+        for (placement, file) in &part.files {
+            self.hosts(placement, heads).for_each(|host| host.files.push(file.clone()));
+        }
+        for (placement, directory) in &part.directories {
+            self.hosts(placement, heads).for_each(|host| host.directories.push(directory.clone()));
+        }
+        for (placement, unit) in &part.units {
+            self.hosts(placement, heads).for_each(|host| host.units.push(unit.clone()));
+        }
+        for (placement, package) in &part.packages {
+            self.hosts(placement, heads).for_each(|host| {
+                host.packages.insert(package.clone());
+            });
+        }
+        for (placement, check) in &part.checks {
+            self.hosts(placement, heads).for_each(|host| host.checks.push(check.clone()));
+        }
+        for (placement, name, kind) in &part.secrets {
+            self.hosts(placement, heads).for_each(|host| {
+                host.secrets.insert(name.clone(), *kind);
+            });
+        }
+        self.desired.probes.extend(part.probes);
+        for carried in part.carried {
+            self.carry(carried, group, heads);
+        }
+    }
+
+    /// Two services of a group may share one unit (names and boot share dnsmasq): it is carried once.
+    fn carry(&mut self, carried: Carried, group: &str, heads: &BTreeSet<HostName>) {
+        if let CarriedAs::Unit { unit, .. } = &carried.what {
+            let unit = Unit { name: unit.clone(), want: UnitWant::Engine };
+            self.hosts(&Placement::Heads, heads).for_each(|host| host.units.push(unit.clone()));
+        }
+        let known = self.carried.entry(group.to_owned()).or_default();
+        let shared =
+            matches!(carried.what, CarriedAs::Unit { .. }) && known.iter().any(|k| k.what == carried.what);
+        if !shared {
+            known.push(carried);
+        }
+    }
+
+    fn hosts_files(&mut self, templates: &Templates) -> Result<(), Problem> {
+        let values = json!({ "hosts": names::fixed(self.cluster) });
+        let file = templates.file("/etc/hosts", "hosts/hosts.hbs", values, OnChange::Nothing)?;
+        self.desired.hosts.values_mut().for_each(|(_, host)| host.files.push(file.clone()));
+        Ok(())
+    }
+
+    fn engine(&mut self, surroundings: &Surroundings, templates: &Templates) -> Result<(), Problem> {
+        if self.cluster.ha.engine != EngineKind::Pacemaker {
+            let message = "engine heartbeat is not built yet";
+            return Err(Problem::error("ha/engine", message).hint("use `engine: pacemaker`"));
+        }
+        let compiled = pacemaker::compile(self.cluster, surroundings, &self.carried, templates)?;
+        for (name, part) in compiled.hosts {
+            if let Some((_, host)) = self.desired.hosts.get_mut(&name) {
+                host.files.extend(part.files);
+                host.directories.extend(part.directories);
+                host.units.extend(part.units);
+                host.packages.extend(part.packages);
+                host.checks.extend(part.checks);
+                host.secrets.extend(part.secrets);
+            }
+        }
+        self.desired.engine = Some(compiled.engine);
+        Ok(())
+    }
+
+    /// The same input gives the same order, whatever order services stand in.
+    fn finish(mut self) -> Desired {
+        for (_, host) in self.desired.hosts.values_mut() {
+            host.files.sort_by(|a, b| a.path.cmp(&b.path));
+            host.files.dedup();
+            host.directories.sort();
+            host.directories.dedup();
+            host.units.sort();
+            host.units.dedup();
+        }
+        self.desired
+    }
+}
