@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::{Common, Exit, Failure, source};
+use super::{Common, Exit, Failure, problems, source};
 use crate::desired::{Desired, Rendered, Surroundings, resolve};
 use crate::templates::Templates;
 
@@ -43,6 +43,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             write(&options.output.join(host), file)?;
         }
     }
+    if let Some(engine) = desired.engine.as_ref().filter(|_| options.on.is_empty()) {
+        write_text(&options.output.join("cluster/cib.xml"), &engine.cib, 0o644)?;
+    }
     if !common.quiet {
         let files: usize = trees.values().map(|files| files.len()).sum();
         let os = serde_json::to_value(spec.loaded.cluster.os).unwrap_or_default();
@@ -55,8 +58,10 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 fn resolved(spec: &source::Spec) -> Result<Desired, Failure> {
     let cluster = &spec.loaded.cluster;
     let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
-    resolve(cluster, &Surroundings::whole(cluster), &templates)
-        .map_err(|found| source::invalid(&found, &spec.gathered))
+    resolve(cluster, &Surroundings::whole(cluster), &templates).map_err(|found| {
+        eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
+        source::invalid(&found, &spec.gathered)
+    })
 }
 
 fn trees<'a>(desired: &'a Desired, on: &[String]) -> Result<BTreeMap<&'a str, &'a [Rendered]>, Failure> {
@@ -82,12 +87,14 @@ fn prepare(output: &Utf8Path) -> Result<(), Failure> {
 }
 
 fn write(tree: &Utf8Path, file: &Rendered) -> Result<(), Failure> {
-    let path = tree.join(file.path.strip_prefix("/").unwrap_or(&file.path));
-    let folder = path.parent().unwrap_or(tree);
+    write_text(&tree.join(file.path.strip_prefix("/").unwrap_or(&file.path)), &file.shown(), file.mode.0)
+}
+
+fn write_text(path: &Utf8Path, text: &str, mode: u32) -> Result<(), Failure> {
     let write = || {
-        fs::create_dir_all(folder)?;
-        fs::write(&path, file.shown())?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(file.mode.0 | 0o200))
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
+        fs::write(path, text)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o200))
     };
     write().map_err(|e| Failure::new(Exit::Failed, format!("{path} cannot be written: {e}")))
 }

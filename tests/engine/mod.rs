@@ -1,1 +1,110 @@
-//! What the engine is configured with.
+//! What the engine is configured with, and what is read back from it.
+
+use std::collections::BTreeSet;
+
+use haoscar::desired::{Desired, Membership, Surroundings, resolve};
+use haoscar::engines::pacemaker::{changes, members, merged};
+use haoscar::spec::{Cluster, Sources, load};
+use haoscar::templates::Templates;
+
+fn reference() -> Cluster {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
+    load(&Sources::of_text("cluster.yaml", std::fs::read(path).unwrap())).unwrap().cluster
+}
+
+fn with_members(names: &[&str]) -> Desired {
+    let members: BTreeSet<_> = names.iter().map(ToString::to_string).collect();
+    let surroundings = Surroundings { membership: Membership { members }, ..Surroundings::default() };
+    resolve(&reference(), &surroundings, &Templates::packaged().unwrap()).unwrap()
+}
+
+fn text(desired: &Desired, host: &str, path: &str) -> Option<String> {
+    desired.hosts[host].1.files.iter().find(|file| file.path == path).map(haoscar::desired::Rendered::shown)
+}
+
+const CONF: &str = "/etc/corosync/corosync.conf";
+
+#[test]
+fn a_head_that_is_only_declared_is_in_no_node_list_and_no_fence_target() {
+    let desired = with_members(&["head-1"]);
+    let conf = text(&desired, "head-1", CONF).unwrap();
+    assert_eq!(members(&conf).into_keys().collect::<Vec<_>>(), ["head-1"]);
+    let cib = &desired.engine.as_ref().unwrap().cib;
+    assert!(!cib.contains("head-2") && !cib.contains("arbiter"), "{cib}");
+    assert_eq!(text(&desired, "head-2", CONF), None);
+    assert!(text(&desired, "head-2", "/etc/chrony/chrony.conf").is_some(), "its ordinary files come first");
+}
+
+#[test]
+fn node_ids_stay_when_members_come() {
+    let one = members(&text(&with_members(&["head-2"]), "head-2", CONF).unwrap());
+    let all = members(&text(&with_members(&["arbiter", "head-1", "head-2"]), "head-2", CONF).unwrap());
+    assert_eq!(one["head-2"], all["head-2"]);
+    assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn every_member_gets_the_same_corosync_conf() {
+    let desired = with_members(&["arbiter", "head-1", "head-2"]);
+    let confs: BTreeSet<_> =
+        ["arbiter", "head-1", "head-2"].iter().map(|h| text(&desired, h, CONF)).collect();
+    assert_eq!(confs.len(), 1);
+}
+
+#[test]
+fn no_secret_of_a_fence_device_stands_in_the_cib() {
+    let desired = with_members(&["arbiter", "head-1", "head-2"]);
+    let cib = &desired.engine.as_ref().unwrap().cib;
+    assert!(cib.contains("password_script") && !cib.contains("name=\"password\""));
+}
+
+const EMPTY: &str = r#"<cib epoch="7" num_updates="3" admin_epoch="0" validate-with="pacemaker-3.9"><configuration>
+<crm_config><cluster_property_set id="cib-bootstrap-options"><nvpair id="b" name="dc-version" value="2.1.5"/></cluster_property_set></crm_config>
+<nodes><node id="1" uname="head-1"/></nodes>
+<resources><primitive id="mine" class="ocf" provider="heartbeat" type="Dummy"/></resources><constraints/></configuration><status/></cib>"#;
+
+#[test]
+fn a_merged_cib_has_no_change_left_and_keeps_what_others_made() {
+    let engine = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    assert!(changes(&engine, EMPTY).unwrap().len() > 20);
+    let new = merged(&engine, EMPTY).unwrap();
+    assert_eq!(changes(&engine, &new).unwrap(), Vec::<String>::new());
+    for kept in
+        ["id=\"mine\"", "cib-bootstrap-options", "uname=\"head-1\"", "epoch=\"8\"", "num_updates=\"0\""]
+    {
+        assert!(new.contains(kept), "{kept} is gone:\n{new}");
+    }
+}
+
+#[test]
+fn a_changed_value_is_told_with_its_old_and_new_line() {
+    let engine = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    let live = merged(&engine, EMPTY).unwrap().replace("value=\"50ms\"", "value=\"0s\"");
+    let told = changes(&engine, &live).unwrap().join("\n");
+    assert!(
+        told.starts_with(
+            "~ crm_config haoscar-options\n    - <nvpair id=\"haoscar-options-transition-delay\""
+        ),
+        "{told}"
+    );
+    assert!(told.contains("value=\"0s\"") && told.contains("value=\"50ms\""), "{told}");
+}
+
+#[test]
+fn a_resource_of_ours_that_the_spec_no_longer_has_is_removed() {
+    let three = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    let live = merged(&three, EMPTY).unwrap();
+    let one = with_members(&["head-1"]).engine.unwrap();
+    let told = changes(&one, &live).unwrap();
+    assert!(told.contains(&"- resources fence-head-2".to_owned()), "{told:?}");
+    assert_eq!(changes(&one, &merged(&one, &live).unwrap()).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn timings_follow_detect() {
+    let mut cluster = reference();
+    cluster.ha.detect = haoscar::spec::Span::from_millis(2200);
+    let desired = resolve(&cluster, &Surroundings::whole(&cluster), &Templates::packaged().unwrap()).unwrap();
+    let conf = text(&desired, "head-1", CONF).unwrap();
+    assert!(conf.contains("token: 1000\n") && conf.contains("consensus: 1200\n"), "{conf}");
+}

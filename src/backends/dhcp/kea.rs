@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::backends::{Backend, Context, Part, Placement, state_folder, validator};
-use crate::desired::{OnChange, Rendered, names};
+use crate::desired::{Check, OnChange, Rendered, names};
 use crate::engines::Carried;
 use crate::spec::{DhcpService, Head, Problem, Service, Span};
 
@@ -72,7 +72,9 @@ fn daemon(
     part: &mut Part,
 ) -> Result<(), Problem> {
     for (name, head) in context.declared_heads() {
-        part.files.push((Placement::Host(name.clone()), conf(daemon, six, head, service, context)?));
+        let host = Placement::Host(name.clone());
+        part.files.push((host.clone(), conf(daemon, six, head, service, context)?));
+        part.checks.push((host, check(daemon, head, context)));
     }
     let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
     let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", json!({}), OnChange::DaemonReload(None))?;
@@ -82,9 +84,22 @@ fn daemon(
         ..Carried::moving(context.name, daemon.unit, None)
     });
     part.packages.push((Placement::Heads, daemon.package.to_owned()));
-    let test = [daemon.program, "-t", &format!("{{staged:{}}}", daemon.conf)];
-    part.checks.push((Placement::Heads, validator(&format!("{} -t", daemon.program), &test)));
     Ok(())
+}
+
+/// `kea-dhcp4 -t` wants the cards and the group's address to be there, and on a standby the address is not: it is
+/// asked in a network namespace of its own that has them.
+fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Check {
+    let mut script = String::new();
+    for (number, (name, _, address)) in context.private_networks().enumerate() {
+        let Some(nic) = Context::nic(head, name) else { continue };
+        script += &format!(
+            "ip link add {nic} type veth peer name peer{number} && ip address add {address} dev {nic} && ip link set {nic} up && "
+        );
+    }
+    script += &format!("exec {} -t \"$1\"", daemon.program);
+    let staged = format!("{{staged:{}}}", daemon.conf);
+    validator(&format!("{} -t", daemon.program), &["unshare", "--net", "sh", "-c", &script, "sh", &staged])
 }
 
 fn conf(

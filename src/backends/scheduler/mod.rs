@@ -7,8 +7,10 @@ mod slurm;
 pub use openpbs::Openpbs;
 pub use slurm::Slurm;
 
-use crate::backends::{Backend, Context};
-use crate::spec::{NodeRange, Nodes, Partition, Problem, SchedulerBackend, SchedulerService};
+use std::collections::BTreeSet;
+
+use crate::backends::Backend;
+use crate::spec::{Cluster, NodeRange, Partition, Problem, SchedulerBackend, SchedulerService};
 
 /// The backend that the spec names.
 pub fn backend(name: SchedulerBackend) -> Box<dyn Backend<Service = SchedulerService>> {
@@ -18,27 +20,27 @@ pub fn backend(name: SchedulerBackend) -> Box<dyn Backend<Service = SchedulerSer
     }
 }
 
-/// The node ranges that a partition names: one range as written, or all that boot an image.
-fn ranges<'a>(partition: &Partition, context: &Context<'a>) -> Vec<(&'a NodeRange, &'a Nodes)> {
-    let named = |range: &NodeRange, nodes: &Nodes| {
-        range.as_str() == partition.nodes || nodes.image.as_deref() == Some(partition.nodes.as_str())
+/// The nodes of a partition as a folded list: all ranges that boot an image, or names that the spec has.
+///
+/// # Errors
+/// `reference/nodes` when it names a node that no range has.
+fn nodes_of(name: &str, partition: &Partition, cluster: &Cluster) -> Result<String, Problem> {
+    let wrong = |what: &str| {
+        Problem::error(
+            "reference/nodes",
+            format!("partition {name} names nodes {what}, which no range and no image is called"),
+        )
     };
-    context.cluster.nodes.iter().filter(|(range, nodes)| named(range, nodes)).collect()
-}
-
-/// The same, and an error when it names none.
-fn some_ranges<'a>(
-    name: &str,
-    partition: &Partition,
-    context: &Context<'a>,
-) -> Result<Vec<(&'a NodeRange, &'a Nodes)>, Problem> {
-    let found = ranges(partition, context);
-    if found.is_empty() {
-        let message = format!(
-            "partition {name} names nodes {}, which no range and no image is called",
-            partition.nodes
-        );
-        return Err(Problem::error("reference/nodes", message));
+    let images =
+        cluster.nodes.iter().filter(|(_, nodes)| nodes.image.as_deref() == Some(partition.nodes.as_str()));
+    let images: Vec<_> = images.map(|(range, _)| range.as_str()).collect();
+    if !images.is_empty() {
+        return Ok(images.join(","));
     }
-    Ok(found)
+    let wanted: NodeRange = partition.nodes.parse().map_err(|_| wrong(&partition.nodes))?;
+    let known: BTreeSet<_> = cluster.nodes.keys().flat_map(NodeRange::names).collect();
+    match wanted.names().iter().find(|node| !known.contains(*node)) {
+        Some(unknown) => Err(wrong(unknown)),
+        None => Ok(partition.nodes.clone()),
+    }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::{qmgr, some_ranges};
+use super::{nodes_of, qmgr};
 use crate::backends::{Backend, Context, Part, Placement, state_folder};
 use crate::desired::{OnChange, Rendered, Role, Unit, UnitWant};
 use crate::engines::Carried;
@@ -66,7 +66,7 @@ fn mom(context: &Context<'_>) -> Result<Rendered, Problem> {
 fn objects(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
     let mut lines = Vec::new();
     for (name, partition) in &service.partitions {
-        some_ranges(name, partition, context)?;
+        nodes_of(name, partition, context.cluster)?;
         lines.extend(qmgr::queue(name, partition));
     }
     let mut nodes = Vec::new();

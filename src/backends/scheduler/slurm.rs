@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::some_ranges;
+use super::nodes_of;
 use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
 use crate::desired::{
     Check, Directory, Mode, OnChange, Owner, Piece, Question, Rendered, Role, SecretKind, Unit, UnitWant,
@@ -125,11 +125,10 @@ fn conf(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, P
 }
 
 fn partition(name: &str, partition: &Partition, context: &Context<'_>) -> Result<Value, Problem> {
-    let ranges = some_ranges(name, partition, context)?;
-    let nodes: Vec<_> = ranges.iter().map(|(range, _)| range.as_str()).collect();
+    let nodes = nodes_of(name, partition, context.cluster)?;
     let time =
         partition.max_time.map_or("INFINITE".to_owned(), |t| t.as_millis().div_ceil(60_000).to_string());
-    Ok(json!({ "name": name, "nodes": nodes.join(","), "default": partition.default, "time": time }))
+    Ok(json!({ "name": name, "nodes": nodes, "default": partition.default, "time": time }))
 }
 
 /// One line a run of addresses that differ in the last part only, so that Slurm can fold them beside the names.
