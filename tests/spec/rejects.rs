@@ -55,3 +55,12 @@ fn every_code_has_a_spec_that_shows_it_and_every_shown_code_has_a_page() {
         assert!(haoscar::spec::code(code).is_some(), "`haoscar explain {code}` has no page");
     }
 }
+
+#[test]
+fn the_books_page_names_every_reference_spec() {
+    let page = std::fs::read_to_string(folder("docs/book/spec.md")).unwrap();
+    for path in specs_of("specs") {
+        let name = format!("`specs/{}`", path.file_name().unwrap().to_str().unwrap());
+        assert!(page.contains(&name), "docs/book/spec.md does not name {name}");
+    }
+}

@@ -300,11 +300,18 @@ impl<'a> Walk<'a> {
 
     fn say(&mut self, code: &str, message: String, span: Bytes, hint: Option<String>) {
         if self.problems.len() < super::PROBLEMS_MAX {
-            let mut problem = Problem::error(code, message).at(self.lines.place(span, ""));
+            let mut problem = Problem::error(code, one_line(&message)).at(self.lines.place(span, ""));
             problem.hint = hint;
             self.problems.push(problem);
         }
     }
+}
+
+/// A value of the spec that is quoted in a message must not break it into lines, or fill the screen.
+fn one_line(message: &str) -> String {
+    const CHARACTERS_MAX: usize = 400;
+    let shown = message.chars().take(CHARACTERS_MAX);
+    shown.flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 fn no_value_hint(schema: &Json, at: &At) -> Option<String> {
@@ -330,7 +337,10 @@ fn mend(text: &str, form: &str) -> Option<String> {
             .all(|c| c.is_ascii_alphanumeric() || c == '-')
             .then(|| format!("write {text}.service")),
         "span" => text.parse::<u64>().ok().map(|_| format!("write {text}s, or {text}ms")),
-        "label" => Some(format!("write {}", text.to_lowercase().replace(['_', ' ', '.'], "-"))),
+        "label" => {
+            let label = text.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+            formats::check("label", &label).ok().map(|()| format!("write {label}"))
+        }
         _ => None,
     }
 }

@@ -156,6 +156,7 @@ fn options() -> serde_saphyr::Options {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIAS_EVENTS_MAX },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
+        reject_unsupported_tags: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
@@ -248,6 +249,8 @@ fn syntax_hint(error: &Error) -> Option<&'static str> {
         Some("indent keys of one mapping alike, and quote a value that holds `: `")
     } else if text.contains("flow") || text.contains("',' or") {
         Some("look for a `{` or `[` that is not closed, or a missing comma")
+    } else if text.contains("string scalar") || text.contains("null is not") {
+        Some("a key is a plain word, or a text in quotes")
     } else if text.contains("quoted") {
         Some("look for a quote that is not closed, here or on a line above")
     } else if text.contains("anchor") || text.contains("unknown value") {
