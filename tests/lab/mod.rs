@@ -1,1 +1,3 @@
 //! The real daemons in namespaces; needs root.
+
+mod drill;

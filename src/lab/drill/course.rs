@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::lab::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
-use crate::spec::{Access, Cluster, Group, SchedulerBackend, Service};
+use crate::spec::{Cluster, Group, SchedulerBackend, Service};
 
 use super::prober::{Prober, Record};
 use super::{
@@ -151,8 +151,8 @@ impl Course<'_> {
         let target = self.target.unwrap_or(&carrier).to_owned();
         let folder = format!("haoscar-drill-{}", monotonic_us());
         let targets = self.targets(ground, &folder);
-        let export = self.export().map(|path| format!("{path}/{folder}"));
-        if let Some(path) = &export {
+        let written_folder = targets.iter().find_map(ProbeTarget::written_folder);
+        if let Some(path) = written_folder {
             ask(ground, &carrier, &["mkdir", "--mode=1777", path]);
         }
         let mut prober = Prober::start(&ground.prober(), &targets)?;
@@ -175,8 +175,8 @@ impl Course<'_> {
             Fault::None => Instants::default(),
         };
         let record = prober.record();
-        let writes =
-            export.zip(moved_to.as_ref()).and_then(|(path, head)| written(ground, head, &path, &record));
+        let read = |(path, head)| written(ground, head, path, &record);
+        let writes = written_folder.zip(moved_to.as_deref()).and_then(read);
         let steal = cpu_before.zip(cpu_after).map_or(0.0, |(before, after)| steal_share(before, after));
         let facts = Facts { target, moved_to, instants, jobs, writes, steal };
         Ok(self.outcome(&record, &targets, watched, facts))
@@ -236,16 +236,6 @@ impl Course<'_> {
     fn services(&self) -> impl Iterator<Item = &Service> {
         let group = self.cluster.groups.get(self.group);
         group.into_iter().flat_map(|g| &g.services).filter_map(|name| self.cluster.services.get(name))
-    }
-
-    /// The export that is written to: the one that [`probes_of`] takes.
-    fn export(&self) -> Option<String> {
-        self.services().find_map(|service| match service {
-            Service::Nfs(nfs) => {
-                nfs.exports.iter().find(|e| e.access == Access::Rw).map(|e| e.path.to_string())
-            }
-            _ => None,
-        })
     }
 
     fn jobs(&self, ground: &dyn Ground) -> Option<BTreeMap<String, String>> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cluster, Group, NetworkRole, SchedulerBackend, Service};
+use crate::spec::{Access, Cluster, Export, Group, NetworkRole, NfsService, SchedulerBackend, Service};
 
 /// Milliseconds between two probes of a protocol that we speak: the resolution of a drill. Measured to cost kea
 /// under 3.5 % of a core.
@@ -123,6 +123,14 @@ impl ProbeTarget {
         self
     }
 
+    /// The folder that it writes in; none if it writes nothing.
+    pub fn written_folder(&self) -> Option<&str> {
+        match &self.ask {
+            Ask::NfsWrite { file, .. } => file.rsplit_once('/').map(|(folder, _)| folder),
+            _ => None,
+        }
+    }
+
     /// Whether it is a service's own view, not a help to tell phases apart.
     pub fn is_service(&self) -> bool {
         !self.service.ends_with(RPC_SUFFIX) && !self.service.ends_with(ADDRESS_SUFFIX)
@@ -133,31 +141,33 @@ impl ProbeTarget {
 /// service that it cannot speak to (boot, ocf, a unit without an HTTP check) has no target.
 pub fn probes_of(cluster: &Cluster, group: &str) -> Vec<ProbeTarget> {
     let Some(carrier) = cluster.groups.get(group) else { return Vec::new() };
-    let Some(server) = client_address(cluster, carrier) else { return Vec::new() };
+    let Some((network, server)) = client_address(cluster, carrier) else { return Vec::new() };
     let address = ProbeTarget::new(&format!("{group}{ADDRESS_SUFFIX}"), Ask::Address { server });
     let services = carrier.services.iter().filter_map(|name| Some((name, cluster.services.get(name)?)));
-    let host = Host { cluster, group: (group, carrier), server };
-    std::iter::once(address).chain(services.flat_map(|(name, service)| host.probes(name, service))).collect()
+    let client = Client { cluster, group: (group, carrier), network, server };
+    std::iter::once(address)
+        .chain(services.flat_map(|(name, service)| client.probes(name, service)))
+        .collect()
 }
 
-/// The address where clients inside ask: the first private network of the group, else any.
-fn client_address(cluster: &Cluster, group: &Group) -> Option<IpAddr> {
+/// The network of the clients that ask, and where they do: the first private one of the group, else any.
+fn client_address<'a>(cluster: &Cluster, group: &'a Group) -> Option<(&'a str, IpAddr)> {
     let private =
         |network: &String| cluster.networks.get(network).is_some_and(|n| n.role == NetworkRole::Private);
     let inside = group.addresses.iter().find(|(network, _)| private(network));
-    inside
-        .or_else(|| group.addresses.iter().next())
-        .or_else(|| group.addresses6.iter().next())
-        .map(|(_, a)| *a)
+    let any = || group.addresses.iter().chain(&group.addresses6).next();
+    inside.or_else(any).map(|(network, address)| (network.as_str(), *address))
 }
 
-struct Host<'a> {
+/// Who asks: somebody on `network`.
+struct Client<'a> {
     cluster: &'a Cluster,
     group: (&'a str, &'a Group),
+    network: &'a str,
     server: IpAddr,
 }
 
-impl Host<'_> {
+impl Client<'_> {
     fn probes(&self, name: &str, service: &Service) -> Vec<ProbeTarget> {
         let server = self.server;
         let asks = match (service, server) {
@@ -165,8 +175,7 @@ impl Host<'_> {
             (Service::Names(_), _) => vec![self.names()],
             (Service::Time(_), _) => vec![Ask::Time { server }],
             (Service::Nfs(nfs), _) => {
-                let write = nfs.exports.iter().find(|e| e.access == crate::spec::Access::Rw);
-                let file = write.map(|e| format!("{}/probe", e.path));
+                let file = written_export(nfs, self.network).map(|e| format!("{}/probe", e.path));
                 let write = file.map(|file| Ask::NfsWrite { server, file });
                 let rpc = ProbeTarget::new(&format!("{name}{RPC_SUFFIX}"), Ask::NfsRpc { server });
                 return write.map(|ask| ProbeTarget::new(name, ask)).into_iter().chain([rpc]).collect();
@@ -187,6 +196,11 @@ impl Host<'_> {
         let name = format!("{name}.{}.", self.cluster.domain.trim_end_matches('.'));
         Ask::Names { server: self.server, name, addresses: all.copied().collect() }
     }
+}
+
+/// The export that a drill writes to: the first that clients on `network` may write.
+fn written_export<'a>(nfs: &'a NfsService, network: &str) -> Option<&'a Export> {
+    nfs.exports.iter().find(|e| e.access == Access::Rw && e.to == network)
 }
 
 fn command(backend: SchedulerBackend) -> Ask {
@@ -235,6 +249,7 @@ mod tests {
                 "time": { "kind": "time" },
                 "home": { "kind": "nfs", "exports": [
                     { "path": "/srv/state/apps", "to": "inside" },
+                    { "path": "/srv/state/web", "to": "public", "access": "rw" },
                     { "path": "/srv/state/home", "to": "inside", "access": "rw" },
                 ] },
                 "scheduler": { "kind": "scheduler", "backend": "slurm" },
@@ -287,9 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn only_an_export_that_may_be_written_is_written_to() {
+    fn only_an_export_that_this_client_may_write_is_written_to() {
         let home = probes_of(&cluster(), "control").into_iter().find(|t| t.service == "home").unwrap();
-        let Ask::NfsWrite { file, .. } = home.writing_in("drill-1").ask else { panic!("no writer") };
+        let home = home.writing_in("drill-1");
+        assert_eq!(home.written_folder(), Some("/srv/state/home/drill-1"));
+        let Ask::NfsWrite { file, .. } = home.ask else { panic!("no writer") };
         assert_eq!(file, "/srv/state/home/drill-1/probe");
     }
 
