@@ -157,7 +157,10 @@ impl Course<'_> {
         }
         let mut prober = Prober::start(&ground.prober(), &targets)?;
         say("waiting until every service answers");
-        self.settle(&prober, &targets)?;
+        self.settle(&prober, &targets).inspect_err(|_| {
+            prober.end();
+            remove(ground, &carrier, written_folder);
+        })?;
         let jobs_before = self.jobs(ground);
         let cpu_before = cpu_time();
         say(&format!("fault {}: {target}", self.fault.word()));
@@ -374,8 +377,15 @@ fn instants<'a>(
 fn written(ground: &dyn Ground, head: &str, folder: &str, record: &Record) -> Option<Writes> {
     let file = ask(ground, head, &["cat", &format!("{folder}/probe")]).unwrap_or_default();
     let missing = missing_records(file.as_bytes(), &record.wrote).len();
-    ask(ground, head, &["rm", "--recursive", folder]);
+    remove(ground, head, Some(folder));
     Some(Writes { acknowledged: record.wrote.len(), missing })
+}
+
+/// Takes the drill's own folder away; one that cannot be reached stays, and its name says whose it is.
+fn remove(ground: &dyn Ground, head: &str, folder: Option<&str>) {
+    if let Some(folder) = folder {
+        ask(ground, head, &["rm", "--recursive", folder]);
+    }
 }
 
 fn cpu_time() -> Option<CpuTime> {

@@ -36,7 +36,8 @@ pub struct Phases {
 pub fn instants_of(journal: &str, target: &str, fault_us: u64) -> Instants {
     let mut instants = Instants::default();
     for (at_us, message) in journal.lines().filter_map(entry).filter(|(at_us, _)| *at_us >= fault_us) {
-        if message.contains("Members left") {
+        // "… was formed. Members left: 1", and "Members joined: 2 left: 1"
+        if message.contains("A new membership") && message.contains(" left:") {
             instants.detected_us.get_or_insert(at_us);
         }
         let fence = message.contains(&format!("targeting {target} "))
