@@ -101,7 +101,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/ocf/unit.hbs",
     "engine/pacemaker/ocf/address.hbs",
     "engine/pacemaker/unit.conf.hbs",
-    "engine/pacemaker/secret.sh.hbs",
+    "engine/pacemaker/fence.hbs",
+    "engine/pacemaker/secret.hbs",
 ];
 
 /// Every packaged template, by its name under `templates/`, as `haoscar explain template` shows them.

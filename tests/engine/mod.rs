@@ -1,9 +1,12 @@
 //! What the engine is configured with, and what is read back from it.
 
+mod forecast;
+
 use std::collections::BTreeSet;
 
 use haoscar::desired::{Desired, Membership, Surroundings, resolve};
-use haoscar::engines::pacemaker::{changes, members, merged};
+use haoscar::engines::EngineDesired;
+use haoscar::engines::pacemaker::{members, merged};
 use haoscar::spec::{Cluster, Sources, load};
 use haoscar::templates::Templates;
 
@@ -58,20 +61,24 @@ fn no_secret_of_a_fence_device_stands_in_the_cib() {
     assert!(cib.contains("password_script") && !cib.contains("name=\"password\""));
 }
 
+fn told(engine: &EngineDesired, cib: &str) -> Vec<String> {
+    haoscar::engines::pacemaker::changes(engine, cib).unwrap().iter().map(ToString::to_string).collect()
+}
+
 const EMPTY: &str = r#"<cib epoch="7" num_updates="3" admin_epoch="0" validate-with="pacemaker-3.9"><configuration>
-<crm_config><cluster_property_set id="cib-bootstrap-options"><nvpair id="b" name="dc-version" value="2.1.5"/></cluster_property_set></crm_config>
+<crm_config><cluster_property_set id="cib-bootstrap-options"><nvpair id="b" name="dc-version" value="2.1.5"/><nvpair id="h" name="stonith-enabled" value="false"/></cluster_property_set></crm_config>
 <nodes><node id="1" uname="head-1"/></nodes>
 <resources><primitive id="mine" class="ocf" provider="heartbeat" type="Dummy"/></resources><constraints/></configuration><status/></cib>"#;
 
 #[test]
 fn a_merged_cib_has_no_change_left_and_keeps_what_others_made() {
     let engine = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
-    assert!(changes(&engine, EMPTY).unwrap().len() > 20);
-    let new = merged(&engine, EMPTY).unwrap();
-    assert_eq!(changes(&engine, &new).unwrap(), Vec::<String>::new());
-    for kept in
-        ["id=\"mine\"", "cib-bootstrap-options", "uname=\"head-1\"", "epoch=\"8\"", "num_updates=\"0\""]
-    {
+    assert!(told(&engine, EMPTY).len() > 20);
+    let whole = merged(&engine, EMPTY).unwrap();
+    let new = &whole.cib;
+    assert_eq!(told(&engine, new), Vec::<String>::new());
+    assert_eq!(whole.foreign, ["primitive mine"]);
+    for kept in ["id=\"mine\"", "value=\"2.1.5\"", "uname=\"head-1\"", "epoch=\"8\"", "num_updates=\"0\""] {
         assert!(new.contains(kept), "{kept} is gone:\n{new}");
     }
 }
@@ -79,25 +86,46 @@ fn a_merged_cib_has_no_change_left_and_keeps_what_others_made() {
 #[test]
 fn a_changed_value_is_told_with_its_old_and_new_line() {
     let engine = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
-    let live = merged(&engine, EMPTY).unwrap().replace("value=\"50ms\"", "value=\"0s\"");
-    let told = changes(&engine, &live).unwrap().join("\n");
+    let live = merged(&engine, EMPTY).unwrap().cib.replace("value=\"50ms\"", "value=\"0s\"");
+    assert_eq!(told(&engine, &live), ["~ property transition-delay\n    - 0s\n    + 50ms"]);
+    let live =
+        merged(&engine, EMPTY).unwrap().cib.replace("value=\"dnsmasq.service\"", "value=\"other.service\"");
+    let told = told(&engine, &live).join("\n");
+    assert!(told.starts_with("~ clone control-boot-clone\n    - <nvpair id="), "{told}");
     assert!(
-        told.starts_with(
-            "~ crm_config haoscar-options\n    - <nvpair id=\"haoscar-options-transition-delay\""
+        told.contains(
+            "- <nvpair id=\"control-boot-parameters-unit\" name=\"unit\" value=\"other.service\"/>"
         ),
         "{told}"
     );
-    assert!(told.contains("value=\"0s\"") && told.contains("value=\"50ms\""), "{told}");
+}
+
+#[test]
+fn a_property_that_was_set_by_hand_where_it_wins_is_put_back() {
+    let engine = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    let told = told(&engine, EMPTY);
+    assert!(told.contains(&"~ property stonith-enabled\n    - false\n    + true".to_owned()), "{told:?}");
+    assert!(!merged(&engine, EMPTY).unwrap().cib.contains("value=\"false\""));
+}
+
+#[test]
+fn a_foreign_constraint_that_names_what_goes_is_dropped_and_told() {
+    let three = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    let by_hand = "<constraints><rsc_location id=\"cli-ban\" rsc=\"fence-head-2\" node=\"head-1\" score=\"-INFINITY\"/>";
+    let live = merged(&three, EMPTY).unwrap().cib.replace("<constraints>", by_hand);
+    assert!(merged(&three, &live).unwrap().foreign.contains(&"rsc_location cli-ban".to_owned()));
+    let one = with_members(&["head-1"]).engine.unwrap();
+    assert_eq!(merged(&one, &live).unwrap().dropped, ["cli-ban"]);
 }
 
 #[test]
 fn a_resource_of_ours_that_the_spec_no_longer_has_is_removed() {
     let three = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
-    let live = merged(&three, EMPTY).unwrap();
+    let live = merged(&three, EMPTY).unwrap().cib;
     let one = with_members(&["head-1"]).engine.unwrap();
-    let told = changes(&one, &live).unwrap();
-    assert!(told.contains(&"- resources fence-head-2".to_owned()), "{told:?}");
-    assert_eq!(changes(&one, &merged(&one, &live).unwrap()).unwrap(), Vec::<String>::new());
+    let told_now = told(&one, &live);
+    assert!(told_now.contains(&"- primitive fence-head-2".to_owned()), "{told_now:?}");
+    assert_eq!(told(&one, &merged(&one, &live).unwrap().cib), Vec::<String>::new());
 }
 
 #[test]

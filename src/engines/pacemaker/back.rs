@@ -1,30 +1,100 @@
 //! The live CIB against the desired one: what differs, and the whole new CIB for a compare-and-swap push.
 //!
-//! Ours are resources that say so in their `description`, and every other object whose id begins with `haoscar-`.
-//! What Pacemaker writes itself (nodes, status, cib-bootstrap-options) and what somebody else made stays.
+//! Ours are resources that say so in their `description`, every other object whose id begins with `haoscar-`, and
+//! the cluster's properties but for those that Pacemaker or an apply writes. Nodes, status and what somebody else
+//! made stay, and are named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::EngineError;
-use super::cib::OURS;
+use super::cib::{OURS, PROPERTIES};
 use super::xml::Element;
 use crate::engines::EngineDesired;
 
-/// Sections of `<configuration>` that hold objects of ours.
-const SECTIONS: [&str; 4] = ["crm_config", "resources", "constraints", "rsc_defaults"];
+/// Sections of `<configuration>` that hold objects of ours beside the properties.
+const SECTIONS: [&str; 3] = ["resources", "constraints", "rsc_defaults"];
+
+/// Properties that Pacemaker writes itself, and the one with which an apply or a person pauses the engine.
+const KEPT: [&str; 6] = [
+    "cluster-infrastructure",
+    "cluster-name",
+    "dc-version",
+    "have-watchdog",
+    "last-lrm-refresh",
+    "maintenance-mode",
+];
+
+/// What happens to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sign {
+    /// It is made.
+    Add,
+    /// It stays and changes.
+    Modify,
+    /// It goes.
+    Remove,
+}
+
+/// One object of the CIB that differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Change {
+    /// What happens to it.
+    pub sign: Sign,
+    /// `property`, or the tag: `primitive`, `clone`, `rsc_colocation`.
+    pub kind: String,
+    /// Its id, or the property's name.
+    pub id: String,
+    /// What differs inside, a line each, `-` before and `+` after.
+    pub details: Vec<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.sign {
+            Sign::Add => '+',
+            Sign::Modify => '~',
+            Sign::Remove => '-',
+        };
+        write!(f, "{sign} {} {}", self.kind, self.id)?;
+        self.details.iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+/// A new whole CIB, and what in it is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// For `cibadmin --replace`, or `crm_diff` and `cibadmin --patch` against the CIB that it was made from.
+    pub cib: String,
+    /// Kinds and ids of what somebody else made: kept, for a person to see.
+    pub foreign: Vec<String>,
+    /// Constraints of somebody else that name a resource which goes, so that they must go too.
+    pub dropped: Vec<String>,
+}
 
 fn ours(element: &Element) -> bool {
     element.id().starts_with("haoscar-") || element.get("description") == Some(OURS)
 }
 
-/// Our objects of a `<configuration>`, by section and id.
+fn kept(property: &str) -> bool {
+    KEPT.contains(&property) || property.starts_with("haoscar-")
+}
+
+/// Properties in the set that counts, by name.
+fn properties(configuration: &Element) -> BTreeMap<&str, &str> {
+    let sets = configuration.child("crm_config").into_iter().flat_map(|section| &section.children);
+    let values = sets.filter(|set| set.id() == PROPERTIES).flat_map(|set| &set.children);
+    values.filter_map(|pair| Some((pair.get("name")?, pair.get("value")?))).collect()
+}
+
+/// Our objects of a `<configuration>`, by tag and id.
 fn objects(configuration: &Element) -> BTreeMap<(&str, &str), &Element> {
-    let mut found = BTreeMap::new();
-    for section in SECTIONS {
-        let children = configuration.child(section).into_iter().flat_map(|section| &section.children);
-        found.extend(children.filter(|child| ours(child)).map(|child| ((section, child.id()), child)));
-    }
-    found
+    let sections = SECTIONS.iter().filter_map(|section| configuration.child(section));
+    let children = sections.flat_map(|section| &section.children).filter(|child| ours(child));
+    children.map(|child| ((child.name.as_str(), child.id()), child)).collect()
 }
 
 /// The same element with its children in order of id, so that order in the file is no difference.
@@ -35,38 +105,53 @@ fn canonical(element: &Element) -> Element {
     copy
 }
 
-/// What differs between the desired configuration and a live CIB (`cibadmin -Q`): `+ id`, `- id`, `~ id` with the
-/// lines that change. Empty: in step.
+/// What differs between the desired configuration and a live CIB (`cibadmin -Q`). Empty: in step.
 ///
 /// # Errors
 /// A CIB that cannot be read.
-pub fn changes(desired: &EngineDesired, current: &str) -> Result<Vec<String>, EngineError> {
+pub fn changes(desired: &EngineDesired, current: &str) -> Result<Vec<Change>, EngineError> {
     let wanted = Element::read(&desired.cib)?;
     let cib = Element::read(current)?;
     let live = cib.child("configuration").ok_or(EngineError::Missing("configuration"))?;
+    let mut found = property_changes(&properties(&wanted), &properties(live));
     let (wanted, live) = (objects(&wanted), objects(live));
-    let mut lines = Vec::new();
-    for ((section, id), element) in &wanted {
-        match live.get(&(*section, *id)) {
-            None => lines.push(format!("+ {section} {id}")),
-            Some(other) if canonical(other) != canonical(element) => {
-                lines.extend(difference(section, id, other, element))
-            }
-            Some(_) => {}
-        }
+    let keys: BTreeSet<_> = wanted.keys().chain(live.keys()).collect();
+    for key in keys {
+        let (sign, details) = match (live.get(key), wanted.get(key)) {
+            (Some(old), Some(new)) if canonical(old) == canonical(new) => continue,
+            (Some(old), Some(new)) => (Sign::Modify, difference(old, new)),
+            (None, _) => (Sign::Add, Vec::new()),
+            (_, None) => (Sign::Remove, Vec::new()),
+        };
+        found.push(Change { sign, kind: key.0.to_owned(), id: key.1.to_owned(), details });
     }
-    let gone = live.keys().filter(|key| !wanted.contains_key(*key));
-    lines.extend(gone.map(|(section, id)| format!("- {section} {id}")));
-    Ok(lines)
+    Ok(found)
 }
 
-fn difference(section: &str, id: &str, old: &Element, new: &Element) -> Vec<String> {
+fn property_changes(wanted: &BTreeMap<&str, &str>, live: &BTreeMap<&str, &str>) -> Vec<Change> {
+    let names: BTreeSet<_> = wanted.keys().chain(live.keys().filter(|name| !kept(name))).collect();
+    let change = |name: &&str| {
+        let (old, new) = (live.get(name), wanted.get(name));
+        let sign = match (old, new) {
+            (Some(old), Some(new)) if old == new => return None,
+            (Some(_), Some(_)) => Sign::Modify,
+            (None, _) => Sign::Add,
+            (_, None) => Sign::Remove,
+        };
+        let lines = [old.map(|v| format!("- {v}")), new.map(|v| format!("+ {v}"))];
+        let details = lines.into_iter().flatten().collect();
+        Some(Change { sign, kind: "property".to_owned(), id: (*name).to_owned(), details })
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+fn difference(old: &Element, new: &Element) -> Vec<String> {
     let (old, new) = (canonical(old).write(), canonical(new).write());
-    let old: Vec<_> = old.lines().map(str::trim).collect();
-    let new: Vec<_> = new.lines().map(str::trim).collect();
-    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("    - {line}"));
-    let come = new.iter().filter(|line| !old.contains(line)).map(|line| format!("    + {line}"));
-    std::iter::once(format!("~ {section} {id}")).chain(gone).chain(come).collect()
+    let (old, new): (Vec<_>, Vec<_>) =
+        (old.lines().map(str::trim).collect(), new.lines().map(str::trim).collect());
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}"));
+    let come = new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(come).collect()
 }
 
 /// The whole CIB with our objects as desired, everything else as it is, and the next epoch: `cibadmin --replace`
@@ -74,21 +159,67 @@ fn difference(section: &str, id: &str, old: &Element, new: &Element) -> Vec<Stri
 ///
 /// # Errors
 /// A CIB that cannot be read.
-pub fn merged(desired: &EngineDesired, current: &str) -> Result<String, EngineError> {
+pub fn merged(desired: &EngineDesired, current: &str) -> Result<Merged, EngineError> {
     let wanted = Element::read(&desired.cib)?;
     let mut cib = Element::read(current)?;
     let epoch: u64 = cib.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
     cib.attributes.insert("epoch".to_owned(), (epoch + 1).to_string());
     cib.attributes.insert("num_updates".to_owned(), "0".to_owned());
     let configuration = cib.child_mut("configuration");
+    merge_properties(&wanted, configuration);
     for section in SECTIONS {
         let new = wanted.child(section).map(|section| section.children.clone()).unwrap_or_default();
         let old = configuration.child_mut(section);
-        old.children.retain(|child| !ours(child));
+        old.children.retain(|child| !ours(child) && !new.iter().any(|n| n.id() == child.id()));
         old.children.extend(new);
     }
+    let dropped = drop_dangling(configuration);
     order_sections(configuration);
-    Ok(cib.write())
+    let foreign = foreign(configuration);
+    Ok(Merged { cib: cib.write(), foreign, dropped })
+}
+
+fn merge_properties(wanted: &Element, configuration: &mut Element) {
+    let new = wanted.child("crm_config").and_then(|section| section.children.first()).cloned();
+    let section = configuration.child_mut("crm_config");
+    let old =
+        section.children.iter().position(|set| set.id() == PROPERTIES).map(|at| section.children.remove(at));
+    let Some(mut set) = new else { return };
+    let live = old.map(|set| set.children).unwrap_or_default();
+    set.children.extend(live.into_iter().filter(|pair| pair.get("name").is_some_and(kept)));
+    section.children.insert(0, set);
+}
+
+/// A constraint must not name a resource that is gone: the schema refuses the whole CIB.
+fn drop_dangling(configuration: &mut Element) -> Vec<String> {
+    let resources = configuration.child("resources");
+    let known: BTreeSet<_> =
+        resources.into_iter().flat_map(Element::walk).map(|element| element.id().to_owned()).collect();
+    let names = |constraint: &Element| {
+        let attributes =
+            ["rsc", "with-rsc", "first", "then"].map(|name| constraint.get(name).map(str::to_owned));
+        let inside = constraint
+            .walk()
+            .into_iter()
+            .filter(|e| e.name == "resource_ref")
+            .map(|e| Some(e.id().to_owned()));
+        attributes.into_iter().chain(inside).flatten().collect::<Vec<_>>()
+    };
+    let mut dropped = Vec::new();
+    configuration.child_mut("constraints").children.retain(|constraint| {
+        let stays = names(constraint).iter().all(|name| known.contains(name));
+        if !stays {
+            dropped.push(constraint.id().to_owned());
+        }
+        stays
+    });
+    dropped
+}
+
+fn foreign(configuration: &Element) -> Vec<String> {
+    let sections = SECTIONS.iter().filter_map(|section| configuration.child(section));
+    let others = sections.flat_map(|section| &section.children).filter(|child| !ours(child));
+    others.map(|child| format!("{} {}", child.name, child.id())).collect()
 }
 
 /// The schema wants the sections in this order.

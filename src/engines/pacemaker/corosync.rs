@@ -84,6 +84,16 @@ fn links<'a>(cluster: &'a Cluster, members: &BTreeMap<HostName, u32>) -> Vec<&'a
     links
 }
 
+/// The qnetd server and its algorithm. One member alone needs no tie broken; with an odd number of members only
+/// `lms` keeps the last one quorate (corosync-qdevice(8)).
+pub fn device(cluster: &Cluster, members: &BTreeMap<HostName, u32>) -> Option<serde_json::Value> {
+    let witness = cluster.witnesses.values().find(|w| w.kind == WitnessKind::Qnetd)?;
+    let host = witness.nics.values().next()?.address;
+    let even = members.len().is_multiple_of(2);
+    (members.len() > 1)
+        .then(|| json!({ "host": host, "algorithm": if even { "ffsplit" } else { "lms" }, "even": even }))
+}
+
 /// Renders corosync.conf, the same bytes for every member.
 ///
 /// # Errors
@@ -110,11 +120,10 @@ pub fn conf(
             json!({ "name": name, "id": id, "rings": rings })
         })
         .collect();
-    let qnetd = cluster.witnesses.values().find(|w| w.kind == WitnessKind::Qnetd);
-    let device = qnetd.and_then(|w| w.nics.values().next()).map(|nic| nic.address);
+    let device = device(cluster, members);
     let values = json!({
         "cluster": cluster.name, "token": token, "consensus": detect - token, "nodes": nodes,
-        "links": (0..links.len()).collect::<Vec<_>>(), "device": device,
+        "links": (0..links.len()).collect::<Vec<_>>(), "device": device, "ping": token, "lost": 4 * token,
         "two": members.len() == 2 && device.is_none(),
     });
     let mut file = templates.file(CONF, "engine/pacemaker/corosync.conf.hbs", values, OnChange::Joint)?;

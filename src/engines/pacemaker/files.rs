@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{cib, corosync};
+use super::{corosync, fence};
 use crate::desired::{
     Answer, Check, Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Question, Rendered,
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
 };
 use crate::engines::{Carried, CarriedAs};
-use crate::spec::{Cluster, FenceValue, Problem};
+use crate::spec::{Cluster, Problem};
 use crate::templates::Templates;
+
+const AUTHKEY: &str = "/etc/corosync/authkey";
 
 const AUTHKEY_SECRET: &str = "corosync-authkey";
 
@@ -48,15 +50,19 @@ pub fn of_member(
         units: ["corosync.service", "pacemaker.service"].map(running).into(),
         ..HostDesired::default()
     };
-    for agent in ["unit", "address"] {
-        host.files.push(ocf_agent(agent, templates)?);
+    if corosync::device(cluster, members).is_some() {
+        host.packages.insert("corosync-qdevice".to_owned());
+        host.units.push(running("corosync-qdevice.service"));
     }
-    host.directories.push(folder("/usr/lib/ocf/resource.d/haoscar", 0o755));
     if cluster.heads.contains_key(name) {
+        host.directories.push(folder("/usr/lib/ocf/resource.d/haoscar", 0o755));
+        for agent in ["unit", "address"] {
+            host.files.push(ocf_agent(agent, templates)?);
+        }
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
     if !surroundings.lab {
-        fence_secrets(cluster, templates, &mut host)?;
+        fence_secrets(cluster, members, templates, &mut host)?;
     }
     Ok(host)
 }
@@ -71,7 +77,7 @@ fn folder(path: &str, mode: u32) -> Directory {
 
 fn authkey() -> Rendered {
     Rendered {
-        path: "/etc/corosync/authkey".into(),
+        path: AUTHKEY.into(),
         owner: Owner::root(),
         mode: Mode(0o400),
         text: vec![Piece::Secret(AUTHKEY_SECRET.to_owned())],
@@ -109,36 +115,72 @@ fn drop_ins(
     units.into_iter().map(drop_in).collect()
 }
 
-fn fence_secrets(cluster: &Cluster, templates: &Templates, host: &mut HostDesired) -> Result<(), Problem> {
-    let heads = cluster.heads.values().map(|head| &head.fence);
-    let devices = heads.chain(cluster.witnesses.values().map(|witness| &witness.fence));
-    let secrets: BTreeSet<_> = devices
-        .flat_map(BTreeMap::values)
-        .filter_map(|value| match value {
-            FenceValue::Secret { secret } => Some(secret),
-            _ => None,
-        })
-        .collect();
-    for secret in secrets {
-        let path = cib::secret_script(secret);
-        let values = json!({ "secret": secret });
-        let file = templates.file(path, "engine/pacemaker/secret.sh.hbs", values, OnChange::Nothing)?;
-        host.files.push(Rendered { mode: Mode(0o700), ..file });
-        host.secrets.insert(secret.clone(), SecretKind::Given);
+/// Scripts and wrappers that keep secrets out of the CIB. Every member may be the one that fences.
+fn fence_secrets(
+    cluster: &Cluster,
+    members: &BTreeMap<HostName, u32>,
+    templates: &Templates,
+    host: &mut HostDesired,
+) -> Result<(), Problem> {
+    let mut scripts = BTreeSet::new();
+    for member in members.keys() {
+        let Some(device) = fence::of(cluster, member) else { continue };
+        scripts.extend(fence::scripted(device).map(|(_, secret)| secret.to_owned()));
+        let wrapped: Vec<_> = fence::wrapped(device).collect();
+        host.secrets.extend(wrapped.iter().map(|(_, secret)| ((*secret).to_owned(), SecretKind::Given)));
+        if !wrapped.is_empty() {
+            let row = |(name, secret): &(&str, &str)| json!({ "name": name, "secret": slot(secret) });
+            let rows: Vec<_> = wrapped.iter().map(row).collect();
+            let values = json!({ "agent": fence::agent(device), "secrets": rows });
+            let path = format!("/usr/sbin/{}", fence::wrapper(member));
+            host.files.push(with_secrets(templates, path, "engine/pacemaker/fence.hbs", values)?);
+        }
     }
-    if !host.secrets.is_empty() {
+    if !scripts.is_empty() {
         host.directories.push(folder("/etc/haoscar/fence", 0o700));
+    }
+    for secret in scripts {
+        let values = json!({ "secret": slot(&secret) });
+        let path = fence::script_path(&secret);
+        host.files.push(with_secrets(templates, path, "engine/pacemaker/secret.hbs", values)?);
+        host.secrets.insert(secret, SecretKind::Given);
     }
     Ok(())
 }
 
+/// Marks a secret's place in a rendered text; no template and no name in the store holds this character.
+const SLOT: char = '\u{1}';
+
+fn slot(secret: &str) -> String {
+    format!("{SLOT}{secret}{SLOT}")
+}
+
+/// A script for root alone, whose secrets go in on the target.
+fn with_secrets(
+    templates: &Templates,
+    path: String,
+    template: &str,
+    values: serde_json::Value,
+) -> Result<Rendered, Problem> {
+    let file = templates.file(path, template, values, OnChange::Nothing)?;
+    let text = file.shown();
+    let piece = |(i, part): (usize, &str)| {
+        if i % 2 == 0 { Piece::Text(part.to_owned()) } else { Piece::Secret(part.to_owned()) }
+    };
+    Ok(Rendered { mode: Mode(0o700), text: text.split(SLOT).enumerate().map(piece).collect(), ..file })
+}
+
 /// `corosync -t` must run where one of the addresses is local, and accepts unknown keys (knowledge/formats.md): it
-/// is asked on the member itself, and only its refusals are believed.
+/// is asked on the member itself, with the staged key, and only its refusals are believed.
 fn corosync_check() -> Check {
-    let argv = ["corosync", "-t", "-c", &format!("{{staged:{}}}", corosync::CONF)].map(str::to_owned).into();
+    let key = format!("COROSYNC_TOTEM_AUTHKEY_FILE={{staged:{AUTHKEY}}}");
+    let conf = format!("{{staged:{}}}", corosync::CONF);
     Check {
         name: "corosync -t".to_owned(),
-        question: Question::Command { argv, timeout_ms: 10_000 },
+        question: Question::Command {
+            argv: ["env", &key, "corosync", "-t", "-c", &conf].map(str::to_owned).into(),
+            timeout_ms: 10_000,
+        },
         verdict,
     }
 }
@@ -147,9 +189,8 @@ fn verdict(answer: &Answer) -> Verdict {
     let said = format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
     match answer.status {
         Some(0) => Verdict::Good,
-        // crypto without a key yet: the key is staged in the same step
-        Some(8) if said.contains("authkey") => Verdict::Unknown(said),
+        // env's own word for a program that is not there
+        Some(127) | None => Verdict::Unknown(said),
         Some(_) => Verdict::Bad(said),
-        None => Verdict::Unknown(said),
     }
 }

@@ -3,12 +3,16 @@
 mod back;
 mod cib;
 mod corosync;
+mod fence;
 mod files;
+mod forecast;
+mod group;
 mod state;
 pub mod xml;
 
-pub use back::{changes, merged};
+pub use back::{Change, Merged, Sign, changes, merged};
 pub use corosync::members;
+pub use forecast::{Forecast, forecast};
 pub use state::{EngineNode, EngineResource, EngineState, state};
 
 use std::collections::BTreeMap;
