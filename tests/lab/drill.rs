@@ -27,12 +27,19 @@ impl Drop for Machine {
     }
 }
 
-/// A root with the daemons; the lab's own, or one that the environment names.
+/// A root with the daemons: the one that the environment names, or the newest that the lab keeps.
 fn root() -> Option<PathBuf> {
     let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
-    let root = named.filter(|root| root.join("usr/sbin/kea-dhcp4").exists());
+    let cache = std::env::var("HAOSCAR_CACHE").unwrap_or_else(|_| "/var/cache/haoscar".to_owned());
+    let kept = std::fs::read_dir(Path::new(&cache).join("lab")).into_iter().flatten().flatten();
+    let whole = |root: &PathBuf| root.join("usr/sbin/kea-dhcp4").exists() && !root.ends_with("root-half");
+    let newest = |root: &PathBuf| std::fs::metadata(root).and_then(|m| m.modified()).ok();
+    let kept = || kept.map(|entry| entry.path()).filter(whole).max_by_key(newest);
+    let root = named.filter(whole).or_else(kept);
     if root.is_none() {
-        println!("skipped: HAOSCAR_LAB_ROOT names no root with kea, dnsmasq, chrony and ganesha");
+        println!(
+            "skipped: there is no root with kea, dnsmasq, chrony and ganesha; `haoscar lab up` builds one"
+        );
     }
     root
 }
