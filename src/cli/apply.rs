@@ -1,13 +1,142 @@
-//! `haoscar apply`.
+//! `haoscar apply`: carries a plan out, and looks again whether nothing is left.
 
+use std::io::{IsTerminal, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::{Common, Exit, Failure};
+use super::plan::{Saved, print};
+use super::via::{self, Reach, Survey};
+use super::{Common, Exit, Failure, source};
+use crate::apply::{ApplyError, apply};
+use crate::host::HostError;
+use crate::plan::{Plan, diff, sentence};
 
 /// Options of `haoscar apply`.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(after_help = "\
+Examples:
+  haoscar apply --spec cluster.yaml         shows the plan, asks, carries it out
+  haoscar apply plan.json                   a saved plan; refused where the world has moved since
+  haoscar apply --via lab:demo --adopt -y
 
-pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "`haoscar apply` is not built yet"))
+A host is left as it was when a check refuses its new files or a step fails before the commit.
+Exit status: 0 done; 1 failed and reverted; 64 no terminal to ask and no -y; 69 a member is unreachable;
+75 the world has moved since the plan, or somebody else is applying; 107 refused as unsafe.")]
+pub struct Options {
+    /// A saved plan (`haoscar plan -o`), or a spec
+    path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+    /// Files that haoscar did not write may be taken over; the originals are kept
+    #[arg(long)]
+    adopt: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let saved =
+        options.path.as_deref().filter(|path| path.extension() == Some("json")).map(read).transpose()?;
+    let path = saved.as_ref().map_or(options.path.as_deref(), |saved| Some(saved.spec.as_path()));
+    let spec = source::read(common, path)?;
+    let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
+    let mut found = via::survey(&spec, &options.reach)?;
+    let plan = diff(&found.desired, &found.observed, adopt);
+    if let Some(saved) = &saved {
+        unmoved(&saved.plan, &plan)?;
+    }
+    if !common.quiet {
+        print(common, &plan);
+    }
+    if plan.is_empty() {
+        return Ok(Exit::Done);
+    }
+    refused(&plan)?;
+    if !options.yes && saved.is_none() && !confirmed()? {
+        return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
+    }
+    carry_out(common, &plan, &mut found)?;
+    drop(found);
+    verify(&spec, options, common)
+}
+
+fn read(path: &Utf8Path) -> Result<Saved, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Failure::new(Exit::Missing, format!("{path}: {e}")))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Failure::new(Exit::Invalid, format!("{path} is not a saved plan: {e}")))
+}
+
+/// A saved plan is carried out only where it would be made again.
+fn unmoved(saved: &Plan, now: &Plan) -> Result<(), Failure> {
+    let hosts = saved.hosts.iter().filter(|(name, host)| now.hosts.get(*name) != Some(*host));
+    let mut moved: Vec<_> = hosts.map(|(name, _)| name.as_str()).collect();
+    moved.extend((saved.engine != now.engine).then_some("the engine"));
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the world has moved since this plan was made: {}", moved.join(", "));
+    Err(Failure::new(Exit::Stale, message).hint("make the plan again: haoscar plan -o FILE"))
+}
+
+fn refused(plan: &Plan) -> Result<(), Failure> {
+    let Some(first) = plan.refused.first() else { return Ok(()) };
+    if first.contains("cannot be reached") {
+        return Err(
+            Failure::new(Exit::Unreachable, first.clone()).hint("bring it back, or take it out of the spec")
+        );
+    }
+    let more = if plan.refused.len() > 1 {
+        format!(" (and {} more)", plan.refused.len() - 1)
+    } else {
+        String::new()
+    };
+    Err(Failure::new(Exit::Unsafe, format!("{first}{more}"))
+        .hint("`--adopt` takes such files over and keeps the originals in /var/lib/haoscar/adopted"))
+}
+
+fn confirmed() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "no terminal to ask: say -y, or apply a saved plan"));
+    }
+    print!("apply? [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    Ok(matches!(answer.trim(), "y" | "yes"))
+}
+
+fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Failure> {
+    let begin = std::time::Instant::now();
+    let quiet = common.quiet;
+    let say = move |line: &str| {
+        if !quiet {
+            println!("[{:6.1} s] {line}", begin.elapsed().as_secs_f64());
+        }
+    };
+    let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    apply(plan, &found.desired, &mut found.crew, &id, &say).map_err(|error| {
+        let exit = match &error {
+            ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,
+            ApplyError::Host(HostError::Locked { .. }) => Exit::Stale,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, error.to_string())
+    })
+}
+
+/// Verify is diff again: whatever is left is said, and is a failure.
+fn verify(spec: &source::Spec, options: &Options, common: &Common) -> Result<Exit, Failure> {
+    let found = via::survey(spec, &options.reach)?;
+    let left = diff(&found.desired, &found.observed, true);
+    if left.is_empty() {
+        if !common.quiet {
+            println!("applied: {}", sentence(&left));
+        }
+        return Ok(Exit::Done);
+    }
+    print(common, &left);
+    Err(Failure::new(Exit::Failed, "applied, but this is still not as the spec says"))
 }

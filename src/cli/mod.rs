@@ -18,6 +18,7 @@ mod render;
 mod source;
 mod status;
 mod validate;
+mod via;
 
 use std::process::ExitCode;
 

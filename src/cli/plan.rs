@@ -1,13 +1,79 @@
-//! `haoscar plan`.
+//! `haoscar plan`: what would change on every machine.
 
+use camino::Utf8PathBuf;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
-use super::{Common, Exit, Failure};
+use super::via::{self, Reach};
+use super::{Common, Exit, Failure, Format, source};
+use crate::plan::{Plan, diff, sentence, show};
 
 /// Options of `haoscar plan`.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(after_help = "\
+Examples:
+  haoscar plan                              ./cluster.yaml, hosts by ssh
+  haoscar plan --via lab:demo --detailed-exitcode
+  haoscar plan -o plan.json && haoscar apply plan.json
 
-pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "`haoscar plan` is not built yet"))
+Exit status: 0 shown; 2 with --detailed-exitcode where something would change; 65 spec invalid.")]
+pub struct Options {
+    /// The spec: a file, or a folder that holds cluster.yaml
+    path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+    /// Files that haoscar did not write may be taken over; the originals are kept
+    #[arg(long)]
+    adopt: bool,
+    /// Save the plan for `haoscar apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+    /// Exit with 2 where something would change
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// A saved plan: what it saw, and what it was asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Saved {
+    /// Where the spec lies.
+    pub spec: Utf8PathBuf,
+    /// Whether files may be taken over.
+    pub adopt: bool,
+    /// The plan.
+    pub plan: Plan,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let spec = source::read(common, options.path.as_deref())?;
+    let found = via::survey(&spec, &options.reach)?;
+    let plan = diff(&found.desired, &found.observed, options.adopt);
+    if let Some(output) = &options.output {
+        let folder =
+            spec.gathered.folder.canonicalize_utf8().unwrap_or_else(|_| spec.gathered.folder.clone());
+        let saved = Saved {
+            spec: folder.join(&spec.gathered.sources.root),
+            adopt: options.adopt,
+            plan: plan.clone(),
+        };
+        save(output, &saved)?;
+    }
+    print(common, &plan);
+    Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+fn save(output: &camino::Utf8Path, saved: &Saved) -> Result<(), Failure> {
+    let failed = |why: String| Failure::new(Exit::Failed, format!("{output} cannot be written: {why}"));
+    let text = serde_json::to_string_pretty(saved).map_err(|e| failed(e.to_string()))?;
+    std::fs::write(output, text).map_err(|e| failed(e.to_string()))
+}
+
+/// Prints a plan as `--format` says.
+pub(super) fn print(common: &Common, plan: &Plan) {
+    if common.format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
+    } else {
+        print!("{}", show(plan, !common.quiet));
+        println!("{}", sentence(plan));
+    }
 }

@@ -1,13 +1,56 @@
-//! `haoscar status`.
+//! `haoscar status`: how the cluster is, in one sentence and a table.
 
+use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Common, Exit, Failure};
+use super::via::{self, Reach};
+use super::{Common, Exit, Failure, Format, source};
+use crate::plan::diff;
+use crate::status::{Status, status};
 
 /// Options of `haoscar status`.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(after_help = "Exit status: 0 well, 1 degraded.")]
+pub struct Options {
+    /// The spec: a file, or a folder that holds cluster.yaml
+    path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+}
 
-pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "`haoscar status` is not built yet"))
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let spec = source::read(common, options.path.as_deref())?;
+    let found = via::survey(&spec, &options.reach)?;
+    let plan = diff(&found.desired, &found.observed, true);
+    let now = status(&found.desired, &found.observed, &plan);
+    if common.format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(&now).unwrap_or_default());
+    } else {
+        print(&now);
+    }
+    Ok(if now.degraded { Exit::Failed } else { Exit::Done })
+}
+
+fn print(status: &Status) {
+    println!("{}", status.sentence);
+    println!("{:<16} {:<8} {:<12} {:<14} drift", "host", "role", "agent", "engine");
+    for (name, host) in &status.hosts {
+        let role = serde_json::to_value(host.role).unwrap_or_default();
+        let agent = if host.reached { "answers" } else { "unreachable" };
+        println!(
+            "{name:<16} {:<8} {agent:<12} {:<14} {}",
+            role.as_str().unwrap_or_default(),
+            host.engine,
+            host.drift
+        );
+    }
+    for (name, group) in &status.groups {
+        let place = group.on.as_deref().unwrap_or("nowhere");
+        let missing = if group.missing.is_empty() {
+            "all started".to_owned()
+        } else {
+            format!("missing: {}", group.missing.join(", "))
+        };
+        println!("group {name}: on {place}, {missing}");
+    }
 }

@@ -89,4 +89,6 @@ pub struct EngineDesired {
     pub cib: String,
     /// Resource ids by group name, as `crm_resource` knows them, in start order.
     pub resources: BTreeMap<String, Vec<String>>,
+    /// Resource to restart for a unit; a clone's id restarts every instance.
+    pub units: BTreeMap<String, String>,
 }

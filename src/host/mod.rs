@@ -1,2 +1,77 @@
 //! This machine, or another one over the stdio of an agent: questions and steps. Effects.
+//!
+//! Nothing here decides what a host should be; it answers, and it carries out one step at a time.
 #![allow(clippy::disallowed_methods)]
+
+pub mod agent;
+mod file;
+mod ledger;
+mod local;
+mod protocol;
+mod remote;
+mod secrets;
+mod transaction;
+mod units;
+
+pub use local::Local;
+pub use protocol::{PROTOCOL, Request, Response};
+pub use remote::Remote;
+
+/// A machine that answers questions and carries out steps.
+pub trait Host {
+    /// One question or step.
+    ///
+    /// # Errors
+    /// Why it could not be answered or done.
+    fn ask(&mut self, request: &Request) -> Result<Response, HostError>;
+}
+
+/// Why a host did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// It cannot be reached, or stopped answering.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// What the transport said.
+        why: String,
+    },
+    /// It speaks another protocol.
+    #[error(
+        "{host} runs an agent of protocol {theirs}, this is protocol {ours}: install the same haoscar on both"
+    )]
+    Protocol {
+        /// The host.
+        host: String,
+        /// Its protocol.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// Somebody else is changing it.
+    #[error("somebody else is changing {host}")]
+    Locked {
+        /// The host.
+        host: String,
+    },
+    /// It tried, and it went wrong.
+    #[error("{subject}: {why}")]
+    Failed {
+        /// Path, unit or program.
+        subject: String,
+        /// What the system said.
+        why: String,
+    },
+}
+
+impl HostError {
+    /// Whether the same request may go well later.
+    pub fn retry(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Locked { .. })
+    }
+
+    fn failed(subject: impl ToString, why: impl ToString) -> Self {
+        Self::Failed { subject: subject.to_string(), why: why.to_string() }
+    }
+}

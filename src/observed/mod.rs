@@ -1,1 +1,97 @@
 //! What hosts really are: plain facts, as agents tell them. Pure.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{HostName, Mode, Owner};
+
+/// What a host says of itself first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The agent's protocol.
+    pub protocol: u32,
+    /// haoscar's version there.
+    pub version: String,
+    /// The host's own name.
+    pub hostname: String,
+    /// `ID-VERSION_ID` of os-release: `debian-12`.
+    pub os: String,
+    /// A hybrid cgroup tree: slurmd then needs `CgroupPlugin=cgroup/v1`.
+    pub cgroup_hybrid: bool,
+    /// corosync.conf as it is, when there is one.
+    pub corosync_conf: Option<String>,
+}
+
+/// Why a file that differs does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// haoscar wrote it, and it is as written: an older version.
+    Old,
+    /// haoscar wrote it, and somebody changed it since.
+    Edited,
+    /// A file of a distribution package, as packaged: may be taken without asking.
+    Packaged,
+    /// haoscar did not write it: touched only with `--adopt`.
+    Unowned,
+}
+
+/// How one wanted file looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFact {
+    /// Not there.
+    Missing,
+    /// There, with the wanted bytes, owner and mode.
+    Same,
+    /// There, and different.
+    Differs {
+        /// Its text with secrets masked; lossy.
+        text: String,
+        /// Whose it is.
+        owner: Owner,
+        /// Its permission bits.
+        mode: Mode,
+        /// Whose it was.
+        origin: Origin,
+    },
+}
+
+/// How one unit is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitFact {
+    /// systemd knows it.
+    pub loaded: bool,
+    /// Started at boot.
+    pub enabled: bool,
+    /// systemd's ActiveState: `active`, `inactive`, `failed` …
+    pub active: String,
+}
+
+/// How one host is, as far as the spec asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostObserved {
+    /// Wanted files.
+    pub files: BTreeMap<Utf8PathBuf, FileFact>,
+    /// Wanted folders that are not there, or not as wanted.
+    pub directories: Vec<Utf8PathBuf>,
+    /// Named units.
+    pub units: BTreeMap<String, UnitFact>,
+    /// Files that haoscar wrote here and the spec no longer has.
+    pub gone: Vec<Utf8PathBuf>,
+}
+
+/// How the cluster is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Hosts that answered.
+    pub hosts: BTreeMap<HostName, HostObserved>,
+    /// Hosts that did not, and why.
+    pub unreachable: BTreeMap<HostName, String>,
+    /// The live CIB, when some member runs the engine.
+    pub cib: Option<String>,
+    /// The engine's state (crm_mon XML), when some member runs it.
+    pub engine: Option<crate::engines::pacemaker::EngineState>,
+}

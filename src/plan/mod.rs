@@ -1,1 +1,150 @@
 //! The difference between desired and observed, ordered, with reasons, impact and what it waits for. Pure.
+//!
+//! This room decides what apply will do, and leaves it no choice. It must not ask anybody anything.
+
+mod diff;
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{Directory, HostName, Rendered};
+use crate::observed::Origin;
+
+pub use diff::diff;
+pub use show::{sentence, show};
+
+/// What is done to a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitVerb {
+    /// systemd reads its units again.
+    DaemonReload,
+    /// Not started at boot.
+    Disable,
+    /// Started at boot.
+    Enable,
+    /// Stopped by systemd.
+    Stop,
+    /// Started by systemd.
+    Start,
+    /// Asked to read its configuration again.
+    Reload,
+    /// Restarted by systemd.
+    Restart,
+    /// Restarted by the engine, once for the cluster.
+    EngineRestart,
+}
+
+/// One action on one unit, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitAction {
+    /// What.
+    pub verb: UnitVerb,
+    /// The unit; empty for a daemon-reload.
+    pub unit: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileVerb {
+    /// It is not there yet.
+    Create,
+    /// It is there and differs.
+    Change,
+    /// haoscar wrote it and the spec no longer has it.
+    Remove,
+}
+
+/// One file of one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// Where.
+    pub path: Utf8PathBuf,
+    /// What.
+    pub verb: FileVerb,
+    /// Whose the old file was.
+    pub origin: Option<Origin>,
+    /// Unified diff, secrets as names.
+    pub diff: String,
+    /// The new file; none when it is removed.
+    pub file: Option<Rendered>,
+}
+
+/// What changes on one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// Folders to make.
+    pub directories: Vec<Directory>,
+    /// Files, in order of path.
+    pub files: Vec<FileChange>,
+    /// Files that change on all members at once.
+    pub joint: Vec<FileChange>,
+    /// Units, in order.
+    pub units: Vec<UnitAction>,
+    /// The engine's own units, started when every member has its files.
+    pub engine_units: Vec<UnitAction>,
+}
+
+impl HostPlan {
+    /// Nothing to do here.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many objects change.
+    pub fn objects(&self) -> usize {
+        self.directories.len()
+            + self.files.len()
+            + self.joint.len()
+            + self.units.len()
+            + self.engine_units.len()
+    }
+}
+
+/// What changes in the engine's own configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnginePlan {
+    /// `+ ~ -` lines by object.
+    pub changes: Vec<String>,
+    /// Members after the change.
+    pub members: BTreeSet<HostName>,
+    /// Resources to restart, with the reason.
+    pub restarts: BTreeMap<String, String>,
+}
+
+/// A host that cannot be reached, and what waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What the transport said.
+    pub why: String,
+    /// How many objects the spec has for it.
+    pub objects: usize,
+}
+
+/// Everything that would change, in the order: hosts, joint files, engine units, the engine's configuration, restarts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Hosts on which something changes.
+    pub hosts: BTreeMap<HostName, HostPlan>,
+    /// The engine's configuration.
+    pub engine: EnginePlan,
+    /// Unreachable hosts.
+    pub waits: BTreeMap<HostName, Waiting>,
+    /// Why this plan must not be applied; empty when it may.
+    pub refused: Vec<String>,
+}
+
+impl Plan {
+    /// Nothing would change (unreachable hosts may still wait).
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.engine.changes.is_empty() && self.engine.restarts.is_empty()
+    }
+}

@@ -1,1 +1,130 @@
 //! How the cluster is, in one sentence, from facts. Pure.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::desired::{Desired, HostName, Role};
+use crate::observed::Observed;
+use crate::plan::Plan;
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStatus {
+    /// What it is.
+    pub role: Role,
+    /// Its agent answered.
+    pub reached: bool,
+    /// `member`, `online`, `offline`, `standby` or `unclean` in the engine's eyes; empty for nodes.
+    pub engine: String,
+    /// Objects that differ from the spec.
+    pub drift: usize,
+}
+
+/// One group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// The head that carries its addresses.
+    pub on: Option<HostName>,
+    /// Resources that should be started and are not, or have failed.
+    pub missing: Vec<String>,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// One sentence.
+    pub sentence: String,
+    /// Something is not as it should be.
+    pub degraded: bool,
+    /// The engine may act.
+    pub quorum: bool,
+    /// Hosts, by name.
+    pub hosts: BTreeMap<HostName, HostStatus>,
+    /// Groups, by name.
+    pub groups: BTreeMap<String, GroupStatus>,
+}
+
+/// What the facts say.
+pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
+    let hosts: BTreeMap<_, _> = desired
+        .hosts
+        .iter()
+        .map(|(name, (role, _))| (name.clone(), host(name, *role, observed, plan)))
+        .collect();
+    let groups: BTreeMap<_, _> = desired
+        .engine
+        .iter()
+        .flat_map(|engine| &engine.resources)
+        .map(|(name, resources)| (name.clone(), group(resources, observed)))
+        .collect();
+    let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
+    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups };
+    let wrong = wrong(&status, plan);
+    status.degraded = !wrong.is_empty();
+    status.sentence = sentence(&desired.cluster, &status, &wrong);
+    status
+}
+
+fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus {
+    let node = observed.engine.as_ref().and_then(|state| state.nodes.get(name));
+    let engine = match node {
+        _ if role == Role::Node => "",
+        None => "not a member",
+        Some(node) if node.unclean => "unclean",
+        Some(node) if node.standby => "standby",
+        Some(node) if node.online => "online",
+        Some(_) => "offline",
+    };
+    let drift = plan.hosts.get(name).map_or(0, crate::plan::HostPlan::objects);
+    HostStatus { role, reached: observed.hosts.contains_key(name), engine: engine.to_owned(), drift }
+}
+
+fn group(resources: &[String], observed: &Observed) -> GroupStatus {
+    let Some(state) = &observed.engine else {
+        return GroupStatus { on: None, missing: resources.to_vec() };
+    };
+    let mut status = GroupStatus::default();
+    for id in resources {
+        let primitive = id.strip_suffix("-clone").unwrap_or(id);
+        match state.resources.get(primitive) {
+            Some(found) if !found.failed && !found.on.is_empty() => {
+                if id == primitive {
+                    status.on = status.on.or_else(|| found.on.first().cloned());
+                }
+            }
+            _ => status.missing.push(primitive.to_owned()),
+        }
+    }
+    status
+}
+
+fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !status.quorum {
+        wrong.push("no quorum".to_owned());
+    }
+    for (name, group) in status.groups.iter().filter(|(_, group)| !group.missing.is_empty()) {
+        wrong.push(format!("{} of group {name} not started", group.missing.join(", ")));
+    }
+    for (name, host) in &status.hosts {
+        if !host.reached {
+            wrong.push(format!("{name} unreachable"));
+        } else if !host.engine.is_empty() && host.engine != "online" {
+            wrong.push(format!("{name} {}", host.engine));
+        }
+    }
+    if !plan.is_empty() {
+        wrong.push(format!("drift on {}", plan.hosts.keys().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    wrong
+}
+
+fn sentence(cluster: &str, status: &Status, wrong: &[String]) -> String {
+    let place = |(name, group): (&String, &GroupStatus)| match &group.on {
+        Some(head) => format!("group {name} is on {head}"),
+        None => format!("group {name} runs nowhere"),
+    };
+    let places: Vec<_> = status.groups.iter().map(place).collect();
+    let state = if wrong.is_empty() { "well".to_owned() } else { format!("degraded ({})", wrong.join("; ")) };
+    format!("cluster {cluster} is {state}: {}", places.join(", "))
+}

@@ -1,1 +1,138 @@
-//! Plans from desired and observed.
+//! Plans from desired and observed, and transactions on a host below a folder.
+
+mod transaction;
+
+use std::collections::BTreeMap;
+
+use haoscar::desired::{Desired, HostDesired, Mode, OnChange, Owner, Piece, Rendered, Role, Unit, UnitWant};
+use haoscar::observed::{FileFact, HostObserved, Observed, Origin, UnitFact};
+use haoscar::plan::{Plan, UnitVerb, diff, sentence, show};
+
+pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
+    Rendered {
+        path: path.into(),
+        owner: Owner::root(),
+        mode: Mode(0o644),
+        text: vec![Piece::Text(text.to_owned())],
+        on_change,
+        source: "templates/test".to_owned(),
+    }
+}
+
+fn unit(name: &str, want: UnitWant) -> Unit {
+    Unit { name: name.to_owned(), want }
+}
+
+fn desired(host: HostDesired) -> Desired {
+    Desired {
+        cluster: "test".to_owned(),
+        hosts: BTreeMap::from([("head-1".to_owned(), (Role::Head, host))]),
+        ..Desired::default()
+    }
+}
+
+fn observed(host: HostObserved) -> Observed {
+    Observed { hosts: BTreeMap::from([("head-1".to_owned(), host)]), ..Observed::default() }
+}
+
+fn fact(enabled: bool, active: &str) -> UnitFact {
+    UnitFact { loaded: true, enabled, active: active.to_owned() }
+}
+
+fn differs(text: &str, origin: Origin) -> FileFact {
+    FileFact::Differs { text: text.to_owned(), owner: Owner::root(), mode: Mode(0o644), origin }
+}
+
+fn chrony(origin: Origin) -> Plan {
+    let restart = OnChange::Restart("chrony.service".to_owned());
+    let host = HostDesired {
+        files: vec![file("/etc/chrony/chrony.conf", "one\ntwo\n", restart)],
+        units: vec![unit("chrony.service", UnitWant::Running)],
+        ..HostDesired::default()
+    };
+    let seen = HostObserved {
+        files: BTreeMap::from([("/etc/chrony/chrony.conf".into(), differs("one\nthree\n", origin))]),
+        units: BTreeMap::from([("chrony.service".to_owned(), fact(true, "active"))]),
+        ..HostObserved::default()
+    };
+    diff(&desired(host), &observed(seen), false)
+}
+
+#[test]
+fn a_hand_edit_is_shown_with_its_lines_and_the_restart_that_heals_it() {
+    let plan = chrony(Origin::Edited);
+    let expected = "\
+head-1
+  ~ /etc/chrony/chrony.conf (edited by hand; the edit is kept)
+      @@ -1,2 +1,2 @@
+       one
+      -three
+      +two
+  ~ restart chrony.service: /etc/chrony/chrony.conf changed
+";
+    assert_eq!(show(&plan, true), expected);
+    assert_eq!(sentence(&plan), "cluster test: 2 objects on 1 host would change");
+    assert!(plan.refused.is_empty());
+}
+
+#[test]
+fn a_file_that_haoscar_did_not_write_is_refused_without_adopt() {
+    assert_eq!(
+        chrony(Origin::Unowned).refused,
+        ["head-1: /etc/chrony/chrony.conf was not written by haoscar"]
+    );
+    assert!(chrony(Origin::Packaged).refused.is_empty());
+}
+
+#[test]
+fn nothing_that_differs_is_an_empty_plan() {
+    let host = HostDesired {
+        files: vec![file("/etc/x", "x", OnChange::Nothing)],
+        units: vec![unit("x.service", UnitWant::Running), unit("y.service", UnitWant::Engine)],
+        ..HostDesired::default()
+    };
+    let seen = HostObserved {
+        files: BTreeMap::from([("/etc/x".into(), FileFact::Same)]),
+        units: BTreeMap::from([
+            ("x.service".to_owned(), fact(true, "active")),
+            ("y.service".to_owned(), fact(false, "inactive")),
+        ]),
+        ..HostObserved::default()
+    };
+    let plan = diff(&desired(host), &observed(seen), false);
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!(sentence(&plan), "cluster test is as the spec says: nothing to do");
+}
+
+#[test]
+fn a_unit_of_the_engine_is_disabled_and_stopped_before_the_engine_runs_and_left_alone_after() {
+    let host = HostDesired { units: vec![unit("kea.service", UnitWant::Engine)], ..HostDesired::default() };
+    let verbs = |pacemaker: &str| {
+        let units = [("kea.service", fact(true, "active")), ("pacemaker.service", fact(true, pacemaker))];
+        let units = units.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect();
+        let seen = HostObserved { units, ..HostObserved::default() };
+        let plan = diff(&desired(host.clone()), &observed(seen), false);
+        plan.hosts["head-1"].units.iter().map(|action| action.verb).collect::<Vec<_>>()
+    };
+    assert_eq!(verbs("inactive"), [UnitVerb::Disable, UnitVerb::Stop]);
+    assert_eq!(verbs("active"), [UnitVerb::Disable]);
+}
+
+#[test]
+fn an_unreachable_host_waits_and_blocks_nobody() {
+    let host = HostDesired { files: vec![file("/etc/x", "x", OnChange::Nothing)], ..HostDesired::default() };
+    let seen = Observed {
+        unreachable: BTreeMap::from([("head-1".to_owned(), "no route".to_owned())]),
+        ..Observed::default()
+    };
+    let plan = diff(&desired(host), &seen, false);
+    assert!(plan.is_empty() && plan.refused.is_empty());
+    assert_eq!(show(&plan, true), "? head-1 unreachable (no route); its 1 object waits\n");
+}
+
+#[test]
+fn a_plan_survives_its_json() {
+    let plan = chrony(Origin::Edited);
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+}

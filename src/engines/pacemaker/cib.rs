@@ -58,6 +58,16 @@ pub fn compile(
     (configuration, ids)
 }
 
+/// Resource to restart for each unit that the engine carries; a clone's id restarts every instance.
+pub fn units(configuration: &Element) -> BTreeMap<String, String> {
+    let resources = configuration.child("resources").into_iter().flat_map(|resources| &resources.children);
+    let unit = |top: &Element| {
+        let values = top.walk().into_iter().filter(|e| e.name == "nvpair" && e.get("name") == Some("unit"));
+        values.filter_map(|e| e.get("value")).map(|unit| (unit.to_owned(), top.id().to_owned())).next()
+    };
+    resources.filter_map(unit).collect()
+}
+
 fn properties(fenced: bool) -> Element {
     let values = [
         ("batch-limit", "30".to_owned()),

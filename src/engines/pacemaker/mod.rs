@@ -62,5 +62,6 @@ pub fn compile(
         );
     }
     let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
-    Ok(Compiled { hosts, engine: EngineDesired { members, cib: cib.write(), resources } })
+    let units = cib::units(&cib);
+    Ok(Compiled { hosts, engine: EngineDesired { members, cib: cib.write(), resources, units } })
 }

@@ -1,0 +1,69 @@
+//! Hosts that are reached at once, one thread a host.
+
+use std::collections::BTreeMap;
+
+use super::ApplyError;
+use crate::desired::HostName;
+use crate::host::{Host, HostError, Response};
+
+/// Open sessions, by host.
+#[derive(Default)]
+pub struct Crew {
+    hosts: BTreeMap<HostName, Box<dyn Host + Send>>,
+}
+
+impl Crew {
+    /// One more session.
+    pub fn add(&mut self, name: &str, host: Box<dyn Host + Send>) {
+        self.hosts.insert(name.to_owned(), host);
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> Vec<HostName> {
+        self.hosts.keys().cloned().collect()
+    }
+
+    /// One host, if there is a session with it.
+    pub fn get(&mut self, name: &str) -> Option<&mut (dyn Host + Send + 'static)> {
+        self.hosts.get_mut(name).map(AsMut::as_mut)
+    }
+
+    /// The same work on several hosts at once; every answer, in order of name.
+    pub fn each<T: Send>(
+        &mut self,
+        names: &[HostName],
+        work: impl Fn(&str, &mut dyn Host) -> Result<T, HostError> + Sync,
+    ) -> Vec<(HostName, Result<T, HostError>)> {
+        let work = &work;
+        std::thread::scope(|scope| {
+            let chosen = self.hosts.iter_mut().filter(|(name, _)| names.contains(name));
+            let threads: Vec<_> = chosen
+                .map(|(name, host)| (name.clone(), scope.spawn(move || work(name, host.as_mut()))))
+                .collect();
+            let lost = |name: &str| HostError::Failed {
+                subject: name.to_owned(),
+                why: "its thread died".to_owned(),
+            };
+            let joined = threads.into_iter().map(|(name, thread)| {
+                let result = thread.join().unwrap_or_else(|_| Err(lost(&name)));
+                (name, result)
+            });
+            joined.collect()
+        })
+    }
+
+    /// The same work on several hosts at once; the first error, when all have ended.
+    ///
+    /// # Errors
+    /// What the first host in order of name said.
+    pub fn all(
+        &mut self,
+        names: &[HostName],
+        work: impl Fn(&str, &mut dyn Host) -> Result<Response, HostError> + Sync,
+    ) -> Result<(), ApplyError> {
+        for (_, result) in self.each(names, work) {
+            result?;
+        }
+        Ok(())
+    }
+}

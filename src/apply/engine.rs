@@ -1,0 +1,155 @@
+//! The engine's own configuration: read, replaced by compare-and-swap, waited for.
+
+use std::time::{Duration, Instant};
+
+use super::{ApplyError, Crew, Say};
+use crate::desired::{Answer, Desired, HostName};
+use crate::engines::EngineDesired;
+use crate::engines::pacemaker::{self, EngineState};
+use crate::host::{HostError, Request, Response};
+use crate::plan::Plan;
+
+/// A first start elects a DC (up to 20 s with an empty CIB) and starts every service.
+const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+
+/// The CIB daemon answers some time after pacemaker's start.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// `cibadmin` says this when somebody else was faster (crm_exit: CRM_EX_OLD).
+const OLD: i32 = 103;
+
+/// Tries against others who write at the same time (operation results count too).
+const TRIES: usize = 20;
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn run(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
+    let gone =
+        || HostError::Unreachable { host: host.to_owned(), why: "there is no session with it".to_owned() };
+    let argv = argv.iter().map(ToString::to_string).collect();
+    let request = Request::Run { argv, input: input.to_owned(), timeout_ms: 60_000 };
+    match crew.get(host).ok_or_else(gone)?.ask(&request)? {
+        Response::Answer(answer) => Ok(answer),
+        other => Err(HostError::Failed { subject: host.to_owned(), why: format!("answered {other:?}") }),
+    }
+}
+
+/// The live CIB as one member has it; none where no engine runs.
+pub fn read_cib(crew: &mut Crew, member: &str) -> Option<String> {
+    let answer = run(crew, member, &["cibadmin", "--query", "--local"], "").ok()?;
+    (answer.status == Some(0)).then_some(answer.stdout)
+}
+
+/// The engine's state as one member sees it; none where no engine runs.
+pub fn read_state(crew: &mut Crew, member: &str) -> Option<EngineState> {
+    let answer = run(crew, member, &["crm_mon", "--output-as=xml", "-1"], "").ok()?;
+    if answer.status == Some(0) { pacemaker::state(&answer.stdout).ok() } else { None }
+}
+
+/// Tells a running corosync to read its files again; members that do not run yet read them when they start.
+///
+/// # Errors
+/// corosync refused them.
+pub fn reload_membership(plan: &Plan, crew: &mut Crew) -> Result<(), ApplyError> {
+    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
+    let running = plan.engine.members.iter().find(|name| !starting(name)).cloned();
+    let Some(member) = running else { return Ok(()) };
+    let answer = run(crew, &member, &["corosync-cfgtool", "-R"], "")?;
+    let said = format!("{}{}", answer.stdout, answer.stderr);
+    if answer.status == Some(0) { Ok(()) } else { Err(ApplyError::Engine(said.trim().to_owned())) }
+}
+
+/// Pushes the configuration where it differs, restarts what must be, waits until all is settled.
+///
+/// # Errors
+/// The engine refused, or did not settle in time.
+pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.members.is_empty()) else {
+        return Ok(());
+    };
+    let reached = crew.names();
+    let Some(member) = engine.members.keys().find(|name| reached.contains(name)).cloned() else {
+        return Ok(());
+    };
+    if !plan.engine.changes.is_empty() {
+        say("configuring the engine");
+        push(engine, crew, &member)?;
+    }
+    for (resource, reason) in &plan.engine.restarts {
+        say(&format!("the engine restarts {resource}: {reason}"));
+        let answer = run(crew, &member, &["crm_resource", "--restart", "--resource", resource], "")?;
+        if answer.status != Some(0) {
+            return Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())));
+        }
+    }
+    say("waiting until every service is started");
+    settle(engine, crew, &member, SETTLE_LIMIT)
+}
+
+fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
+    let begin = Instant::now();
+    let mut tries = 0;
+    loop {
+        let Some(current) = read_cib(crew, member) else {
+            if begin.elapsed() > ANSWER_LIMIT {
+                return Err(ApplyError::Engine(format!("it does not answer on {member}")));
+            }
+            std::thread::sleep(PAUSE);
+            continue;
+        };
+        let new = pacemaker::merged(engine, &current).map_err(|e| ApplyError::Engine(e.to_string()))?;
+        let answer = run(crew, member, &["cibadmin", "--replace", "--xml-pipe"], &new.cib)?;
+        tries += 1;
+        match answer.status {
+            Some(0) => return Ok(()),
+            Some(OLD) if tries < TRIES => std::thread::sleep(PAUSE),
+            _ => return Err(ApplyError::Engine(format!("cibadmin: {}", answer.stderr.trim()))),
+        }
+    }
+}
+
+/// Waits until every group's resources are started and every member is online.
+///
+/// # Errors
+/// What is still missing when the time is over.
+pub fn settle(
+    engine: &EngineDesired,
+    crew: &mut Crew,
+    member: &str,
+    limit: Duration,
+) -> Result<(), ApplyError> {
+    let begin = Instant::now();
+    loop {
+        let missing = match read_state(crew, member) {
+            Some(state) => missing(engine, &state),
+            None => vec!["the engine does not answer".to_owned()],
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if begin.elapsed() > limit {
+            return Err(ApplyError::Engine(format!("after {} s: {}", limit.as_secs(), missing.join(", "))));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// What is not yet as the spec wants it.
+fn missing(engine: &EngineDesired, state: &EngineState) -> Vec<String> {
+    let mut missing = Vec::new();
+    for name in engine.members.keys() {
+        if !state.nodes.get(name).is_some_and(|node| node.online && !node.unclean) {
+            missing.push(format!("{name} is not online"));
+        }
+    }
+    for resource in engine.resources.values().flatten() {
+        let primitive = resource.strip_suffix("-clone").unwrap_or(resource);
+        let found = state.resources.get(primitive);
+        match found {
+            Some(found) if found.failed => missing.push(format!("{primitive} has failed")),
+            Some(found) if !found.on.is_empty() && found.pending.is_none() => {}
+            _ => missing.push(format!("{primitive} is not started")),
+        }
+    }
+    missing
+}

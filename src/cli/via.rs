@@ -1,0 +1,205 @@
+//! How hosts are reached, and what they are when they have been asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::{Exit, Failure, problems, source};
+use crate::apply::{Crew, read_cib, read_state};
+use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
+use crate::engines::pacemaker;
+use crate::host::{HostError, Remote, Request, Response};
+use crate::observed::{Facts, Observed};
+use crate::spec::{Cluster, WitnessKind};
+use crate::templates::Templates;
+
+/// How hosts are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// `ssh HOST haoscar agent`: the administrator's own ssh, keys and known_hosts.
+    Ssh,
+    /// This machine only.
+    Local,
+    /// The hosts of a lab, by its name.
+    Lab(String),
+}
+
+impl FromStr for Via {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "ssh" => Ok(Self::Ssh),
+            None if text == "local" => Ok(Self::Local),
+            Some(("lab", name)) if !name.is_empty() => Ok(Self::Lab(name.to_owned())),
+            _ => Err("one of ssh, local, lab:NAME is expected".to_owned()),
+        }
+    }
+}
+
+/// Options of every verb that reaches hosts.
+#[derive(Debug, Clone, Args)]
+pub struct Reach {
+    /// How hosts are reached: ssh, local, lab:NAME (HAOSCAR_LAB=NAME says the same)
+    #[arg(long, value_name = "WAY")]
+    via: Option<Via>,
+    /// Only these hosts
+    #[arg(long, value_delimiter = ',', value_name = "HOST")]
+    on: Vec<HostName>,
+}
+
+impl Reach {
+    fn way(&self) -> Via {
+        let lab = || std::env::var("HAOSCAR_LAB").ok().filter(|name| !name.is_empty()).map(Via::Lab);
+        self.via.clone().or_else(lab).unwrap_or(Via::Ssh)
+    }
+}
+
+/// The cluster as it was found: sessions, desired, observed.
+pub struct Survey {
+    /// Open sessions.
+    pub crew: Crew,
+    /// What hosts should be.
+    pub desired: Desired,
+    /// What they are.
+    pub observed: Observed,
+}
+
+/// Reaches every host in scope and asks how it is.
+///
+/// # Errors
+/// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
+pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
+    let cluster = &spec.loaded.cluster;
+    let way = reach.way();
+    let scope = scope(cluster, reach)?;
+    let (mut crew, facts, unreachable) = connect(&scope, &way);
+    let surroundings = Surroundings {
+        membership: membership(cluster, &facts, &scope),
+        lab: matches!(way, Via::Lab(_)),
+        cgroup_hybrid: facts.values().any(|facts| facts.cgroup_hybrid),
+    };
+    let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
+    let desired = resolve(cluster, &surroundings, &templates).map_err(|found| {
+        eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
+        source::invalid(&found, &spec.gathered)
+    })?;
+    let observed = observe(&desired, &mut crew, unreachable)?;
+    Ok(Survey { crew, desired, observed })
+}
+
+/// Hosts that are asked: all of the spec's, or those of `--on`. A qnetd witness has nothing of ours yet.
+fn scope(cluster: &Cluster, reach: &Reach) -> Result<Vec<HostName>, Failure> {
+    let witnesses =
+        cluster.witnesses.iter().filter(|(_, w)| w.kind == WitnessKind::Member).map(|(name, _)| name.clone());
+    let nodes = cluster.nodes.keys().flat_map(|range| range.names());
+    let all: Vec<_> = cluster.heads.keys().cloned().chain(witnesses).chain(nodes).collect();
+    if let Some(unknown) = reach.on.iter().find(|name| !all.contains(name)) {
+        return Err(Failure::new(Exit::Usage, format!("--on {unknown}: the spec has no such host")));
+    }
+    Ok(all.into_iter().filter(|name| reach.on.is_empty() || reach.on.contains(name)).collect())
+}
+
+type Connected = (Crew, BTreeMap<HostName, Facts>, BTreeMap<HostName, String>);
+
+fn connect(scope: &[HostName], way: &Via) -> Connected {
+    let sessions: Vec<_> = std::thread::scope(|threads| {
+        let started: Vec<_> =
+            scope.iter().map(|name| (name, threads.spawn(move || session(name, way)))).collect();
+        started.into_iter().map(|(name, thread)| (name, thread.join())).collect()
+    });
+    let (mut crew, mut facts, mut unreachable) = Connected::default();
+    for (name, result) in sessions {
+        match result {
+            Ok(Ok((remote, found))) => {
+                crew.add(name, Box::new(remote));
+                facts.insert(name.clone(), found);
+            }
+            Ok(Err(error)) => drop(unreachable.insert(name.clone(), reason(&error))),
+            Err(_) => drop(unreachable.insert(name.clone(), "its thread died".to_owned())),
+        }
+    }
+    (crew, facts, unreachable)
+}
+
+fn reason(error: &HostError) -> String {
+    match error {
+        HostError::Unreachable { why, .. } => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
+    let unreachable = |why: String| HostError::Unreachable { host: name.to_owned(), why };
+    let command = match way {
+        Via::Ssh => {
+            let mut ssh = Command::new("ssh");
+            ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "haoscar", "agent"]);
+            ssh
+        }
+        Via::Local => {
+            let own =
+                nix::unistd::gethostname().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if own.split('.').next() != Some(name) {
+                return Err(unreachable("only this host is reached (--via local)".to_owned()));
+            }
+            let mut agent = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
+            agent.arg("agent");
+            agent
+        }
+        Via::Lab(lab) => {
+            let mut exec = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
+            exec.args(["lab", "exec", "--name", lab, name, "--", "haoscar", "agent"]);
+            exec
+        }
+    };
+    Remote::start(name, command)
+}
+
+/// Members that some host's corosync.conf lists and the spec still has, and every head and member witness that was
+/// reached now.
+fn membership(cluster: &Cluster, facts: &BTreeMap<HostName, Facts>, scope: &[HostName]) -> Membership {
+    let votes = |name: &HostName| {
+        cluster.heads.contains_key(name)
+            || cluster.witnesses.get(name).is_some_and(|witness| witness.kind == WitnessKind::Member)
+    };
+    let listed = facts.values().filter_map(|facts| facts.corosync_conf.as_deref());
+    let listed = listed
+        .filter(|conf| conf.contains("made by haoscar"))
+        .flat_map(|conf| pacemaker::members(conf).into_keys());
+    let reached = facts.keys().filter(|name| scope.contains(name)).cloned();
+    let members: BTreeSet<_> = listed.chain(reached).filter(votes).collect();
+    Membership { members }
+}
+
+fn observe(
+    desired: &Desired,
+    crew: &mut Crew,
+    unreachable: BTreeMap<HostName, String>,
+) -> Result<Observed, Failure> {
+    let mut observed = Observed { unreachable, ..Observed::default() };
+    let names = crew.names();
+    for (name, response) in crew.each(&names, |name, host| {
+        let (_, wanted) = &desired.hosts[name];
+        let (files, directories) = (wanted.files.clone(), wanted.directories.clone());
+        let units = wanted.units.iter().map(|unit| unit.name.clone()).collect();
+        host.ask(&Request::Observe { files, directories, units })
+    }) {
+        match response {
+            Ok(Response::Observed(found)) => drop(observed.hosts.insert(name, *found)),
+            Ok(_) => drop(observed.unreachable.insert(name, "its agent answered something else".to_owned())),
+            Err(HostError::Unreachable { why, .. }) => drop(observed.unreachable.insert(name, why)),
+            Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
+        }
+    }
+    let runs = |name: &HostName| {
+        let host = observed.hosts.get(name)?;
+        host.units.get("pacemaker.service").filter(|unit| unit.active == "active").map(|_| name.clone())
+    };
+    if let Some(member) = names.iter().find_map(runs) {
+        observed.cib = read_cib(crew, &member);
+        observed.engine = read_state(crew, &member);
+    }
+    Ok(observed)
+}

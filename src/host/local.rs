@@ -1,0 +1,161 @@
+//! This machine itself: the one place where files, units and programs are touched.
+
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::file::{hex, mode_of, owner_of, unhex};
+use super::ledger::Ledger;
+use super::secrets::Secrets;
+use super::transaction::Transaction;
+use super::{Host, HostError, PROTOCOL, Request, Response, file, units};
+use crate::desired::{Directory, Piece, Question, Rendered};
+use crate::observed::{Facts, FileFact, HostObserved};
+
+/// This machine, below a root: `/`, or a folder of a test.
+#[derive(Debug)]
+pub struct Local {
+    root: Utf8PathBuf,
+    open: Option<Transaction>,
+}
+
+impl Local {
+    /// This machine below a root.
+    pub fn under(root: impl Into<Utf8PathBuf>) -> Self {
+        Self { root: root.into(), open: None }
+    }
+
+    fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
+        self.open.as_mut().ok_or_else(|| HostError::failed("transaction", "none is open"))
+    }
+
+    fn place(&self, path: &Utf8Path) -> Utf8PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    fn facts(&self) -> Facts {
+        let read = |path: &str| fs::read_to_string(self.root.join(path)).ok();
+        let release = read("etc/os-release").unwrap_or_default();
+        let word = |key: &str| {
+            let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.unwrap_or_default().trim_matches('"').to_owned()
+        };
+        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Facts {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: nix::unistd::gethostname()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            os: format!("{}-{}", word("ID"), word("VERSION_ID")),
+            cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
+            corosync_conf: read("etc/corosync/corosync.conf"),
+        }
+    }
+
+    fn observe(
+        &self,
+        files: &[Rendered],
+        directories: &[Directory],
+        names: &[String],
+    ) -> Result<HostObserved, HostError> {
+        let ledger = Ledger::read(&self.root)?;
+        let secrets = Secrets::under(&self.root);
+        let wanted = files.iter().map(|file| (file.path.clone(), self.file(file, &ledger, &secrets)));
+        let files: std::collections::BTreeMap<_, _> = wanted.collect();
+        let directories = directories.iter().filter(|d| !file::folder_is(d)).map(|d| d.path.clone());
+        Ok(HostObserved {
+            directories: directories.collect(),
+            units: units::observe(names),
+            gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
+            files,
+        })
+    }
+
+    fn file(&self, wanted: &Rendered, ledger: &Ledger, secrets: &Secrets) -> FileFact {
+        let place = self.place(&wanted.path);
+        let (Ok(bytes), Ok(meta)) = (fs::read(&place), fs::metadata(&place)) else {
+            return FileFact::Missing;
+        };
+        let (owner, mode) = (owner_of(&meta), mode_of(&meta));
+        let same = secrets.fill(&wanted.text).is_ok_and(|filled| filled == bytes);
+        if same && owner == wanted.owner && mode == wanted.mode && ledger.files.contains_key(&wanted.path) {
+            return FileFact::Same;
+        }
+        let secret = wanted.secrets().next();
+        let text = match secret {
+            Some(name) => format!("<not shown: holds secret {name}>\n"),
+            None => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        FileFact::Differs { text, owner, mode, origin: ledger.origin(&self.root, &wanted.path, &bytes) }
+    }
+
+    fn begin(&mut self, id: &str) -> Result<Response, HostError> {
+        self.open = Transaction::begin(&self.root, id)?;
+        Ok(if self.open.is_some() { Response::Done } else { Response::Locked })
+    }
+
+    fn check(&mut self, question: &Question) -> Result<Response, HostError> {
+        let Question::Command { argv, timeout_ms } = question;
+        let transaction = self.transaction()?;
+        let argv: Vec<_> = argv.iter().map(|argument| transaction.place(argument)).collect();
+        Ok(Response::Answer(units::run(&argv, "", *timeout_ms)))
+    }
+
+    fn stage(&mut self, files: &[Rendered]) -> Result<Response, HostError> {
+        let secrets = Secrets::under(&self.root);
+        self.transaction()?.stage(files, &secrets)?;
+        Ok(Response::Done)
+    }
+
+    fn keep_secret(&self, name: &str, text: &str) -> Result<Response, HostError> {
+        let bytes = unhex(text).ok_or_else(|| HostError::failed(format!("secret {name}"), "is not hex"))?;
+        Secrets::under(&self.root).put(name, &bytes)?;
+        Ok(Response::Done)
+    }
+
+    fn secret(&self, name: &str) -> Result<Response, HostError> {
+        Secrets::under(&self.root)
+            .fill(&[Piece::Secret(name.to_owned())])
+            .map(|bytes| Response::Secret(hex(&bytes)))
+    }
+}
+
+impl Host for Local {
+    fn ask(&mut self, request: &Request) -> Result<Response, HostError> {
+        let done = |()| Response::Done;
+        match request {
+            Request::Hello => Ok(Response::Facts(self.facts())),
+            Request::Observe { files, directories, units } => {
+                self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))
+            }
+            Request::Ask(Question::Command { argv, timeout_ms }) => {
+                Ok(Response::Answer(units::run(argv, "", *timeout_ms)))
+            }
+            Request::SecretHave(names) => Ok(Response::Secrets(Secrets::under(&self.root).have(names))),
+            Request::SecretGet(name) => self.secret(name),
+            Request::SecretPut { name, hex } => self.keep_secret(name, hex),
+            Request::Begin { id } => self.begin(id),
+            Request::Directories(list) => list.iter().try_for_each(file::make_folder).map(done),
+            Request::Stage(files) => self.stage(files),
+            Request::Check(question) => self.check(question),
+            Request::Swap(paths) => self.transaction()?.swap(paths).map(done),
+            Request::Remove(paths) => self.transaction()?.remove(paths).map(done),
+            Request::Units(actions) => actions.iter().try_for_each(units::act).map(done),
+            Request::Commit => self.open.take().map_or(Ok(()), Transaction::commit).map(done),
+            Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),
+            Request::Run { argv, input, timeout_ms } => {
+                Ok(Response::Answer(units::run(argv, input, *timeout_ms)))
+            }
+        }
+    }
+}
+
+impl Drop for Local {
+    /// A session that ends in the middle of a transaction leaves the old state.
+    fn drop(&mut self) {
+        if let Some(transaction) = self.open.take() {
+            let _ = transaction.revert();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is said to an agent, one JSON line each way. A change that an older agent would misread raises [`PROTOCOL`].
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::HostError;
+use crate::desired::{Answer, Directory, Question, Rendered};
+use crate::observed::{Facts, HostObserved};
+use crate::plan::UnitAction;
+
+/// Agents of another number are not spoken to.
+pub const PROTOCOL: u32 = 1;
+
+/// A question or a step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Who are you? Answered by `Facts`.
+    Hello,
+    /// How do these look? Answered by `Observed`.
+    Observe {
+        /// Files that the spec wants here.
+        files: Vec<Rendered>,
+        /// Folders that the spec wants here.
+        directories: Vec<Directory>,
+        /// Units that the spec names here.
+        units: Vec<String>,
+    },
+    /// Run a program that changes nothing. Answered by `Answer`.
+    Ask(Question),
+    /// Fingerprints of secrets. Answered by `Secrets`.
+    SecretHave(Vec<String>),
+    /// The bytes of one secret, in hex. Answered by `Secret`. Spoken over the agent's stdio only.
+    SecretGet(String),
+    /// Keep a secret.
+    SecretPut {
+        /// Its name.
+        name: String,
+        /// Its bytes, in hex.
+        hex: String,
+    },
+    /// Open a transaction: takes the host's lock, ends what a dead one left.
+    Begin {
+        /// Names it in the journal.
+        id: String,
+    },
+    /// Make folders; part of a transaction, but an empty folder is not taken back.
+    Directories(Vec<Directory>),
+    /// Put files in the staging area, with their secrets.
+    Stage(Vec<Rendered>),
+    /// Run a program on the staged files. Answered by `Answer`.
+    Check(Question),
+    /// Put the staged files of these paths in their places.
+    Swap(Vec<Utf8PathBuf>),
+    /// Take files away that haoscar wrote and the spec no longer has.
+    Remove(Vec<Utf8PathBuf>),
+    /// Act on units, in order.
+    Units(Vec<UnitAction>),
+    /// Keep what was done.
+    Commit,
+    /// Put everything back.
+    Revert,
+    /// Run a program that changes the cluster. Answered by `Answer`.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Standard input.
+        input: String,
+        /// Milliseconds after which it is killed.
+        timeout_ms: u64,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// Done, nothing to say.
+    Done,
+    /// To `Hello`.
+    Facts(Facts),
+    /// To `Observe`.
+    Observed(Box<HostObserved>),
+    /// To `Ask`, `Check` and `Run`.
+    Answer(Answer),
+    /// To `SecretHave`: a fingerprint for each that is kept here.
+    Secrets(BTreeMap<String, String>),
+    /// To `SecretGet`, in hex.
+    Secret(String),
+    /// The request failed.
+    Failed {
+        /// Path, unit or program.
+        subject: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Somebody else holds the host's lock.
+    Locked,
+}
+
+impl Response {
+    /// The answer, or the error in it.
+    ///
+    /// # Errors
+    /// What the host said went wrong.
+    pub fn good(self, host: &str) -> Result<Self, HostError> {
+        match self {
+            Self::Failed { subject, why } => {
+                Err(HostError::Failed { subject: format!("{host}: {subject}"), why })
+            }
+            Self::Locked => Err(HostError::Locked { host: host.to_owned() }),
+            good => Ok(good),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One transaction on this machine, journalled: whatever happens between two steps, the next agent puts the old
+//! state back, until the commit; after it, the new state stays.
+
+use std::fs::{self, File};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::HostError;
+use super::file::{fingerprint, mode_of, owner_of, put};
+use super::ledger::{Entry, Ledger};
+use super::secrets::Secrets;
+use crate::desired::{Mode, Owner, Rendered};
+use crate::observed::Origin;
+
+/// What the journal remembers of one path before it was touched.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Saved {
+    path: Utf8PathBuf,
+    /// Where the old bytes are kept; none when there was no file.
+    kept: Option<Utf8PathBuf>,
+    owner: Owner,
+    mode: Mode,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Journal {
+    id: String,
+    saved: Vec<Saved>,
+}
+
+/// An open transaction.
+#[derive(Debug)]
+pub struct Transaction {
+    root: Utf8PathBuf,
+    journal: Journal,
+    staged: Vec<Rendered>,
+    ledger: Ledger,
+    _lock: File,
+}
+
+const STATE: &str = "var/lib/haoscar";
+
+impl Transaction {
+    /// Takes the lock, puts back what a dead transaction left, and opens a new one. None: somebody else holds it.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn begin(root: &Utf8Path, id: &str) -> Result<Option<Self>, HostError> {
+        let run = root.join("run/haoscar");
+        fs::create_dir_all(&run).map_err(|e| HostError::failed(&run, e))?;
+        let path = run.join("apply.lock");
+        let lock = File::create(&path).map_err(|e| HostError::failed(&path, e))?;
+        if lock.try_lock().is_err() {
+            return Ok(None);
+        }
+        recover(root)?;
+        let journal = Journal { id: id.to_owned(), saved: Vec::new() };
+        let ledger = Ledger::read(root)?;
+        Ok(Some(Self { root: root.to_owned(), journal, staged: Vec::new(), ledger, _lock: lock }))
+    }
+
+    /// Puts files in the staging area, with their secrets.
+    ///
+    /// # Errors
+    /// A missing secret or user, or what the system said.
+    pub fn stage(&mut self, files: &[Rendered], secrets: &Secrets) -> Result<(), HostError> {
+        let area = self.area();
+        let _ = fs::remove_dir_all(&area);
+        for file in files {
+            let bytes = secrets.fill(&file.text)?;
+            super::file::ids(&file.owner)?;
+            put(&below(&area, &file.path), &bytes, &Owner::root(), Mode(0o600))?;
+        }
+        files.clone_into(&mut self.staged);
+        Ok(())
+    }
+
+    /// A program's argument with `{staged:/path}` put in place.
+    pub fn place(&self, argument: &str) -> String {
+        let Some((before, rest)) = argument.split_once("{staged:") else { return argument.to_owned() };
+        let Some((path, after)) = rest.split_once('}') else { return argument.to_owned() };
+        let path = Utf8Path::new(path);
+        let staged = self.staged.iter().any(|file| file.path == path);
+        let place = if staged { below(&self.area(), path) } else { below(&self.root, path) };
+        format!("{before}{place}{after}")
+    }
+
+    /// Puts the staged files of these paths in their places. A hand edit and an adopted original are kept for good.
+    ///
+    /// # Errors
+    /// What the system said; the caller reverts.
+    pub fn swap(&mut self, paths: &[Utf8PathBuf]) -> Result<(), HostError> {
+        let files: Vec<_> = self.staged.iter().filter(|file| paths.contains(&file.path)).cloned().collect();
+        for file in files {
+            let staged = below(&self.area(), &file.path);
+            let bytes = fs::read(&staged).map_err(|e| HostError::failed(&staged, e))?;
+            self.keep(&file.path)?;
+            put(&below(&self.root, &file.path), &bytes, &file.owner, file.mode)?;
+            let entry = Entry { sha256: fingerprint(&bytes), source: file.source.clone() };
+            self.ledger.files.insert(file.path.clone(), entry);
+        }
+        Ok(())
+    }
+
+    /// Takes files away that haoscar wrote.
+    ///
+    /// # Errors
+    /// What the system said; the caller reverts.
+    pub fn remove(&mut self, paths: &[Utf8PathBuf]) -> Result<(), HostError> {
+        for path in
+            paths.iter().filter(|path| self.ledger.files.contains_key(*path)).cloned().collect::<Vec<_>>()
+        {
+            self.keep(&path)?;
+            let place = below(&self.root, &path);
+            fs::remove_file(&place).map_err(|e| HostError::failed(&place, e))?;
+            self.ledger.files.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// Saves the old state of a path and says so in the journal, before it is touched.
+    fn keep(&mut self, path: &Utf8Path) -> Result<(), HostError> {
+        let place = below(&self.root, path);
+        let Ok(bytes) = fs::read(&place) else {
+            self.journal.saved.push(Saved {
+                path: path.to_owned(),
+                kept: None,
+                owner: Owner::root(),
+                mode: Mode(0),
+            });
+            return self.write_journal();
+        };
+        let meta = fs::metadata(&place).map_err(|e| HostError::failed(&place, e))?;
+        let (owner, mode) = (owner_of(&meta), mode_of(&meta));
+        let kept = below(&self.root.join(STATE).join("checkpoint").join(&self.journal.id), path);
+        put(&kept, &bytes, &Owner::root(), Mode(0o600))?;
+        let forever = match self.ledger.origin(&self.root, path, &bytes) {
+            Origin::Edited => Some("edits"),
+            Origin::Unowned | Origin::Packaged => Some("adopted"),
+            Origin::Old => None,
+        };
+        if let Some(kind) = forever {
+            put(
+                &below(&self.root.join(STATE).join(kind).join(&self.journal.id), path),
+                &bytes,
+                &Owner::root(),
+                Mode(0o600),
+            )?;
+        }
+        self.journal.saved.push(Saved { path: path.to_owned(), kept: Some(kept), owner, mode });
+        self.write_journal()
+    }
+
+    fn write_journal(&self) -> Result<(), HostError> {
+        let path = journal_path(&self.root);
+        let text = serde_json::to_string(&self.journal).map_err(|e| HostError::failed(&path, e))?;
+        put(&path, text.as_bytes(), &Owner::root(), Mode(0o600))
+    }
+
+    fn area(&self) -> Utf8PathBuf {
+        self.root.join(STATE).join("stage").join(&self.journal.id)
+    }
+
+    /// Keeps what was done: the ledger first, then the journal goes.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn commit(self) -> Result<(), HostError> {
+        self.ledger.write(&self.root)?;
+        end(&self.root, &self.journal.id);
+        Ok(())
+    }
+
+    /// Puts everything back.
+    ///
+    /// # Errors
+    /// What the system said; the journal stays then, for the next try.
+    pub fn revert(self) -> Result<(), HostError> {
+        recover(&self.root)?;
+        end(&self.root, &self.journal.id);
+        Ok(())
+    }
+}
+
+/// Puts back what the journal of a dead transaction says. Nothing to do without one.
+///
+/// # Errors
+/// What the system said.
+pub fn recover(root: &Utf8Path) -> Result<(), HostError> {
+    let path = journal_path(root);
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    let journal: Journal = serde_json::from_str(&text).map_err(|e| HostError::failed(&path, e))?;
+    for saved in journal.saved.iter().rev() {
+        let place = below(root, &saved.path);
+        match &saved.kept {
+            Some(kept) => {
+                let bytes = fs::read(kept).map_err(|e| HostError::failed(kept, e))?;
+                put(&place, &bytes, &saved.owner, saved.mode)?;
+            }
+            None => {
+                let _ = fs::remove_file(&place);
+            }
+        }
+    }
+    end(root, &journal.id);
+    Ok(())
+}
+
+/// Forgets a transaction: the journal first, then what it kept.
+fn end(root: &Utf8Path, id: &str) {
+    let _ = fs::remove_file(journal_path(root));
+    let _ = super::file::sync_folder(&root.join(STATE));
+    for folder in ["stage", "checkpoint"] {
+        let _ = fs::remove_dir_all(root.join(STATE).join(folder).join(id));
+    }
+}
+
+fn journal_path(root: &Utf8Path) -> Utf8PathBuf {
+    root.join(STATE).join("journal.json")
+}
+
+fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}

@@ -1,0 +1,115 @@
+//! systemd on this machine, through systemctl; and other programs, with a time limit.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::HostError;
+use crate::desired::Answer;
+use crate::observed::UnitFact;
+use crate::plan::{UnitAction, UnitVerb};
+
+/// A unit's job that has not ended by then has failed: systemd's own limit is 90 s.
+const JOB_TIMEOUT_MS: u64 = 100_000;
+
+/// How the named units are.
+pub fn observe(units: &[String]) -> BTreeMap<String, UnitFact> {
+    units.iter().map(|unit| (unit.clone(), fact(unit))).collect()
+}
+
+fn fact(unit: &str) -> UnitFact {
+    let argv = ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", unit];
+    let answer = run(&argv.map(str::to_owned), "", 10_000);
+    let value = |key: &str| {
+        let lines = answer.stdout.lines().filter_map(|line| line.split_once('='));
+        lines
+            .into_iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.to_owned())
+            .unwrap_or_default()
+    };
+    UnitFact {
+        loaded: value("LoadState") == "loaded",
+        enabled: value("UnitFileState") == "enabled",
+        active: value("ActiveState"),
+    }
+}
+
+/// One action.
+///
+/// # Errors
+/// systemctl's words.
+pub fn act(action: &UnitAction) -> Result<(), HostError> {
+    let verb = match action.verb {
+        UnitVerb::DaemonReload => return systemctl(&["daemon-reload"], "systemd"),
+        UnitVerb::Enable => "enable",
+        UnitVerb::Disable => "disable",
+        UnitVerb::Start => "start",
+        UnitVerb::Stop => "stop",
+        UnitVerb::Reload => "reload",
+        UnitVerb::Restart => "restart",
+        UnitVerb::EngineRestart => return Ok(()), // the engine's to do, on the cluster as a whole
+    };
+    systemctl(&[verb, &action.unit], &action.unit)
+}
+
+fn systemctl(words: &[&str], subject: &str) -> Result<(), HostError> {
+    let argv: Vec<String> =
+        std::iter::once("systemctl").chain(words.iter().copied()).map(str::to_owned).collect();
+    let answer = run(&argv, "", JOB_TIMEOUT_MS);
+    if answer.status == Some(0) {
+        return Ok(());
+    }
+    let journal = ["journalctl", "-u", subject, "-n", "5", "--no-pager", "-o", "cat"].map(str::to_owned);
+    let said = run(&journal, "", 5_000).stdout;
+    Err(HostError::failed(subject, format!("{}: {}\n{}", argv.join(" "), answer.stderr.trim(), said.trim())))
+}
+
+/// Runs a program to its end, or kills it. Standard output and error come back as text; a program that is not
+/// there answers without a status.
+pub fn run(argv: &[String], input: &str, timeout_ms: u64) -> Answer {
+    let failed = |why: String| Answer { status: None, stdout: String::new(), stderr: why };
+    let Some((program, arguments)) = argv.split_first() else { return failed("no program".to_owned()) };
+    let child = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    match child {
+        Ok(child) => finish(child, input, Duration::from_millis(timeout_ms)),
+        Err(e) => failed(format!("{program}: {e}")),
+    }
+}
+
+fn finish(mut child: Child, input: &str, limit: Duration) -> Answer {
+    let begin = Instant::now();
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input.as_bytes())));
+        let out = scope.spawn(move || drain(stdout));
+        let err = scope.spawn(move || drain(stderr));
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status.code(),
+                Ok(None) if begin.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+                _ => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break None;
+                }
+            }
+        };
+        Answer { status, stdout: out.join().unwrap_or_default(), stderr: err.join().unwrap_or_default() }
+    })
+}
+
+fn drain(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

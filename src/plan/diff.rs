@@ -1,0 +1,183 @@
+//! From desired and observed to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, Waiting};
+use crate::desired::{Desired, HostDesired, OnChange, Rendered, Unit, UnitWant};
+use crate::engines::{EngineDesired, pacemaker};
+use crate::observed::{FileFact, HostObserved, Observed, Origin, UnitFact};
+
+/// Units of the engine itself.
+const ENGINE_UNITS: [&str; 2] = ["corosync.service", "pacemaker.service"];
+
+/// What leads from observed to desired. `adopt`: files that haoscar did not write may be taken over.
+pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
+    let mut plan = Plan { cluster: desired.cluster.clone(), ..Plan::default() };
+    let mut restarts = BTreeMap::new();
+    for (name, (_, host)) in &desired.hosts {
+        if let Some(why) = observed.unreachable.get(name) {
+            let objects = host.files.len() + host.directories.len() + host.units.len();
+            plan.waits.insert(name.clone(), Waiting { why: why.clone(), objects });
+        }
+        let Some(seen) = observed.hosts.get(name) else { continue };
+        let found = host_plan(host, seen, &mut restarts);
+        plan.refused.extend(unowned(name, &found, adopt));
+        if !found.is_empty() {
+            plan.hosts.insert(name.clone(), found);
+        }
+    }
+    if let Some(engine) = &desired.engine {
+        plan.engine = engine_plan(engine, observed, restarts);
+        plan.refused.extend(joint_refusals(&plan));
+    }
+    plan
+}
+
+fn host_plan(host: &HostDesired, seen: &HostObserved, restarts: &mut BTreeMap<String, String>) -> HostPlan {
+    let changes: Vec<_> = host.files.iter().filter_map(|file| file_change(file, seen)).collect();
+    let (joint, files) = changes
+        .into_iter()
+        .partition(|change| change.file.as_ref().is_some_and(|file| file.on_change == OnChange::Joint));
+    let mut plan = HostPlan { joint, files, ..HostPlan::default() };
+    plan.files.extend(seen.gone.iter().map(|path| FileChange {
+        path: path.clone(),
+        verb: FileVerb::Remove,
+        origin: Some(Origin::Old),
+        diff: String::new(),
+        file: None,
+    }));
+    let missing = host.directories.iter().filter(|directory| seen.directories.contains(&directory.path));
+    plan.directories = missing.cloned().collect();
+    let (mut before, after) = wanted_units(&host.units, seen);
+    before.extend(changed_units(&plan, host, seen, restarts));
+    let (engine, own): (Vec<_>, Vec<_>) =
+        before.into_iter().chain(after).partition(|action| ENGINE_UNITS.contains(&action.unit.as_str()));
+    plan.units = own;
+    plan.engine_units = engine;
+    plan
+}
+
+fn file_change(file: &Rendered, seen: &HostObserved) -> Option<FileChange> {
+    let (verb, origin, old) = match seen.files.get(&file.path)? {
+        FileFact::Same => return None,
+        FileFact::Missing => (FileVerb::Create, None, String::new()),
+        FileFact::Differs { text, origin, .. } => (FileVerb::Change, Some(*origin), text.clone()),
+    };
+    let new = if file.secrets().next().is_some() { String::new() } else { file.shown() };
+    let old = if file.secrets().next().is_some() { String::new() } else { old };
+    let diff = similar::TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string();
+    Some(FileChange { path: file.path.clone(), verb, origin, diff, file: Some(file.clone()) })
+}
+
+fn action(verb: UnitVerb, unit: &str, reason: impl Into<String>) -> UnitAction {
+    UnitAction { verb, unit: unit.to_owned(), reason: reason.into() }
+}
+
+/// What the wanted states ask for: first what must stop, then what must start.
+fn wanted_units(units: &[Unit], seen: &HostObserved) -> (Vec<UnitAction>, Vec<UnitAction>) {
+    let engine_runs = seen.units.get("pacemaker.service").is_some_and(|unit| unit.active == "active");
+    let (mut stops, mut starts) = (Vec::new(), Vec::new());
+    for unit in units {
+        let fact = seen.units.get(&unit.name).cloned().unwrap_or_default();
+        match unit.want {
+            UnitWant::Running => starts.extend(running(unit, &fact)),
+            UnitWant::Engine if engine_runs => stops.extend(disabled(unit, &fact)),
+            UnitWant::Engine | UnitWant::Stopped => {
+                stops.extend(disabled(unit, &fact));
+                let runs = ["active", "activating", "failed"].contains(&fact.active.as_str());
+                stops.extend(runs.then(|| action(UnitVerb::Stop, &unit.name, "the engine starts it")));
+            }
+        }
+    }
+    (stops, starts)
+}
+
+fn running(unit: &Unit, fact: &UnitFact) -> Vec<UnitAction> {
+    let mut actions = Vec::new();
+    if !fact.enabled {
+        actions.push(action(UnitVerb::Enable, &unit.name, "it must start at boot"));
+    }
+    if fact.active != "active" && fact.active != "reloading" {
+        let state = if fact.active.is_empty() { "not known" } else { &fact.active };
+        actions.push(action(UnitVerb::Start, &unit.name, format!("it is {state}")));
+    }
+    actions
+}
+
+fn disabled(unit: &Unit, fact: &UnitFact) -> Option<UnitAction> {
+    fact.enabled.then(|| action(UnitVerb::Disable, &unit.name, "only the engine may start it"))
+}
+
+/// What changed files ask for, where the unit runs. A unit of the engine is restarted by the engine.
+fn changed_units(
+    plan: &HostPlan,
+    host: &HostDesired,
+    seen: &HostObserved,
+    restarts: &mut BTreeMap<String, String>,
+) -> Vec<UnitAction> {
+    let mut daemon_reload = Vec::new();
+    let mut rest: BTreeMap<String, UnitAction> = BTreeMap::new();
+    let active = |unit: &str| seen.units.get(unit).is_some_and(|fact| fact.active == "active");
+    let engines = |unit: &str| host.units.iter().any(|u| u.name == unit && u.want == UnitWant::Engine);
+    for change in plan.files.iter().filter(|change| change.file.is_some()) {
+        let Some(file) = &change.file else { continue };
+        let reason = format!("{} changed", change.path);
+        let (restart, reload) = match &file.on_change {
+            OnChange::Restart(unit) => (Some(unit), None),
+            OnChange::Reload(unit) => (None, Some(unit)),
+            OnChange::DaemonReload(unit) => {
+                daemon_reload = vec![action(UnitVerb::DaemonReload, "", reason.clone())];
+                (unit.as_ref(), None)
+            }
+            OnChange::Nothing | OnChange::Joint => (None, None),
+        };
+        if let Some(unit) = restart.filter(|unit| active(unit)) {
+            if engines(unit) {
+                restarts.insert(unit.clone(), reason);
+            } else {
+                rest.insert(unit.clone(), action(UnitVerb::Restart, unit, reason));
+            }
+        } else if let Some(unit) = reload.filter(|unit| active(unit)) {
+            rest.entry(unit.clone()).or_insert_with(|| action(UnitVerb::Reload, unit, reason));
+        }
+    }
+    daemon_reload.into_iter().chain(rest.into_values()).collect()
+}
+
+fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<String> {
+    let strange =
+        plan.files.iter().chain(&plan.joint).filter(|change| change.origin == Some(Origin::Unowned));
+    let say = |change: &FileChange| format!("{host}: {} was not written by haoscar", change.path);
+    if adopt { Vec::new() } else { strange.map(say).collect() }
+}
+
+/// A joint change needs every member: one that cannot be reached would be left with the old membership.
+fn joint_refusals(plan: &Plan) -> Vec<String> {
+    let joint = plan.hosts.values().any(|host| !host.joint.is_empty());
+    let away = plan.engine.members.iter().filter(|member| joint && plan.waits.contains_key(*member));
+    away.map(|member| {
+        format!("{member} is a member and cannot be reached, and corosync's files change on all at once")
+    })
+    .collect()
+}
+
+fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<String, String>) -> EnginePlan {
+    let changes = match &observed.cib {
+        Some(cib) => match pacemaker::changes(engine, cib) {
+            Ok(changes) => changes.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![format!("~ {error}: it is written anew")],
+        },
+        None if engine.members.is_empty() => Vec::new(),
+        None => vec![format!("+ the whole configuration, for {}", names(engine.members.keys()))],
+    };
+    let resource = |(unit, reason)| Some((engine.units.get(&unit)?.clone(), reason));
+    EnginePlan {
+        changes,
+        members: engine.members.keys().cloned().collect::<BTreeSet<_>>(),
+        restarts: units.into_iter().filter_map(resource).collect(),
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}

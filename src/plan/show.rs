@@ -1,0 +1,110 @@
+//! A plan as text: `+ ~ -` lines and diffs a host, then the engine, the impact, what waits, and one sentence.
+
+use std::fmt::Write;
+
+use super::{FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb};
+use crate::desired::Mode;
+use crate::observed::Origin;
+
+/// The whole plan. `diffs`: with unified diffs of changed files; new files are only named.
+pub fn show(plan: &Plan, diffs: bool) -> String {
+    let mut text = String::new();
+    for (name, host) in &plan.hosts {
+        let _ = writeln!(text, "{name}");
+        host_lines(host, diffs, &mut text);
+    }
+    if !plan.engine.changes.is_empty() {
+        let _ = writeln!(text, "engine");
+        plan.engine
+            .changes
+            .iter()
+            .for_each(|change| text.extend(["  ", &change.replace('\n', "\n  "), "\n"]));
+    }
+    impact(plan, &mut text);
+    for (name, waiting) in &plan.waits {
+        let objects = if waiting.objects == 1 { "object waits" } else { "objects wait" };
+        let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
+    }
+    for why in &plan.refused {
+        let _ = writeln!(text, "! {why}");
+    }
+    text
+}
+
+fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
+    for folder in &host.directories {
+        let (owner, mode): (_, Mode) = (&folder.owner, folder.mode);
+        let _ = writeln!(text, "  + {}/ ({}:{} {mode})", folder.path, owner.user, owner.group);
+    }
+    for change in host.files.iter().chain(&host.joint) {
+        let _ = writeln!(text, "  {}", file_line(change));
+        if diffs && change.verb == FileVerb::Change {
+            change.diff.lines().for_each(|line| text.extend(["      ", line, "\n"]));
+        }
+    }
+    for action in host.units.iter().chain(&host.engine_units) {
+        let _ = writeln!(text, "  {}", unit_line(action));
+    }
+}
+
+fn file_line(change: &FileChange) -> String {
+    let sign = match change.verb {
+        FileVerb::Create => '+',
+        FileVerb::Change => '~',
+        FileVerb::Remove => '-',
+    };
+    let whose = match change.origin {
+        Some(Origin::Edited) => " (edited by hand; the edit is kept)",
+        Some(Origin::Packaged) => " (as packaged; kept)",
+        Some(Origin::Unowned) => " (adopted; the original is kept)",
+        Some(Origin::Old) | None => "",
+    };
+    format!("{sign} {}{whose}", change.path)
+}
+
+fn unit_line(action: &UnitAction) -> String {
+    let verb = match action.verb {
+        UnitVerb::DaemonReload => return format!("~ systemd reads its units again: {}", action.reason),
+        UnitVerb::Disable => "disable",
+        UnitVerb::Enable => "enable",
+        UnitVerb::Stop => "stop",
+        UnitVerb::Start => "start",
+        UnitVerb::Reload => "reload",
+        UnitVerb::Restart | UnitVerb::EngineRestart => "restart",
+    };
+    format!("~ {verb} {}: {}", action.unit, action.reason)
+}
+
+fn impact(plan: &Plan, text: &mut String) {
+    for (resource, reason) in &plan.engine.restarts {
+        let _ = writeln!(
+            text,
+            "impact: the engine restarts {resource}: {reason}; expected outage: unknown, never rehearsed"
+        );
+    }
+    if plan.hosts.values().any(|host| !host.joint.is_empty()) {
+        let members: Vec<_> = plan.engine.members.iter().map(String::as_str).collect();
+        let _ =
+            writeln!(text, "impact: corosync's files change on all members at once: {}", members.join(", "));
+    }
+}
+
+/// The plan in one sentence.
+pub fn sentence(plan: &Plan) -> String {
+    let waits = match plan.waits.len() {
+        0 => String::new(),
+        1 => "; 1 host is unreachable and waits".to_owned(),
+        n => format!("; {n} hosts are unreachable and wait"),
+    };
+    if plan.is_empty() {
+        return format!("cluster {} is as the spec says: nothing to do{waits}", plan.cluster);
+    }
+    let objects: usize = plan.hosts.values().map(HostPlan::objects).sum();
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    let hosts = count(plan.hosts.len(), "host");
+    let engine = match plan.engine.changes.len() {
+        0 => String::new(),
+        n => format!(" and {} of the engine", count(n, "object")),
+    };
+    format!("cluster {}: {} on {hosts}{engine} would change{waits}", plan.cluster, count(objects, "object"))
+}

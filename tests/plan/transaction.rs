@@ -1,0 +1,194 @@
+//! Transactions of the local host below a folder: the real code on real files.
+
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use haoscar::desired::{OnChange, Piece, Rendered};
+use haoscar::host::{Host, Local, Request, Response};
+use haoscar::observed::{FileFact, Origin};
+
+use super::file;
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+    fn root(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.folder.path()).unwrap()
+    }
+    fn host(&self) -> Local {
+        Local::under(self.root())
+    }
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.root().join(path)).ok()
+    }
+}
+
+fn good(host: &mut Local, request: Request) -> Response {
+    host.ask(&request).unwrap().good("test").unwrap()
+}
+
+fn stage_and_swap(host: &mut Local, files: &[Rendered]) {
+    let paths: Vec<Utf8PathBuf> = files.iter().map(|f| f.path.clone()).collect();
+    good(host, Request::Begin { id: "t1".to_owned() });
+    good(host, Request::Stage(files.to_vec()));
+    good(host, Request::Swap(paths));
+}
+
+fn fact(host: &mut Local, file: &Rendered) -> FileFact {
+    let request = Request::Observe { files: vec![file.clone()], directories: vec![], units: vec![] };
+    match good(host, request) {
+        Response::Observed(found) => found.files[&file.path].clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Owner root is written in the files: the tests that swap need to be root, as CI and the lab are.
+fn root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("skipped: not root");
+    }
+    root
+}
+
+#[test]
+fn what_was_applied_is_observed_as_the_same() {
+    if !root() {
+        return;
+    }
+    let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
+    let mut host = place.host();
+    stage_and_swap(&mut host, std::slice::from_ref(&x));
+    good(&mut host, Request::Commit);
+    assert_eq!(place.read("etc/x").as_deref(), Some("new\n"));
+    assert_eq!(fact(&mut host, &x), FileFact::Same);
+}
+
+#[test]
+fn a_session_that_ends_before_its_commit_leaves_the_old_files() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    place.write("etc/x", "old\n");
+    let mut host = place.host();
+    let files = [file("/etc/x", "new\n", OnChange::Nothing), file("/etc/y", "new\n", OnChange::Nothing)];
+    stage_and_swap(&mut host, &files);
+    assert_eq!(place.read("etc/x").as_deref(), Some("new\n"), "swapped, or the test proves nothing");
+    drop(host);
+    assert_eq!(place.read("etc/x").as_deref(), Some("old\n"));
+    assert_eq!(place.read("etc/y"), None);
+}
+
+#[test]
+fn a_killed_agent_leaves_a_journal_that_the_next_one_puts_back() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    place.write("etc/x", "old\n");
+    let mut host = place.host();
+    stage_and_swap(&mut host, &[file("/etc/x", "new\n", OnChange::Nothing)]);
+    let journal = place.read("var/lib/haoscar/journal.json").unwrap();
+    let kept = place.read("var/lib/haoscar/checkpoint/t1/etc/x").unwrap();
+    drop(host); // would revert; put the killed agent's leftovers back
+    place.write("etc/x", "new\n");
+    place.write("var/lib/haoscar/journal.json", &journal);
+    place.write("var/lib/haoscar/checkpoint/t1/etc/x", &kept);
+    good(&mut place.host(), Request::Begin { id: "t2".to_owned() });
+    assert_eq!(place.read("etc/x").as_deref(), Some("old\n"));
+    assert_eq!(place.read("var/lib/haoscar/journal.json"), None);
+}
+
+#[test]
+fn a_hand_edit_is_told_from_somebody_elses_file_and_is_kept() {
+    if !root() {
+        return;
+    }
+    let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
+    place.write("etc/x", "somebody's\n");
+    let mut host = place.host();
+    assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Unowned, .. }));
+    stage_and_swap(&mut host, std::slice::from_ref(&x));
+    good(&mut host, Request::Commit);
+    assert_eq!(place.read("var/lib/haoscar/adopted/t1/etc/x").as_deref(), Some("somebody's\n"));
+    place.write("etc/x", "edited\n");
+    assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Edited, .. }));
+    stage_and_swap(&mut host, &[x]);
+    good(&mut host, Request::Commit);
+    assert_eq!(place.read("var/lib/haoscar/edits/t1/etc/x").as_deref(), Some("edited\n"));
+}
+
+#[test]
+fn two_sessions_cannot_change_one_host_at_once() {
+    let place = Place::new();
+    let (mut one, mut two) = (place.host(), place.host());
+    good(&mut one, Request::Begin { id: "one".to_owned() });
+    assert!(matches!(two.ask(&Request::Begin { id: "two".to_owned() }), Ok(Response::Locked)));
+    good(&mut one, Request::Commit);
+    good(&mut two, Request::Begin { id: "two".to_owned() });
+}
+
+#[test]
+fn a_secret_is_in_the_file_and_nowhere_else() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = place.host();
+    let planted = "s3cr3t-0123456789";
+    let hex: String = planted.bytes().map(|b| format!("{b:02x}")).collect();
+    good(&mut host, Request::SecretPut { name: "key".to_owned(), hex });
+    let mut x = file("/etc/x", "key = ", OnChange::Nothing);
+    x.text.push(Piece::Secret("key".to_owned()));
+    stage_and_swap(&mut host, std::slice::from_ref(&x));
+    let staged = place.read("var/lib/haoscar/journal.json").unwrap();
+    assert!(!staged.contains(planted));
+    good(&mut host, Request::Commit);
+    assert_eq!(place.read("etc/x").unwrap(), format!("key = {planted}"));
+    x.text.push(Piece::Text("\n".to_owned()));
+    let told = format!("{:?}", fact(&mut host, &x));
+    assert!(told.contains("holds secret key") && !told.contains(planted), "{told}");
+    let mut left: Vec<String> = Vec::new();
+    let mut folders = vec![place.root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir_utf8().unwrap() {
+            let path = entry.unwrap().into_path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read(&path).unwrap().windows(planted.len()).any(|w| w == planted.as_bytes()) {
+                left.push(path.strip_prefix(place.root()).unwrap().to_string());
+            }
+        }
+    }
+    left.sort();
+    assert_eq!(left, ["etc/haoscar/secrets/key", "etc/x"]);
+}
+
+#[test]
+fn a_staged_path_stands_in_a_check_for_the_file_that_will_come() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = place.host();
+    good(&mut host, Request::Begin { id: "t".to_owned() });
+    good(&mut host, Request::Stage(vec![file("/etc/x", "staged\n", OnChange::Nothing)]));
+    let argv = ["cat", "{staged:/etc/x}"].map(str::to_owned).into();
+    let question = haoscar::desired::Question::Command { argv, timeout_ms: 5_000 };
+    match good(&mut host, Request::Check(question)) {
+        Response::Answer(answer) => assert_eq!(answer.stdout, "staged\n"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(place.read("etc/x"), None);
+}
