@@ -1,0 +1,135 @@
+//! `haoscar lab up`, `down` and `status`: how labs come, go and are.
+
+use std::time::Instant;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::super::{Common, Exit, Failure, Format, source};
+use super::{failure, own_program};
+use crate::lab::{self, HostKind, Lab, Request};
+
+/// Options of `haoscar lab up`.
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// The spec: a file, or a folder that holds cluster.yaml
+    path: Option<Utf8PathBuf>,
+    /// The lab's name [default: the cluster's]
+    #[arg(long, value_name = "LAB")]
+    name: Option<String>,
+    /// Only these hosts
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    hosts: Vec<String>,
+}
+
+/// Options of `haoscar lab down`.
+#[derive(Debug, Args)]
+pub(super) struct Down {
+    /// The lab; needed where several run
+    #[arg(env = "HAOSCAR_LAB")]
+    name: Option<String>,
+    /// Every lab of this machine
+    #[arg(long)]
+    all: bool,
+}
+
+/// Options of `haoscar lab status`.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// The lab; all that run, if none is named
+    #[arg(env = "HAOSCAR_LAB")]
+    name: Option<String>,
+}
+
+pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
+    let spec = source::read(common, options.path.as_deref())?;
+    let cluster = &spec.loaded.cluster;
+    let name = options.name.as_deref().unwrap_or(&cluster.name);
+    let program = own_program()?;
+    if !common.quiet && !lab::root_path().exists() {
+        eprintln!("the lab's root is not there yet: building {} (90 s, once)", lab::root_path());
+        lab::build_root().map_err(failure)?;
+    }
+    let start = Instant::now();
+    let words =
+        lab::up(&Request { cluster, name, hosts: &options.hosts, program: &program }).map_err(failure)?;
+    if !common.quiet {
+        println!("lab {name}: {} hosts up in {:.1} s", words.len(), start.elapsed().as_secs_f64());
+        for (host, word) in words.iter().filter(|(_, word)| *word != "running") {
+            println!("  {host} is {word}: haoscar lab exec {host} -- systemctl --failed");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn down(common: &Common, options: &Down) -> Result<Exit, Failure> {
+    let gone = if options.all {
+        lab::down_all().map_err(failure)?
+    } else {
+        let name = match &options.name {
+            Some(name) => name.clone(),
+            None => only_one()?,
+        };
+        if lab::down(&name).map_err(failure)? { vec![name] } else { Vec::new() }
+    };
+    if !common.quiet {
+        match gone.as_slice() {
+            [] => println!("no lab was there"),
+            names => println!("gone: {}", names.join(", ")),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A dead lab counts too: `down` is how it is swept.
+fn only_one() -> Result<String, Failure> {
+    match lab::names().as_slice() {
+        [name] => Ok(name.clone()),
+        [] => Err(failure(lab::LabError::NoLab)),
+        names => Err(failure(lab::LabError::SeveralLabs { names: names.join(", ") })),
+    }
+}
+
+pub(super) fn status(common: &Common, options: &Status) -> Result<Exit, Failure> {
+    let labs = match &options.name {
+        Some(name) => vec![lab::find(name).map_err(failure)?],
+        None => lab::running(),
+    };
+    if common.format == Format::Json {
+        println!("{}", serde_json::Value::from(labs.iter().map(as_json).collect::<Vec<_>>()));
+        return Ok(Exit::Done);
+    }
+    if labs.is_empty() {
+        println!("no lab runs here");
+    }
+    for lab in &labs {
+        println!(
+            "lab {}{}",
+            lab.name,
+            if lab.owner.runs() { "" } else { " (dead: haoscar lab down sweeps it)" }
+        );
+        for (host, about) in &lab.layout.hosts {
+            let process =
+                lab.process(host).map_or_else(|| "off".to_owned(), |p| format!("on, pid {}", p.pid));
+            println!("  {host:<20} {:<8} {process}", kind(about.kind));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn kind(kind: HostKind) -> &'static str {
+    match kind {
+        HostKind::Head => "head",
+        HostKind::Witness => "witness",
+        HostKind::Node => "node",
+    }
+}
+
+fn as_json(lab: &Lab) -> serde_json::Value {
+    let hosts = lab.layout.hosts.iter().map(|(host, about)| {
+        let pid = lab.process(host).map(|process| process.pid);
+        (host.clone(), serde_json::json!({ "kind": kind(about.kind), "on": pid.is_some(), "pid": pid }))
+    });
+    let hosts: serde_json::Map<_, _> = hosts.collect();
+    serde_json::json!({ "name": lab.name, "alive": lab.owner.runs(), "up": lab.up, "hosts": hosts })
+}

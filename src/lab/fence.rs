@@ -1,0 +1,90 @@
+//! The lab's fence agent in the manner of the RHCS agents: options as lines on standard input, an exit code. It
+//! only carries the question to the keeper; it must not decide whether to fence.
+
+use std::collections::BTreeMap;
+
+use super::KEEPER_PLACE;
+use super::error::LabError;
+use super::keeper::{Answer, Ask, ask};
+
+/// How the agent ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fenced {
+    /// Exit code 0, with what to print.
+    Done(String),
+    /// Exit code 2: the machine is off (only `status`).
+    Off,
+    /// Exit code 1: not done, and why.
+    Failed(String),
+}
+
+const METADATA: &str = r#"<?xml version="1.0" ?>
+<resource-agent name="fence_haoscar" shortdesc="Power switches of a haoscar lab">
+  <longdesc>Kills a lab host as a power cut does and, for reboot, switches it on again.</longdesc>
+  <vendor-url></vendor-url>
+  <parameters>
+    <parameter name="action" unique="0" required="1"><getopt mixed="-o, --action=[action]"/>
+      <content type="string" default="reboot"/><shortdesc lang="en">Fencing action</shortdesc></parameter>
+    <parameter name="port" unique="0" required="0"><getopt mixed="-n, --plug=[host]"/>
+      <content type="string"/><shortdesc lang="en">Host of the lab</shortdesc></parameter>
+  </parameters>
+  <actions>
+    <action name="on" automatic="0"/>
+    <action name="off"/>
+    <action name="reboot"/>
+    <action name="status"/>
+    <action name="monitor"/>
+    <action name="list"/>
+    <action name="metadata"/>
+  </actions>
+</resource-agent>
+"#;
+
+/// Does what the options on standard input ask; the word of the command line, if any, is the action.
+pub fn run(input: &str, action: Option<&str>) -> Fenced {
+    let options: BTreeMap<_, _> = input.lines().filter_map(|line| line.trim().split_once('=')).collect();
+    let action = action.or_else(|| options.get("action").copied()).unwrap_or("reboot");
+    let host = options.get("port").or_else(|| options.get("plug")).or_else(|| options.get("nodename"));
+    let question = match (action, host) {
+        ("metadata" | "meta-data", _) => return Fenced::Done(METADATA.to_owned()),
+        ("list" | "monitor", _) => Ask::List,
+        ("status", Some(host)) => Ask::Status((*host).to_owned()),
+        ("on", Some(host)) => Ask::On((*host).to_owned()),
+        ("off", Some(host)) => Ask::Off((*host).to_owned()),
+        ("reboot", Some(host)) => Ask::Reboot((*host).to_owned()),
+        ("status", None) => Ask::List,
+        (_, None) => return Fenced::Failed(format!("action `{action}` needs port=HOST")),
+        (_, Some(_)) => return Fenced::Failed(format!("action `{action}` is not known")),
+    };
+    ended(action, ask(KEEPER_PLACE, &question))
+}
+
+fn ended(action: &str, answer: Result<Answer, LabError>) -> Fenced {
+    match answer {
+        Ok(Answer::Hosts(hosts)) if action == "list" => {
+            Fenced::Done(hosts.iter().map(|host| format!("{host},{host}\n")).collect())
+        }
+        Ok(Answer::On(false)) if action == "status" => Fenced::Off,
+        Ok(Answer::Hosts(_) | Answer::On(_)) => Fenced::Done(String::new()),
+        Ok(Answer::Failed(said)) => Fenced::Failed(said),
+        Err(error) => Fenced::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_without_a_host_fences_nobody() {
+        let ended = run("action=off\n", None);
+        assert_eq!(ended, Fenced::Failed("action `off` needs port=HOST".to_owned()));
+    }
+
+    #[test]
+    fn metadata_is_xml_and_names_reboot() {
+        let Fenced::Done(text) = run("", Some("metadata")) else { panic!("metadata failed") };
+        let document = roxmltree::Document::parse(&text).unwrap();
+        assert!(document.descendants().any(|node| node.attribute("name") == Some("reboot")));
+    }
+}

@@ -1,0 +1,202 @@
+//! What a lab consists of, worked out of the spec: wires, hosts, ports. It must not touch the machine.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use camino::Utf8PathBuf;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Cluster, MacList, Network, Nic};
+
+/// What a host of the lab stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostKind {
+    /// It can carry protected services.
+    Head,
+    /// It votes.
+    Witness,
+    /// It asks for an address and waits for work.
+    Node,
+}
+
+/// A network of the spec as a bridge of the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// The bridge's name in the switch's namespace.
+    pub bridge: String,
+    /// The switch's own addresses there, for the prober: the last usable ones.
+    pub addresses: Vec<IpNet>,
+}
+
+/// One NIC of a host and the port of the switch that it is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The NIC's name on the host.
+    pub nic: String,
+    /// The port's name in the switch's namespace.
+    pub port: String,
+    /// The network.
+    pub network: String,
+    /// The NIC's hardware address, if the spec knows it.
+    pub mac: Option<String>,
+    /// The host's own addresses; none where DHCP gives them.
+    pub addresses: Vec<IpNet>,
+    /// Whether DHCPv6 is asked too.
+    pub dhcp6: bool,
+}
+
+/// One host of the lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabHost {
+    /// What it stands for.
+    pub kind: HostKind,
+    /// Its NICs.
+    pub ports: Vec<Port>,
+    /// Routers that it sends the rest to.
+    pub gateways: Vec<IpAddr>,
+    /// Folders of the lab that it shares with others, by storage name and mount point.
+    pub storage: BTreeMap<String, Utf8PathBuf>,
+}
+
+/// Wires and hosts of one lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// By network name.
+    pub wires: BTreeMap<String, Wire>,
+    /// By host name.
+    pub hosts: BTreeMap<String, LabHost>,
+}
+
+/// The lab of a spec.
+pub fn of(cluster: &Cluster) -> Layout {
+    let wires =
+        cluster.networks.iter().enumerate().map(|(n, (name, network))| (name.clone(), wire(n, network)));
+    let mut hosts = BTreeMap::new();
+    for (name, head) in &cluster.heads {
+        let storage =
+            cluster.storage.iter().map(|(name, storage)| (name.clone(), storage.path.clone())).collect();
+        hosts.insert(name.clone(), machine(cluster, HostKind::Head, &head.nics, storage));
+    }
+    for (name, witness) in &cluster.witnesses {
+        hosts.insert(name.clone(), machine(cluster, HostKind::Witness, &witness.nics, BTreeMap::new()));
+    }
+    hosts.extend(nodes(cluster));
+    for (number, host) in hosts.values_mut().enumerate() {
+        for (nic, port) in host.ports.iter_mut().enumerate() {
+            port.port = format!("p{number}n{nic}");
+        }
+    }
+    Layout { wires: wires.collect(), hosts }
+}
+
+fn wire(number: usize, network: &Network) -> Wire {
+    let nets = [Some(network.cidr), network.cidr6];
+    Wire {
+        bridge: format!("wire{number}"),
+        addresses: nets.iter().flatten().filter_map(|c| last_usable(c.0)).collect(),
+    }
+}
+
+/// The highest address of a subnet that is not IPv4's broadcast.
+fn last_usable(net: IpNet) -> Option<IpNet> {
+    let last = match net.broadcast() {
+        IpAddr::V4(a) => IpAddr::V4(u32::from(a).checked_sub(1)?.into()),
+        last @ IpAddr::V6(_) => last,
+    };
+    IpNet::new(last, net.prefix_len()).ok()
+}
+
+fn machine(
+    cluster: &Cluster,
+    kind: HostKind,
+    nics: &BTreeMap<String, Nic>,
+    storage: BTreeMap<String, Utf8PathBuf>,
+) -> LabHost {
+    let ports = nics.iter().map(|(name, nic)| Port {
+        nic: name.clone(),
+        port: String::new(),
+        network: nic.network.clone(),
+        mac: Some(nic.mac.to_string()),
+        addresses: own_addresses(cluster, nic),
+        dhcp6: false,
+    });
+    let gateways = nics.values().filter_map(|nic| cluster.networks.get(&nic.network)?.gateway);
+    LabHost { kind, ports: ports.collect(), gateways: gateways.collect(), storage }
+}
+
+/// The NIC's addresses with the prefix of the subnet that holds them.
+fn own_addresses(cluster: &Cluster, nic: &Nic) -> Vec<IpNet> {
+    let Some(network) = cluster.networks.get(&nic.network) else { return Vec::new() };
+    let nets: Vec<IpNet> = [Some(network.cidr), network.cidr6].iter().flatten().map(|c| c.0).collect();
+    let with_prefix = |address: IpAddr| {
+        let net = nets.iter().find(|net| net.contains(&address))?;
+        IpNet::new(address, net.prefix_len()).ok()
+    };
+    [Some(nic.address), nic.address6].into_iter().flatten().filter_map(with_prefix).collect()
+}
+
+fn nodes(cluster: &Cluster) -> BTreeMap<String, LabHost> {
+    let mut hosts = BTreeMap::new();
+    for (range, nodes) in &cluster.nodes {
+        for (number, name) in range.names().into_iter().enumerate() {
+            let ports = nodes.nics.iter().map(|(nic, about)| Port {
+                nic: nic.clone(),
+                port: String::new(),
+                network: about.network.clone(),
+                mac: match &about.macs {
+                    MacList::Given(macs) => macs.get(number).map(ToString::to_string),
+                    MacList::File(_) => None,
+                },
+                addresses: Vec::new(),
+                dhcp6: about.address6.is_some(),
+            });
+            let host = LabHost {
+                kind: HostKind::Node,
+                ports: ports.collect(),
+                gateways: Vec::new(),
+                storage: BTreeMap::new(),
+            };
+            hosts.insert(name, host);
+        }
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Sources, load};
+
+    fn reference() -> Layout {
+        let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml")).unwrap();
+        of(&load(&Sources::of_text("cluster.yaml", text)).unwrap().cluster)
+    }
+
+    #[test]
+    fn the_switch_takes_the_last_usable_address_of_each_network() {
+        let layout = reference();
+        assert_eq!(layout.wires["public"].addresses, ["192.0.2.254/24".parse().unwrap()]);
+        assert_eq!(layout.wires["inside"].addresses, ["10.20.255.254/16".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_head_has_its_own_addresses_and_a_node_asks_for_one() {
+        let layout = reference();
+        let head = &layout.hosts["head-1"];
+        assert_eq!(head.ports[1].addresses, ["10.20.0.1/16".parse().unwrap()]);
+        assert_eq!(head.storage["state"], "/srv/state");
+        let node = &layout.hosts["compute3"];
+        assert!(node.ports[0].addresses.is_empty());
+        assert_eq!(node.ports[0].mac.as_deref(), Some("52:54:00:20:01:03"));
+    }
+
+    #[test]
+    fn no_two_nics_share_a_port_of_the_switch() {
+        let layout = reference();
+        let ports: Vec<_> = layout.hosts.values().flat_map(|h| h.ports.iter().map(|p| &p.port)).collect();
+        let distinct: std::collections::BTreeSet<_> = ports.iter().collect();
+        assert_eq!(ports.len(), distinct.len());
+    }
+}

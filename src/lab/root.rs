@@ -1,0 +1,96 @@
+//! The file system that every lab host stands on: Debian with the real daemons, built once by mmdebstrap and kept
+//! by the hash of its recipe. Nothing is ever installed on the machine itself.
+
+use std::fs::{self, File};
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
+
+use super::error::{LabError, io};
+use super::program;
+
+/// Where roots are kept when the environment names no other place.
+const CACHE: &str = "/var/cache/haoscar";
+/// The environment variable that names another place.
+pub const CACHE_VARIABLE: &str = "HAOSCAR_CACHE";
+/// The distribution that heads run.
+const SUITE: &str = "bookworm";
+/// What a host needs: systemd, the daemons of every backend, and a client for each.
+const PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "corosync",
+    "corosync-qdevice",
+    "corosync-qnetd",
+    "pacemaker",
+    "pacemaker-cli-utils",
+    "resource-agents",
+    "kea-dhcp4-server",
+    "kea-dhcp6-server",
+    "dnsmasq",
+    "chrony",
+    "nfs-ganesha",
+    "nfs-ganesha-vfs",
+    "libnfs-utils",
+    "slurmctld",
+    "slurmd",
+    "slurm-client",
+    "munge",
+    "nginx-light",
+    "iproute2",
+    "iputils-ping",
+    "iputils-arping",
+    "isc-dhcp-client",
+    "procps",
+    "socat",
+    "netbase",
+];
+/// Makes a bare root of what the packages leave.
+const FINISH: &str = include_str!("root-finish.sh");
+
+/// The root that this version of haoscar wants, whether it is there or not.
+pub fn path() -> Utf8PathBuf {
+    let cache = std::env::var(CACHE_VARIABLE).unwrap_or_else(|_| CACHE.to_owned());
+    Utf8PathBuf::from(cache).join("lab").join(format!("root-{}", key()))
+}
+
+/// Builds the root unless it is there. Takes 90 seconds the first time.
+///
+/// # Errors
+/// mmdebstrap is missing or failed, or the cache cannot be written.
+pub fn build() -> Result<Utf8PathBuf, LabError> {
+    let root = path();
+    let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
+    fs::create_dir_all(&folder).map_err(io(folder.as_str()))?;
+    let lock = folder.join("lock");
+    let lock = File::create(&lock).map_err(io(lock.as_str()))?;
+    lock.lock().map_err(io("the lock of the lab's roots"))?;
+    if !root.is_dir() {
+        let half = folder.join("root-half");
+        remove(&half)?; // what a killed build left
+        fill(&half)?;
+        fs::rename(&half, &root).map_err(io(root.as_str()))?;
+    }
+    Ok(root)
+}
+
+fn fill(root: &Utf8Path) -> Result<(), LabError> {
+    let include = format!("--include={}", PACKAGES.join(","));
+    program::run(&["mmdebstrap", "--quiet", "--variant=minbase", &include, SUITE, root.as_str()])?;
+    program::finish(Command::new("sh").args(["-c", FINISH, "root-finish.sh", root.as_str()])).map(|_| ())
+}
+
+fn remove(folder: &Utf8Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(folder.as_str())(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The recipe in short.
+fn key() -> String {
+    let digest = Sha256::digest(format!("{SUITE}\n{}\n{FINISH}", PACKAGES.join("\n")));
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
