@@ -32,10 +32,10 @@ step "4. how it is now"
 run "$haoscar" status "$spec"
 
 step "5. a job runs on a node"
-job=$("$haoscar" lab exec "$lab" compute1 -- sbatch --parsable -o /tmp/first.out --wrap 'hostname; sleep 1; echo done')
+job=$("$haoscar" lab exec compute1 -- sbatch --parsable -o /tmp/first.out --wrap 'hostname; sleep 1; echo done')
 printf 'submitted job %s\n' "$job"
 for _ in $(seq 60); do
-    state=$("$haoscar" lab exec "$lab" compute1 -- scontrol show job "$job" -o | grep -o 'JobState=[A-Z]*')
+    state=$("$haoscar" lab exec compute1 -- scontrol show job "$job" -o | grep -o 'JobState=[A-Z]*')
     [ "$state" = JobState=COMPLETED ] && break
     sleep 0.5
 done
@@ -43,15 +43,15 @@ printf 'job %s: %s\n' "$job" "$state"
 [ "$state" = JobState=COMPLETED ]
 
 step "6. another job runs; the active head loses its power; what did every client see?"
-"$haoscar" lab exec "$lab" compute1 -- sbatch --parsable -o /tmp/second.out --wrap 'sleep 40' >/dev/null
+"$haoscar" lab exec compute1 -- sbatch --parsable -o /tmp/second.out --wrap 'sleep 40' >/dev/null
 sleep 7 # Slurm writes its state up to 5 s late: a younger job could be forgotten
-run "$haoscar" lab drill "$lab" --spec "$spec" --fault power --target active --wait-return --out "$report"
+run "$haoscar" lab drill --spec "$spec" --fault power --target active --wait-return --out "$report"
 
 step "7. nothing is left to do: the dead head is back as standby"
 run "$haoscar" plan "$spec" --detailed-exitcode
 
 step "8. a hand edit on a head is seen and healed"
-run "$haoscar" lab exec "$lab" head-1 -- sh -c 'echo "server 203.0.113.9" >> /etc/chrony/chrony.conf'
+run "$haoscar" lab exec head-1 -- sh -c 'echo "server 203.0.113.9" >> /etc/chrony/chrony.conf'
 run "$haoscar" plan "$spec" | tail -n 20
 run "$haoscar" apply "$spec" -y
 run "$haoscar" plan "$spec" --detailed-exitcode
