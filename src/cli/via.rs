@@ -149,9 +149,7 @@ fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
             agent
         }
         Via::Lab(lab) => {
-            let mut exec = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
-            exec.args(["lab", "exec", "--name", lab, name, "--", "haoscar", "agent"]);
-            exec
+            crate::lab::command(lab, name, &["haoscar", "agent"]).map_err(|e| unreachable(e.to_string()))?
         }
     };
     Remote::start(name, command)

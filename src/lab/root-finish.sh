@@ -7,7 +7,12 @@ units=$root/etc/systemd/system
 
 # Only what haoscar enables may run; drop-ins of packages stay.
 find "$units" -mindepth 1 -maxdepth 1 ! -name '*.d' -exec rm -rf {} +
-rm -f "$root"/etc/rc?.d/S*
+
+# A SysV script starts at boot unless a unit of its name stands for it; `systemctl enable` needs the links of those.
+for script in "$root"/etc/init.d/*; do
+    name=$(basename "$script")
+    [ -e "$root/lib/systemd/system/$name.service" ] || rm -f "$script" "$root"/etc/rc?.d/[SK][0-9][0-9]"$name"
+done
 
 # Neither hardware nor kernel settings are a lab host's to touch; portmap would answer before ganesha may.
 for unit in getty.target rpcbind.service rpcbind.socket run-rpc_pipefs.mount \

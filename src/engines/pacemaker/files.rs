@@ -170,17 +170,22 @@ fn with_secrets(
     Ok(Rendered { mode: Mode(0o700), text: text.split(SLOT).enumerate().map(piece).collect(), ..file })
 }
 
-/// `corosync -t` must run where one of the addresses is local, and accepts unknown keys (knowledge/formats.md): it
-/// is asked on the member itself, with the staged key, and only its refusals are believed.
+/// `corosync -t` must run where one of the addresses is local, accepts unknown keys (knowledge/formats.md), reads the
+/// key from /etc/corosync only, and says nothing where the file sends its log elsewhere: it is asked on the member
+/// itself, in a mount namespace where copies of the staged files lie in that folder, and only its refusals are believed.
+const COROSYNC_CHECK: &str = "\
+folder=$(mktemp -d -p /run) && sed 's/to_stderr: no/to_stderr: yes/' \"$1\" > $folder/corosync.conf && \
+cp -- \"$2\" $folder/authkey && mount --bind $folder /etc/corosync && corosync -t; status=$?; \
+umount /etc/corosync; rm -rf $folder; exit $status";
+
 fn corosync_check() -> Check {
-    let key = format!("COROSYNC_TOTEM_AUTHKEY_FILE={{staged:{AUTHKEY}}}");
     let conf = format!("{{staged:{}}}", corosync::CONF);
+    let key = format!("{{staged:{AUTHKEY}}}");
+    let argv =
+        ["unshare", "--mount", "sh", "-c", COROSYNC_CHECK, "sh", &conf, &key].map(str::to_owned).into();
     Check {
         name: "corosync -t".to_owned(),
-        question: Question::Command {
-            argv: ["env", &key, "corosync", "-t", "-c", &conf].map(str::to_owned).into(),
-            timeout_ms: 10_000,
-        },
+        question: Question::Command { argv, timeout_ms: 10_000 },
         verdict,
     }
 }
