@@ -27,7 +27,6 @@ pub(crate) fn prepare(lab: &Lab, host: &str) -> Result<(), LabError> {
     // the upper's own folder becomes the root folder of the host
     put(&up, "etc/hostname", &format!("{host}\n"))?;
     put(&up, "etc/machine-id", &format!("{}\n", machine_id(&lab.name, host)))?;
-    put(&up, "etc/hosts", &format!("127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {host}\n"))?;
     if about.kind == HostKind::Node {
         lease_units(&up, about)
     } else {

@@ -1,3 +1,6 @@
 //! The real daemons in namespaces; needs root.
 
 mod drill;
+mod harness;
+mod hosts;
+mod sweep;

@@ -1,0 +1,85 @@
+//! Nothing of a lab stays, whoever of it was killed, and labs leave each other alone.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::harness::{TestLab, Turn, haoscar, is_root, program, text, until};
+
+#[test]
+fn two_labs_live_side_by_side_and_nothing_of_one_is_left_after_down() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let one = TestLab::up("test-one", "head-1,head-2");
+    let two = TestLab::up("test-two", "head-1");
+    one.sh("head-1", "echo one >/etc/mine; echo one >/srv/state/mine");
+    assert_eq!(two.sh("head-1", "ls /etc/mine /srv/state/mine 2>/dev/null || echo none"), "none");
+    assert!(!two.exec("head-1", &["ping", "-q", "-c1", "-W1", "10.20.0.2"]).status.success());
+    let again = one.try_up("head-1");
+    assert!(text(&again).contains("lab `test-one` runs already"), "{}", text(&again));
+    assert!(!one.remains().is_empty(), "the look for remains sees nothing of a lab that runs");
+    one.down();
+    one.assert_gone();
+    assert_eq!(two.sh("head-1", "cat /proc/1/comm"), "systemd");
+}
+
+#[test]
+fn a_lab_whose_keeper_was_killed_is_swept_by_the_next_one() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let dead = TestLab::up("test-dead", "head-1");
+    kill(keeper_of(&dead));
+    let next = TestLab::up("test-next", "head-2");
+    dead.assert_gone();
+    assert_eq!(next.sh("head-2", "hostname"), "head-2");
+}
+
+#[test]
+fn a_lab_that_was_killed_half_made_is_swept() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab { name: "test-half".to_owned() };
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
+    let mut up = program(&["lab", "up", spec, "--name", &lab.name]).stdout(Stdio::null()).spawn().unwrap();
+    until("a host has started", || {
+        fs::exists("/run/haoscar/lab/test-half/hosts/head-1/process.json").unwrap()
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    up.kill().unwrap();
+    up.wait().unwrap();
+    assert!(!lab.remains().is_empty());
+    lab.down();
+    lab.assert_gone();
+}
+
+#[test]
+fn a_lab_that_is_not_there_is_said_so() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let said = haoscar(&["lab", "exec", "--name", "test-nowhere", "head-1", "--", "true"]);
+    assert_eq!(said.status.code(), Some(66));
+    assert!(text(&said).contains("no lab `test-nowhere` runs here"), "{}", text(&said));
+}
+
+fn keeper_of(lab: &TestLab) -> i32 {
+    let state = fs::read_to_string(format!("/run/haoscar/lab/{}/state.json", lab.name)).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    i32::try_from(state["owner"]["pid"].as_i64().unwrap()).unwrap()
+}
+
+fn kill(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    until("the keeper is dead", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+}
