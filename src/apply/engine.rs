@@ -67,10 +67,7 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
     let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.members.is_empty()) else {
         return Ok(());
     };
-    let reached = crew.names();
-    let Some(member) = engine.members.keys().find(|name| reached.contains(name)).cloned() else {
-        return Ok(());
-    };
+    let Some(member) = spokesman(plan, engine, &crew.names()) else { return Ok(()) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
         push(engine, crew, &member)?;
@@ -84,6 +81,14 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
     }
     say("waiting until every service is started");
     settle(engine, crew, &member, SETTLE_LIMIT)
+}
+
+/// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the
+/// cluster's when it joins, and what was pushed there would be lost.
+fn spokesman(plan: &Plan, engine: &EngineDesired, reached: &[HostName]) -> Option<HostName> {
+    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
+    let members = || engine.members.keys().filter(|name| reached.contains(name));
+    members().find(|name| !starting(name)).or_else(|| members().next()).cloned()
 }
 
 fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
