@@ -37,7 +37,27 @@ pub fn resolve(
     }
     problems.extend(builder.hosts_files(templates).err());
     problems.extend(builder.engine(surroundings, templates).err());
-    if problems.is_empty() { Ok(builder.finish()) } else { Err(problems) }
+    let desired = builder.finish();
+    problems.extend(twice(&desired));
+    if problems.is_empty() { Ok(desired) } else { Err(problems) }
+}
+
+/// Two services that write one path differently on one host: neither may win by chance.
+fn twice(desired: &Desired) -> Vec<Problem> {
+    let pairs = desired
+        .hosts
+        .iter()
+        .flat_map(|(name, (_, host))| host.files.windows(2).map(move |pair| (name, pair)));
+    let same = pairs.filter(|(_, pair)| pair[0].path == pair[1].path);
+    let mut found: Vec<_> = same
+        .map(|(name, pair)| {
+            let (path, one, other) = (&pair[0].path, &pair[0].source, &pair[1].source);
+            let message = format!("{name}: {path} is written twice, from {one} and from {other}");
+            Problem::error("resolve/file-twice", message)
+        })
+        .collect();
+    found.truncate(1); // nodes are many, and the first says it all
+    found
 }
 
 struct Builder<'a> {

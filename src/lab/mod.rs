@@ -16,6 +16,7 @@ pub mod probe;
 mod process;
 mod program;
 mod root;
+mod stage;
 mod state;
 mod sweep;
 mod switch;
@@ -30,6 +31,7 @@ pub use error::LabError;
 pub use layout::{HostKind, LabHost, Layout, Port, Wire};
 pub use process::Process;
 pub use root::{CACHE_VARIABLE, build as build_root, path as root_path};
+pub use stage::LabGround;
 pub use state::{Lab, choose, find, names, running};
 pub use up::{Request, down, down_all, up};
 

@@ -123,7 +123,7 @@ fn conf(
     let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
     let values = json!({
         "state": context.state()?, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
-        "classes": classes(context), "subnets": subnets,
+        "classes": classes(context), "subnets": subnets, "identifier": identifier(context),
     });
     context.file(daemon.conf, daemon.template, values, OnChange::Reload(daemon.unit.to_owned()))
 }
@@ -155,6 +155,14 @@ fn subnet(
             "options": options(network.gateway, address, context), "reservations": reservations,
         })
     }))
+}
+
+/// The DHCPv6 server's identity: the group's, so that a move is no new server to its clients. In hex.
+fn identifier(context: &Context<'_>) -> String {
+    format!("{}/{}", context.cluster.name, context.group.0)
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// What clients are told beside their address: the group's own services, where the group has them.

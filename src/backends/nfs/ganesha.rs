@@ -26,8 +26,9 @@ impl Backend for Ganesha {
     }
 
     fn resolve(&self, service: &NfsService, context: &Context<'_>) -> Result<Part, Problem> {
+        // beside the service's folder, not in it: that may be the export, where clients could remove it
         let state = context.state()?;
-        let recovery = state.join("recovery");
+        let recovery = state.with_file_name(format!("{}-recovery", context.name));
         let numbered = service.exports.iter().enumerate();
         let exports: Vec<_> = numbered.map(|(i, e)| export(i + 1, e, context)).collect::<Result<_, _>>()?;
         let grace = service.grace.unwrap_or(GRACE).as_millis().div_ceil(1000);

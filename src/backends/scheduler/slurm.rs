@@ -46,7 +46,8 @@ impl Backend for Slurm {
         };
         part.files.push((Placement::Heads, drop_in(context)?));
         for place in [Placement::Heads, node()] {
-            part.files.push((place.clone(), conf(service, context)?));
+            let unit = if place == Placement::Heads { CONTROLLER } else { NODE };
+            part.files.push((place.clone(), conf(service, unit, context)?));
             part.files.push((place.clone(), cgroup(context)?));
             part.files.push((place.clone(), munge_key()));
             part.secrets.push((place.clone(), MUNGE_SECRET.to_owned(), SecretKind::Random(MUNGE_KEY_BYTES)));
@@ -109,7 +110,7 @@ fn cgroup(context: &Context<'_>) -> Result<Rendered, Problem> {
     )
 }
 
-fn conf(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
+fn conf(service: &SchedulerService, unit: &str, context: &Context<'_>) -> Result<Rendered, Problem> {
     let partitions = service.partitions.iter().map(|(name, p)| partition(name, p, context));
     let partitions: Vec<_> = partitions.collect::<Result<_, _>>()?;
     let mut nodes = Vec::new();
@@ -120,8 +121,7 @@ fn conf(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, P
         "cluster": context.cluster.name, "controller": context.group.0, "address": context.private_address()?,
         "state": context.state()?, "nodes": nodes, "partitions": partitions,
     });
-    // slurmctld reads it again on SIGHUP; new nodes need slurmd's restart too, which the node's own copy asks for
-    context.file(CONF, "scheduler/slurm/slurm.conf.hbs", values, OnChange::Restart(CONTROLLER.to_owned()))
+    context.file(CONF, "scheduler/slurm/slurm.conf.hbs", values, OnChange::Restart(unit.to_owned()))
 }
 
 fn partition(name: &str, partition: &Partition, context: &Context<'_>) -> Result<Value, Problem> {

@@ -1,6 +1,6 @@
 //! Services of the site's own: any systemd unit, any OCF agent. haoscar writes no file for them.
 
-use crate::backends::{Backend, Context, Part};
+use crate::backends::{Backend, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs};
 use crate::spec::{OcfService, OnStopFailure, Problem, UnitService};
 
@@ -28,7 +28,7 @@ impl Backend for SystemdUnit {
         let probe = url.map(|url| {
             format!(
                 "curl --silent --fail --max-time {timeout} --output /dev/null '{}'",
-                url.replace("{address}", &address)
+                url.replace("{address}", &address).replace('\'', "'\\''")
             )
         });
         let carried = Carried {
@@ -36,7 +36,8 @@ impl Backend for SystemdUnit {
             recovery: service.recovery.clone(),
             ..Carried::moving(context.name, &service.unit, probe.as_deref())
         };
-        Ok(Part { carried: vec![carried], ..Part::default() })
+        let packages = url.map(|_| (Placement::Heads, "curl".to_owned())).into_iter().collect();
+        Ok(Part { carried: vec![carried], packages, ..Part::default() })
     }
 }
 

@@ -9,8 +9,8 @@ mod life;
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::{Common, Exit, Failure};
-use crate::lab::{Lab, LabError, choose};
+use super::{Common, Exit, Failure, drill, source};
+use crate::lab::{Lab, LabError, LabGround, choose};
 
 /// Options of `haoscar lab`.
 #[derive(Debug, Args)]
@@ -45,12 +45,31 @@ enum Verb {
     Fault(fault::Options),
     /// Switch a host on
     Boot(fault::Boot),
+    /// Make a fault on purpose and show the outage that clients saw
+    Drill(Drill),
     /// Own a lab and serve its fence agents (started by `lab up`)
     #[command(hide = true)]
     Keeper(hidden::Keeper),
     /// Be a fence agent (started by Pacemaker on a lab host)
     #[command(hide = true)]
     Fence(hidden::Fence),
+}
+
+/// Options of `haoscar lab drill`.
+#[derive(Debug, Args)]
+struct Drill {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    options: drill::Options,
+}
+
+fn run_drill(common: &Common, drill: &Drill) -> Result<Exit, Failure> {
+    let lab = drill.which.choose()?;
+    let ground = LabGround { lab: lab.name.clone(), program: own_program()?.to_string() };
+    let spec = source::read(common, None)?;
+    let name = spec.gathered.shown(&spec.gathered.sources.root);
+    drill::run(common, &drill.options, (&name, &spec.loaded.cluster), &ground)
 }
 
 /// Which lab, if there is more than one.
@@ -76,6 +95,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Verb::Status(status) => life::status(common, status),
         Verb::Fault(fault) => fault::run(common, fault),
         Verb::Boot(boot) => fault::boot(common, boot),
+        Verb::Drill(drill) => run_drill(common, drill),
         Verb::Keeper(keeper) => hidden::keeper(keeper),
         Verb::Fence(fence) => hidden::fence(fence),
     }

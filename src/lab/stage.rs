@@ -1,0 +1,37 @@
+//! A running lab as the ground of a drill.
+
+use std::process::Command;
+
+use super::drill::Ground;
+use super::{command, power_cut, switch_command};
+
+/// A lab, by name, and the program that probes from its switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabGround {
+    /// The lab.
+    pub lab: String,
+    /// The running haoscar.
+    pub program: String,
+}
+
+/// Program and arguments of a command.
+fn words(command: &Command) -> Vec<String> {
+    let program = std::iter::once(command.get_program());
+    program.chain(command.get_args()).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+impl Ground for LabGround {
+    fn entering(&self, host: &str) -> Option<Vec<String>> {
+        command(&self.lab, host, &[]).ok().map(|command| words(&command))
+    }
+
+    fn prober(&self) -> Vec<String> {
+        switch_command(&self.lab, &[&self.program, "lab-probe"])
+            .map(|command| words(&command))
+            .unwrap_or_default()
+    }
+
+    fn cut_power(&self, host: &str) -> Result<(), String> {
+        power_cut(&self.lab, host).map_err(|error| error.to_string())
+    }
+}
