@@ -62,18 +62,18 @@ fn wiring_unit() -> String {
 fn lease_units(up: &Utf8Path, host: &LabHost) -> Result<(), LabError> {
     let all: Vec<_> = host.ports.iter().map(|port| port.nic.as_str()).collect();
     let six: Vec<_> = host.ports.iter().filter(|port| port.dhcp6).map(|port| port.nic.as_str()).collect();
-    for (family, nics) in [(4, all), (6, six)] {
+    // a DUID made of the MAC alone lets a server know a node by its MAC over IPv6 too
+    for (version, duid, nics) in [(4, "", all), (6, " -D LL", six)] {
         if nics.is_empty() {
             continue;
         }
         let text = format!(
-            "[Unit]\nDescription=DHCPv{family} client of this lab node\n\n[Service]\n\
-             ExecStart=/usr/sbin/dhclient -{family} -d -pf /run/dhclient{family}.pid \
-             -lf /var/lib/dhcp/dhclient{family}.leases {}\nRestart=always\nRestartSec=500ms\n\
-             StartLimitIntervalSec=0\n",
+            "[Unit]\nDescription=DHCPv{version} client of this lab node\nStartLimitIntervalSec=0\n\n[Service]\n\
+             ExecStart=/usr/sbin/dhclient -{version}{duid} -d -pf /run/dhclient{version}.pid \
+             -lf /var/lib/dhcp/dhclient{version}.leases {}\nRestart=always\nRestartSec=500ms\n",
             nics.join(" ")
         );
-        unit(up, &format!("haoscar-lab-dhcp{family}.service"), &text)?;
+        unit(up, &format!("haoscar-lab-dhcp{version}.service"), &text)?;
     }
     Ok(())
 }

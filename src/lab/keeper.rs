@@ -1,13 +1,16 @@
 //! The keeper of a lab: one process that owns it and does what fence agents ask, by a socket in every head and
 //! witness. It stands for the power switches of a machine room, so it asks nobody whether fencing is wise.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
+use nix::sys::signal::SigSet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LabError, io};
@@ -48,6 +51,25 @@ pub enum Answer {
     Failed(String),
 }
 
+/// How often each host was ordered on or off, so that the second half of a reboot gives way to a later order.
+#[derive(Debug, Clone, Default)]
+struct Orders(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Orders {
+    /// Counts an order; every earlier one is void.
+    fn give(&self, host: &str) -> u64 {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = numbers.entry(host.to_owned()).or_default();
+        *number += 1;
+        *number
+    }
+
+    /// Whether that order is still the last one.
+    fn stands(&self, host: &str, number: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host) == Some(&number)
+    }
+}
+
 /// The folder that hosts see.
 pub(crate) fn folder(lab: &Lab) -> Utf8PathBuf {
     lab.folder().join("keeper")
@@ -82,48 +104,55 @@ pub(crate) fn start(lab: &Lab) -> Result<Process, LabError> {
 /// # Errors
 /// The lab is not there, or its socket cannot be made.
 pub fn serve(name: &str) -> Result<(), LabError> {
+    let _ = SigSet::all().thread_unblock(); // `lab up` holds signals back, and children inherit that
     let socket = folder(&state::find(name)?).join(SOCKET);
+    let orders = Orders::default();
     let listener = UnixListener::bind(&socket).map_err(io(socket.as_str()))?;
     for stream in listener.incoming() {
-        let name = name.to_owned();
+        let (name, orders) = (name.to_owned(), orders.clone());
         let Ok(stream) = stream else { continue };
-        std::thread::spawn(move || answer(&name, &stream));
+        std::thread::spawn(move || answer(&name, &orders, &stream));
     }
     Ok(())
 }
 
-fn answer(lab: &str, mut stream: &UnixStream) {
+fn answer(lab: &str, orders: &Orders, mut stream: &UnixStream) {
     let mut line = String::new();
     if BufReader::new(stream).read_line(&mut line).is_err() {
         return;
     }
     let answer = serde_json::from_str::<Ask>(&line)
         .map_err(|error| LabError::Keeper { said: format!("not a question: {error}") })
-        .and_then(|ask| state::find(lab).and_then(|lab| carry_out(&lab, ask)))
+        .and_then(|ask| state::find(lab).and_then(|lab| carry_out(&lab, orders, ask)))
         .unwrap_or_else(|error| Answer::Failed(error.to_string()));
     if let Ok(text) = serde_json::to_string(&answer) {
         let _ = writeln!(stream, "{text}"); // who asked may have been fenced meanwhile
     }
 }
 
-fn carry_out(lab: &Lab, ask: Ask) -> Result<Answer, LabError> {
+fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
     match ask {
         Ask::List => return Ok(Answer::Hosts(lab.layout.hosts.keys().cloned().collect())),
         Ask::Status(host) => {
             lab.host(&host)?;
             return Ok(Answer::On(lab.process(&host).is_some()));
         }
-        Ask::On(host) => switch_on(lab, &host)?,
+        Ask::On(host) => {
+            orders.give(&host);
+            switch_on(lab, &host)?;
+        }
         Ask::Off(host) => {
+            orders.give(&host);
             power::cut(lab, &host)?;
             return Ok(Answer::On(false));
         }
         Ask::Reboot(host) => {
+            let number = orders.give(&host);
             power::cut(lab, &host)?;
-            let lab = lab.clone();
+            let (lab, orders) = (lab.clone(), orders.clone());
             std::thread::spawn(move || {
                 std::thread::sleep(REBOOT_AFTER);
-                switch_on(&lab, &host)
+                if orders.stands(&host, number) { switch_on(&lab, &host) } else { Ok(()) }
             });
         }
     }
@@ -151,4 +180,19 @@ pub fn ask(folder: &str, ask: &Ask) -> Result<Answer, LabError> {
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line).map_err(io(socket.as_str()))?;
     serde_json::from_str(&line).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_order_voids_the_second_half_of_a_reboot() {
+        let orders = Orders::default();
+        let reboot = orders.give("head-1");
+        orders.give("head-2");
+        assert!(orders.stands("head-1", reboot));
+        orders.give("head-1");
+        assert!(!orders.stands("head-1", reboot));
+    }
 }

@@ -59,6 +59,22 @@ fn a_lab_that_was_killed_half_made_is_swept() {
 }
 
 #[test]
+fn a_lab_that_is_interrupted_while_it_is_made_takes_itself_away() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab { name: "test-interrupt".to_owned() };
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
+    let mut up = program(&["lab", "up", spec, "--name", &lab.name]).stdout(Stdio::null()).spawn().unwrap();
+    until("the switch is there", || fs::exists("/run/netns/haoscar-test-interrupt").unwrap());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(up.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+    until("the sweep is through", || lab.remains().is_empty());
+}
+
+#[test]
 fn a_lab_that_is_not_there_is_said_so() {
     if !is_root() {
         return;

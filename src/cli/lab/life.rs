@@ -1,9 +1,11 @@
 //! `haoscar lab up`, `down` and `status`: how labs come, go and are.
 
+use std::process::Command;
 use std::time::Instant;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use nix::sys::signal::{SigSet, Signal};
 
 use super::super::{Common, Exit, Failure, Format, source};
 use super::{failure, own_program};
@@ -48,8 +50,9 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let program = own_program()?;
     if !common.quiet && !lab::root_path().exists() {
         eprintln!("the lab's root is not there yet: building {} (90 s, once)", lab::root_path());
-        lab::build_root().map_err(failure)?;
     }
+    lab::build_root().map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
+    sweep_when_interrupted(name, &program)?;
     let start = Instant::now();
     let words =
         lab::up(&Request { cluster, name, hosts: &options.hosts, program: &program }).map_err(failure)?;
@@ -60,6 +63,25 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Ctrl-C while a lab is made: this process ends, and another sweeps what it had made. Whatever is interrupted
+/// otherwise, the next `up` or `down` sweeps.
+fn sweep_when_interrupted(name: &str, program: &Utf8Path) -> Result<(), Failure> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+    signals.thread_block().map_err(|error| Failure::new(Exit::Failed, format!("signals: {error}")))?;
+    let (name, program) = (name.to_owned(), program.to_owned());
+    std::thread::spawn(move || {
+        let Ok(signal) = signals.wait() else { return };
+        if lab::find(&name).is_ok_and(|lab| Some(lab.owner) == lab::Process::own()) {
+            let sweep = Command::new("setsid").arg(program).args(["--quiet", "lab", "down", &name]).spawn();
+            if let Err(error) = sweep {
+                eprintln!("setsid: {error}; `haoscar lab down {name}` sweeps what was made");
+            }
+        }
+        std::process::exit(128 + signal as i32);
+    });
+    Ok(())
 }
 
 pub(super) fn down(common: &Common, options: &Down) -> Result<Exit, Failure> {
