@@ -1,5 +1,6 @@
 //! `haoscar apply`: carries a plan out, and looks again whether nothing is left.
 
+use crate::cli::out::line;
 use std::io::{IsTerminal, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -113,7 +114,7 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
     let quiet = common.quiet;
     let say = move |line: &str| {
         if !quiet {
-            println!("[{:6.1} s] {line}", begin.elapsed().as_secs_f64());
+            line!("[{:6.1} s] {line}", begin.elapsed().as_secs_f64());
         }
     };
     let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -133,7 +134,7 @@ fn verify(spec: &source::Spec, options: &Options, common: &Common) -> Result<Exi
     let left = diff(&found.desired, &found.observed, true);
     if left.is_empty() {
         if !common.quiet {
-            println!("applied: {}", sentence(&left));
+            line!("applied: {}", sentence(&left));
         }
         return Ok(Exit::Done);
     }

@@ -6,3 +6,9 @@ use std::io::Write;
 pub(super) fn say(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
+
+/// `println!` for a reader who may go away.
+macro_rules! line {
+    ($($words:tt)*) => { $crate::cli::out::say(&(format!($($words)*) + "\n")) };
+}
+pub(super) use line;

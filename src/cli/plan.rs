@@ -1,5 +1,6 @@
 //! `haoscar plan`: what would change on every machine.
 
+use crate::cli::out::line;
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -71,9 +72,9 @@ fn save(output: &camino::Utf8Path, saved: &Saved) -> Result<(), Failure> {
 /// Prints a plan as `--format` says.
 pub(super) fn print(common: &Common, plan: &Plan) {
     if common.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
+        line!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
     } else {
-        print!("{}", show(plan, !common.quiet));
-        println!("{}", sentence(plan));
+        crate::cli::out::say(&show(plan, !common.quiet));
+        line!("{}", sentence(plan));
     }
 }

@@ -1,5 +1,6 @@
 //! `haoscar render`: the files of every host, as apply would write them, into a folder.
 
+use crate::cli::out::line;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +51,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         let files: usize = trees.values().map(|files| files.len()).sum();
         let os = serde_json::to_value(spec.loaded.cluster.os).unwrap_or_default();
         let os = os.as_str().unwrap_or_default();
-        println!("rendered {files} files of {} hosts to {} (versions of {os})", trees.len(), options.output);
+        line!("rendered {files} files of {} hosts to {} (versions of {os})", trees.len(), options.output);
     }
     Ok(Exit::Done)
 }

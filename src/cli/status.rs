@@ -1,5 +1,6 @@
 //! `haoscar status`: how the cluster is, in one sentence and a table.
 
+use crate::cli::out::line;
 use camino::Utf8PathBuf;
 use clap::Args;
 
@@ -24,7 +25,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let plan = diff(&found.desired, &found.observed, true);
     let now = status(&found.desired, &found.observed, &plan);
     if common.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&now).unwrap_or_default());
+        line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default());
     } else {
         print(&now);
     }
@@ -32,12 +33,12 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 }
 
 fn print(status: &Status) {
-    println!("{}", status.sentence);
-    println!("{:<16} {:<8} {:<12} {:<14} drift", "host", "role", "agent", "engine");
+    line!("{}", status.sentence);
+    line!("{:<16} {:<8} {:<12} {:<14} drift", "host", "role", "agent", "engine");
     for (name, host) in &status.hosts {
         let role = serde_json::to_value(host.role).unwrap_or_default();
         let agent = if host.reached { "answers" } else { "unreachable" };
-        println!(
+        line!(
             "{name:<16} {:<8} {agent:<12} {:<14} {}",
             role.as_str().unwrap_or_default(),
             host.engine,
@@ -51,6 +52,6 @@ fn print(status: &Status) {
         } else {
             format!("missing: {}", group.missing.join(", "))
         };
-        println!("group {name}: on {place}, {missing}");
+        line!("group {name}: on {place}, {missing}");
     }
 }

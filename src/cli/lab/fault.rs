@@ -1,5 +1,6 @@
 //! `haoscar lab fault` and `boot`: breaks what breaks in a machine room, and mends it.
 
+use crate::cli::out::line;
 use clap::{Args, Subcommand};
 
 use super::super::{Common, Exit, Failure};
@@ -73,7 +74,7 @@ pub(super) fn boot(common: &Common, options: &Boot) -> Result<Exit, Failure> {
 
 fn say(common: &Common, said: &str) -> Result<Exit, Failure> {
     if !common.quiet {
-        println!("{said}");
+        line!("{said}");
     }
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! `haoscar lab up`, `down` and `status`: how labs come, go and are.
 
 use std::process::Command;
+use crate::cli::out::line;
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -57,9 +58,9 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let words =
         lab::up(&Request { cluster, name, hosts: &options.hosts, program: &program }).map_err(failure)?;
     if !common.quiet {
-        println!("lab {name}: {} hosts up in {:.1} s", words.len(), start.elapsed().as_secs_f64());
+        line!("lab {name}: {} hosts up in {:.1} s", words.len(), start.elapsed().as_secs_f64());
         for (host, word) in words.iter().filter(|(_, word)| *word != "running") {
-            println!("  {host} is {word}: haoscar lab exec {host} -- systemctl --failed");
+            line!("  {host} is {word}: haoscar lab exec {host} -- systemctl --failed");
         }
     }
     Ok(Exit::Done)
@@ -96,8 +97,8 @@ pub(super) fn down(common: &Common, options: &Down) -> Result<Exit, Failure> {
     };
     if !common.quiet {
         match gone.as_slice() {
-            [] => println!("no lab was there"),
-            names => println!("gone: {}", names.join(", ")),
+            [] => line!("no lab was there"),
+            names => line!("gone: {}", names.join(", ")),
         }
     }
     Ok(Exit::Done)
@@ -118,14 +119,14 @@ pub(super) fn status(common: &Common, options: &Status) -> Result<Exit, Failure>
         None => lab::running(),
     };
     if common.format == Format::Json {
-        println!("{}", serde_json::Value::from(labs.iter().map(as_json).collect::<Vec<_>>()));
+        line!("{}", serde_json::Value::from(labs.iter().map(as_json).collect::<Vec<_>>()));
         return Ok(Exit::Done);
     }
     if labs.is_empty() {
-        println!("no lab runs here");
+        line!("no lab runs here");
     }
     for lab in &labs {
-        println!(
+        line!(
             "lab {}{}",
             lab.name,
             if lab.owner.runs() { "" } else { " (dead: haoscar lab down sweeps it)" }
@@ -133,7 +134,7 @@ pub(super) fn status(common: &Common, options: &Status) -> Result<Exit, Failure>
         for (host, about) in &lab.layout.hosts {
             let process =
                 lab.process(host).map_or_else(|| "off".to_owned(), |p| format!("on, pid {}", p.pid));
-            println!("  {host:<20} {:<8} {process}", kind(about.kind));
+            line!("  {host:<20} {:<8} {process}", kind(about.kind));
         }
     }
     Ok(Exit::Done)
