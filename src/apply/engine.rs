@@ -12,6 +12,9 @@ use crate::plan::Plan;
 /// A first start elects a DC (up to 20 s with an empty CIB) and starts every service.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
 
+/// A member that starts forms its membership within some token times; a slow machine takes longer.
+const MEMBERS_LIMIT: Duration = Duration::from_secs(60);
+
 /// The CIB daemon answers some time after pacemaker's start.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
@@ -46,17 +49,59 @@ pub fn read_state(crew: &mut Crew, member: &str) -> Option<EngineState> {
     if answer.status == Some(0) { pacemaker::state(&answer.stdout).ok() } else { None }
 }
 
+/// A member whose engine ran before this plan, if there is one.
+pub fn running_member(plan: &Plan, crew: &Crew) -> Option<HostName> {
+    let reached = crew.names();
+    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
+    plan.engine.members.iter().find(|name| reached.contains(name) && !starting(name)).cloned()
+}
+
+/// In maintenance the engine watches and does nothing, not even for want of quorum.
+///
+/// # Errors
+/// The engine refused.
+pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyError> {
+    let word: &[&str] = if on { &["--update", "true"] } else { &["--delete"] };
+    expect_good(&run(crew, member, &[&["crm_attribute", "--name", "maintenance-mode"], word].concat(), "")?)
+}
+
 /// Tells a running corosync to read its files again; members that do not run yet read them when they start.
 ///
 /// # Errors
 /// corosync refused them.
-pub fn reload_membership(plan: &Plan, crew: &mut Crew) -> Result<(), ApplyError> {
-    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
-    let running = plan.engine.members.iter().find(|name| !starting(name)).cloned();
-    let Some(member) = running else { return Ok(()) };
-    let answer = run(crew, &member, &["corosync-cfgtool", "-R"], "")?;
-    let said = format!("{}{}", answer.stdout, answer.stderr);
-    if answer.status == Some(0) { Ok(()) } else { Err(ApplyError::Engine(said.trim().to_owned())) }
+pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
+    expect_good(&run(crew, member, &["corosync-cfgtool", "-R"], "")?)
+}
+
+fn expect_good(answer: &Answer) -> Result<(), ApplyError> {
+    let said = || format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
+    if answer.status == Some(0) { Ok(()) } else { Err(ApplyError::Engine(said())) }
+}
+
+/// Waits until one membership of all members has quorum.
+///
+/// # Errors
+/// Who is missing when the time is over.
+pub fn await_members(plan: &Plan, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
+    let begin = Instant::now();
+    loop {
+        let state = read_state(crew, member).unwrap_or_default();
+        let online =
+            |name: &&HostName| state.nodes.get(*name).is_some_and(|node| node.online && !node.unclean);
+        let missing: Vec<_> =
+            plan.engine.members.iter().filter(|name| !online(name)).map(String::as_str).collect();
+        if missing.is_empty() && state.quorum {
+            return Ok(());
+        }
+        if begin.elapsed() > MEMBERS_LIMIT {
+            let names = missing.join(", ");
+            return Err(ApplyError::Engine(format!(
+                "after {} s not joined: {names}",
+                MEMBERS_LIMIT.as_secs()
+            )));
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Pushes the configuration where it differs, restarts what must be, waits until all is settled.
@@ -67,7 +112,7 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
     let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.members.is_empty()) else {
         return Ok(());
     };
-    let Some(member) = spokesman(plan, engine, &crew.names()) else { return Ok(()) };
+    let Some(member) = spokesman(plan, engine, crew) else { return Ok(()) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
         push(engine, crew, &member)?;
@@ -85,10 +130,9 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
 
 /// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the
 /// cluster's when it joins, and what was pushed there would be lost.
-fn spokesman(plan: &Plan, engine: &EngineDesired, reached: &[HostName]) -> Option<HostName> {
-    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
-    let members = || engine.members.keys().filter(|name| reached.contains(name));
-    members().find(|name| !starting(name)).or_else(|| members().next()).cloned()
+fn spokesman(plan: &Plan, engine: &EngineDesired, crew: &Crew) -> Option<HostName> {
+    let reached = crew.names();
+    running_member(plan, crew).or_else(|| engine.members.keys().find(|name| reached.contains(name)).cloned())
 }
 
 fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {

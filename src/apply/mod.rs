@@ -100,19 +100,41 @@ fn change_hosts(
         host.ask(&Request::Remove(paths(&change.files, false)))?;
         host.ask(&Request::Units(change.units.clone()))
     })?;
-    let joint: Vec<_> = names.iter().filter(|name| !plan.hosts[*name].joint.is_empty()).cloned().collect();
-    if !joint.is_empty() {
-        say(&format!("changing corosync's files on all members at once: {}", joint.join(", ")));
-        crew.all(&joint, |name, host| host.ask(&Request::Swap(paths(&plan.hosts[name].joint, true))))?;
-        engine::reload_membership(plan, crew)?;
-    }
-    let starts: Vec<_> =
-        names.iter().filter(|name| !plan.hosts[*name].engine_units.is_empty()).cloned().collect();
-    if !starts.is_empty() {
-        say(&format!("starting the engine on {}", starts.join(", ")));
-        crew.all(&starts, |name, host| host.ask(&Request::Units(plan.hosts[name].engine_units.clone())))?;
-    }
+    change_membership(plan, crew, say)?;
     crew.all(&names, |_, host| host.ask(&Request::Commit))
+}
+
+/// The members' joint files and the engine's own units. Where the engine runs already it is in maintenance
+/// meanwhile: with the new node list it has no quorum until the others have joined, and would stop everything.
+fn change_membership(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let with = |wanted: fn(&HostPlan) -> bool| {
+        plan.hosts.iter().filter(|(_, host)| wanted(host)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let joint = with(|host| !host.joint.is_empty());
+    let starts = with(|host| !host.engine_units.is_empty());
+    let running = engine::running_member(plan, crew).filter(|_| !joint.is_empty());
+    if let Some(member) = &running {
+        engine::maintain(crew, member, true)?;
+    }
+    let change = |crew: &mut Crew| {
+        if !joint.is_empty() {
+            say(&format!("changing corosync's files on all members at once: {}", joint.join(", ")));
+            crew.all(&joint, |name, host| host.ask(&Request::Swap(paths(&plan.hosts[name].joint, true))))?;
+        }
+        if let Some(member) = &running {
+            engine::reload_membership(crew, member)?;
+        }
+        if !starts.is_empty() {
+            say(&format!("starting the engine on {}", starts.join(", ")));
+            crew.all(&starts, |name, host| host.ask(&Request::Units(plan.hosts[name].engine_units.clone())))?;
+        }
+        running.as_ref().map_or(Ok(()), |member| engine::await_members(plan, crew, member))
+    };
+    let changed = change(crew);
+    if let Some(member) = &running {
+        engine::maintain(crew, member, false)?;
+    }
+    changed
 }
 
 fn staged(change: &HostPlan) -> Vec<Rendered> {

@@ -4,3 +4,4 @@ mod drill;
 mod harness;
 mod hosts;
 mod sweep;
+mod whole_way;
