@@ -14,13 +14,18 @@ const ENGINE_UNITS: [&str; 2] = ["corosync.service", "pacemaker.service"];
 pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     let mut plan = Plan { cluster: desired.cluster.clone(), ..Plan::default() };
     let mut restarts = BTreeMap::new();
+    let carried = desired.engine.iter().flat_map(|engine| &engine.units);
+    let moving = carried
+        .filter(|(_, resource)| !resource.ends_with("-clone"))
+        .map(|(unit, _)| unit.as_str())
+        .collect();
     for (name, (_, host)) in &desired.hosts {
         if let Some(why) = observed.unreachable.get(name) {
             let objects = host.files.len() + host.directories.len() + host.units.len();
             plan.waits.insert(name.clone(), Waiting { why: why.clone(), objects });
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
-        let found = host_plan(host, seen, &mut restarts);
+        let found = host_plan(host, seen, &moving, &mut restarts);
         plan.refused.extend(unowned(name, &found, adopt));
         if !found.is_empty() {
             plan.hosts.insert(name.clone(), found);
@@ -33,7 +38,12 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     plan
 }
 
-fn host_plan(host: &HostDesired, seen: &HostObserved, restarts: &mut BTreeMap<String, String>) -> HostPlan {
+fn host_plan(
+    host: &HostDesired,
+    seen: &HostObserved,
+    moving: &BTreeSet<&str>,
+    restarts: &mut BTreeMap<String, String>,
+) -> HostPlan {
     let changes: Vec<_> = host.files.iter().filter_map(|file| file_change(file, seen)).collect();
     let (joint, files) = changes
         .into_iter()
@@ -49,7 +59,7 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, restarts: &mut BTreeMap<St
     let missing = host.directories.iter().filter(|directory| seen.directories.contains(&directory.path));
     plan.directories = missing.cloned().collect();
     let (mut before, after) = wanted_units(&host.units, seen);
-    before.extend(changed_units(&plan, host, seen, restarts));
+    before.extend(changed_units(&plan, seen, moving, restarts));
     let (engine, own): (Vec<_>, Vec<_>) =
         before.into_iter().chain(after).partition(|action| ENGINE_UNITS.contains(&action.unit.as_str()));
     plan.units = own;
@@ -108,17 +118,17 @@ fn disabled(unit: &Unit, fact: &UnitFact) -> Option<UnitAction> {
     fact.enabled.then(|| action(UnitVerb::Disable, &unit.name, "only the engine may start it"))
 }
 
-/// What changed files ask for, where the unit runs. A unit of the engine is restarted by the engine.
+/// What changed files ask for, where the unit runs. What moves is restarted by the engine; a clone's instance by
+/// systemd, in its place, for the engine would restart it on every head at once.
 fn changed_units(
     plan: &HostPlan,
-    host: &HostDesired,
     seen: &HostObserved,
+    moving: &BTreeSet<&str>,
     restarts: &mut BTreeMap<String, String>,
 ) -> Vec<UnitAction> {
     let mut daemon_reload = Vec::new();
     let mut rest: BTreeMap<String, UnitAction> = BTreeMap::new();
     let active = |unit: &str| seen.units.get(unit).is_some_and(|fact| fact.active == "active");
-    let engines = |unit: &str| host.units.iter().any(|u| u.name == unit && u.want == UnitWant::Engine);
     for change in plan.files.iter().filter(|change| change.file.is_some()) {
         let Some(file) = &change.file else { continue };
         let reason = format!("{} changed", change.path);
@@ -132,7 +142,7 @@ fn changed_units(
             OnChange::Nothing | OnChange::Joint => (None, None),
         };
         if let Some(unit) = restart.filter(|unit| active(unit)) {
-            if engines(unit) {
+            if moving.contains(unit.as_str()) {
                 restarts.insert(unit.clone(), reason);
             } else {
                 rest.insert(unit.clone(), action(UnitVerb::Restart, unit, reason));

@@ -155,7 +155,9 @@ fn secrets_are_nowhere_else(site: &Site) {
                 .lab
                 .sh(host, &format!("grep -rlF 'planted-{secret}-' {places} 2>/dev/null | sort || true"));
             let needs = if secret == "munge-key" { host != "arbiter" } else { host != "compute1" };
-            let expected = format!("/etc/haoscar/secrets/{secret}\n{file}");
+            let mut expected = [format!("/etc/haoscar/secrets/{secret}"), file.to_owned()];
+            expected.sort();
+            let expected = expected.join("\n");
             assert_eq!(found, if needs { expected.as_str() } else { "" }, "{host}");
         }
     }

@@ -97,10 +97,12 @@ fn objects(configuration: &Element) -> BTreeMap<(&str, &str), &Element> {
     children.map(|child| ((child.name.as_str(), child.id()), child)).collect()
 }
 
-/// The same element with its children in order of id, so that order in the file is no difference.
+/// The same element with its children in order of id, so that order in the file is no difference, and without empty
+/// sets of attributes: `crm_resource --restart` leaves such behind.
 fn canonical(element: &Element) -> Element {
     let mut copy = element.clone();
-    copy.children = copy.children.iter().map(canonical).collect();
+    let says = |child: &&Element| !child.name.ends_with("_attributes") || !child.children.is_empty();
+    copy.children = copy.children.iter().filter(says).map(canonical).collect();
     copy.children.sort_by(|a, b| (&a.name, a.id()).cmp(&(&b.name, b.id())));
     copy
 }
