@@ -1,7 +1,7 @@
 //! `haoscar lab up`, `down` and `status`: how labs come, go and are.
 
-use std::process::Command;
 use crate::cli::out::line;
+use std::process::Command;
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
