@@ -44,7 +44,7 @@ printf 'job %s: %s\n' "$job" "$state"
 
 step "6. another job runs; the active head loses its power; what did every client see?"
 "$haoscar" lab exec compute1 -- sbatch --parsable -o /tmp/second.out --wrap 'sleep 40' >/dev/null
-sleep 7 # Slurm writes its state up to 5 s late: a younger job could be forgotten
+sleep 12 # Slurm writes its state up to 5 s late: a younger job could be forgotten
 run "$haoscar" lab drill --spec "$spec" --fault power --target active --wait-return --out "$report"
 
 step "7. nothing is left to do: the dead head is back as standby"
