@@ -32,6 +32,10 @@ step "4. how it is now"
 run "$haoscar" status "$spec"
 
 step "5. a job runs on a node"
+for _ in $(seq 60); do # nodes get their addresses and register by themselves
+    [ "$("$haoscar" lab exec compute1 -- sinfo -h -o '%D %t')" = "4 idle" ] && break
+    sleep 0.5
+done
 job=$("$haoscar" lab exec compute1 -- sbatch --parsable -o /tmp/first.out --wrap 'hostname; sleep 1; echo done')
 printf 'submitted job %s\n' "$job"
 for _ in $(seq 60); do
