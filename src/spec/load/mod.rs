@@ -1,7 +1,7 @@
 //! From bytes to a [`Cluster`] with places: everything that can be found wrong is found in one run.
 //!
 //! The way: text, tree (YAML with spans), kinds filled in, shape (the tree against the schema of the Rust types),
-//! then serde, then the CSV lists beside the spec. Rules across fields are [`super::lint`]'s. It must not read a
+//! then serde, then the CSV lists beside the spec. Rules across fields are [`mod@super::lint`]'s. It must not read a
 //! file: callers gather [`Sources`].
 
 mod formats;
