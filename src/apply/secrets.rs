@@ -43,15 +43,11 @@ fn one(
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
     let keepers: Vec<_> = have.iter().filter_map(|(host, found)| Some((host, found.get(name)?))).collect();
-    if let Some(((one, first), (other, _))) =
-        keepers.first().and_then(|first| Some((*first, *keepers.iter().find(|(_, hash)| *hash != first.1)?)))
+    if let Some((first, hash)) = keepers.first()
+        && let Some((other, _)) = keepers.iter().find(|(_, theirs)| theirs != hash)
     {
-        let _ = first;
-        return Err(ApplyError::SecretsDiffer {
-            name: name.to_owned(),
-            one: one.clone(),
-            other: other.clone(),
-        });
+        let (one, other) = ((*first).clone(), (*other).clone());
+        return Err(ApplyError::SecretsDiffer { name: name.to_owned(), one, other });
     }
     let missing: Vec<_> =
         hosts.iter().filter(|host| !keepers.iter().any(|(keeper, _)| keeper == host)).cloned().collect();

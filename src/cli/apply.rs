@@ -124,7 +124,16 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
             ApplyError::Host(HostError::Locked { .. }) => Exit::Stale,
             _ => Exit::Failed,
         };
-        Failure::new(exit, error.to_string())
+        let failure = Failure::new(exit, error.to_string());
+        match &error {
+            ApplyError::SecretMissing(name) => failure.hint(format!(
+                "put it on one head: printf %s SECRET | ssh HEAD 'umask 077; mkdir -p /etc/haoscar/secrets; cat > /etc/haoscar/secrets/{name}'"
+            )),
+            ApplyError::SecretsDiffer { name, .. } => {
+                failure.hint(format!("remove the wrong one: rm /etc/haoscar/secrets/{name}"))
+            }
+            _ => failure,
+        }
     })
 }
 

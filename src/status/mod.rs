@@ -114,7 +114,10 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
         }
     }
     if !plan.is_empty() {
-        wrong.push(format!("drift on {}", plan.hosts.keys().cloned().collect::<Vec<_>>().join(", ")));
+        let engine = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
+        let places: Vec<_> =
+            plan.hosts.keys().map(String::as_str).chain(engine.then_some("the engine")).collect();
+        wrong.push(format!("drift on {}", places.join(", ")));
     }
     wrong
 }
