@@ -7,7 +7,7 @@ use crate::desired::{Answer, Desired, HostName};
 use crate::engines::EngineDesired;
 use crate::engines::pacemaker::{self, EngineState};
 use crate::host::{HostError, Request, Response};
-use crate::plan::Plan;
+use crate::plan::{HostPlan, Plan, UnitAction, UnitVerb};
 
 /// A first start elects a DC (up to 20 s with an empty CIB) and starts every service.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
@@ -71,6 +71,27 @@ pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyErro
 /// corosync refused them.
 pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
     expect_good(&run(crew, member, &["corosync-cfgtool", "-R"], "")?)
+}
+
+/// After a membership that did not come about: who was to join is stopped again, every host gets its old files, and
+/// the running corosync reads them, so that it has its quorum back before the maintenance ends. What fails here is
+/// not said: the error that led here is.
+pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
+    let with = |wanted: fn(&HostPlan) -> bool| plan.hosts.iter().filter(move |(_, host)| wanted(host));
+    let starts: Vec<_> = with(|host| !host.engine_units.is_empty()).map(|(name, _)| name.clone()).collect();
+    let stop =
+        |unit: &str, verb| UnitAction { verb, unit: unit.to_owned(), reason: "it did not join".to_owned() };
+    let stops: Vec<_> = ["pacemaker.service", "corosync.service"]
+        .into_iter()
+        .flat_map(|unit| [stop(unit, UnitVerb::Stop), stop(unit, UnitVerb::Disable)])
+        .collect();
+    let _ = crew.all(&starts, |_, host| host.ask(&Request::Units(stops.clone())));
+    let _ = crew.all(&crew.names(), |_, host| host.ask(&Request::Revert));
+    let _ = reload_membership(crew, member);
+    let begin = Instant::now();
+    while !read_state(crew, member).is_some_and(|state| state.quorum) && begin.elapsed() < ANSWER_LIMIT {
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn expect_good(answer: &Answer) -> Result<(), ApplyError> {

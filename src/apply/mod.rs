@@ -131,10 +131,13 @@ fn change_membership(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), A
         running.as_ref().map_or(Ok(()), |member| engine::await_members(plan, crew, member))
     };
     let changed = change(crew);
-    if let Some(member) = &running {
-        engine::maintain(crew, member, false)?;
+    let Some(member) = &running else { return changed };
+    if changed.is_err() {
+        say("the others did not join: going back to the members that were");
+        engine::go_back(plan, crew, member);
     }
-    changed
+    let ended = engine::maintain(crew, member, false);
+    changed.and(ended)
 }
 
 fn staged(change: &HostPlan) -> Vec<Rendered> {

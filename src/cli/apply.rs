@@ -1,6 +1,7 @@
 //! `haoscar apply`: carries a plan out, and looks again whether nothing is left.
 
 use crate::cli::out::line;
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -43,7 +44,8 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let path = saved.as_ref().map_or(options.path.as_deref(), |saved| Some(saved.spec.as_path()));
     let spec = source::read(common, path)?;
     let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
-    let mut found = via::survey(&spec, &options.reach)?;
+    let reach = saved.as_ref().map_or(&options.reach, |saved| &saved.reach);
+    let mut found = via::survey(&spec, reach)?;
     let plan = diff(&found.desired, &found.observed, adopt);
     if let Some(saved) = &saved {
         unmoved(&saved.plan, &plan)?;
@@ -60,7 +62,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     carry_out(common, &plan, &mut found)?;
     drop(found);
-    verify(&spec, options, common)
+    verify(&spec, reach, common)
 }
 
 fn read(path: &Utf8Path) -> Result<Saved, Failure> {
@@ -72,8 +74,9 @@ fn read(path: &Utf8Path) -> Result<Saved, Failure> {
 
 /// A saved plan is carried out only where it would be made again.
 fn unmoved(saved: &Plan, now: &Plan) -> Result<(), Failure> {
-    let hosts = saved.hosts.iter().filter(|(name, host)| now.hosts.get(*name) != Some(*host));
-    let mut moved: Vec<_> = hosts.map(|(name, _)| name.as_str()).collect();
+    let names: BTreeSet<_> = saved.hosts.keys().chain(now.hosts.keys()).collect();
+    let differs = |name: &&String| saved.hosts.get(*name) != now.hosts.get(*name);
+    let mut moved: Vec<_> = names.into_iter().filter(differs).map(String::as_str).collect();
     moved.extend((saved.engine != now.engine).then_some("the engine"));
     if moved.is_empty() {
         return Ok(());
@@ -138,8 +141,8 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
 }
 
 /// Verify is diff again: whatever is left is said, and is a failure.
-fn verify(spec: &source::Spec, options: &Options, common: &Common) -> Result<Exit, Failure> {
-    let found = via::survey(spec, &options.reach)?;
+fn verify(spec: &source::Spec, reach: &Reach, common: &Common) -> Result<Exit, Failure> {
+    let found = via::survey(spec, reach)?;
     let left = diff(&found.desired, &found.observed, true);
     if left.is_empty() {
         if !common.quiet {

@@ -41,6 +41,8 @@ pub struct Saved {
     pub spec: Utf8PathBuf,
     /// Whether files may be taken over.
     pub adopt: bool,
+    /// How hosts were reached, and which.
+    pub reach: Reach,
     /// The plan.
     pub plan: Plan,
 }
@@ -55,6 +57,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         let saved = Saved {
             spec: folder.join(&spec.gathered.sources.root),
             adopt: options.adopt,
+            reach: options.reach.settled(),
             plan: plan.clone(),
         };
         save(output, &saved)?;

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::{Exit, Failure, problems, source};
 use crate::apply::{Crew, read_cib, read_state};
@@ -16,7 +17,8 @@ use crate::spec::{Cluster, WitnessKind};
 use crate::templates::Templates;
 
 /// How hosts are reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Via {
     /// `ssh HOST haoscar agent`: the administrator's own ssh, keys and known_hosts.
     Ssh,
@@ -39,7 +41,7 @@ impl FromStr for Via {
 }
 
 /// Options of every verb that reaches hosts.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct Reach {
     /// How hosts are reached: ssh, local, lab:NAME (HAOSCAR_LAB=NAME says the same)
     #[arg(long, value_name = "WAY")]
@@ -50,6 +52,11 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The same with the way spelled out, for a saved plan.
+    pub fn settled(&self) -> Self {
+        Self { via: Some(self.way()), on: self.on.clone() }
+    }
+
     fn way(&self) -> Via {
         let lab = || std::env::var("HAOSCAR_LAB").ok().filter(|name| !name.is_empty()).map(Via::Lab);
         self.via.clone().or_else(lab).unwrap_or(Via::Ssh)

@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
 use super::{Host, HostError, PROTOCOL, Request, Response, file, units};
-use crate::desired::{Directory, Piece, Question, Rendered};
+use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 
 /// This machine, below a root: `/`, or a folder of a test.
@@ -63,7 +63,8 @@ impl Local {
         let secrets = Secrets::under(&self.root);
         let wanted = files.iter().map(|file| (file.path.clone(), self.file(file, &ledger, &secrets)));
         let files: std::collections::BTreeMap<_, _> = wanted.collect();
-        let directories = directories.iter().filter(|d| !file::folder_is(d)).map(|d| d.path.clone());
+        let directories =
+            directories.iter().filter(|d| !file::folder_is(&self.below(d))).map(|d| d.path.clone());
         Ok(HostObserved {
             directories: directories.collect(),
             units: units::observe(names),
@@ -85,7 +86,7 @@ impl Local {
         let secret = wanted.secrets().next();
         let text = match secret {
             Some(name) => format!("<not shown: holds secret {name}>\n"),
-            None => String::from_utf8_lossy(&bytes).into_owned(),
+            None => secrets.mask(&bytes),
         };
         FileFact::Differs { text, owner, mode, origin: ledger.origin(&self.root, &wanted.path, &bytes) }
     }
@@ -99,7 +100,16 @@ impl Local {
         let Question::Command { argv, timeout_ms } = question;
         let transaction = self.transaction()?;
         let argv: Vec<_> = argv.iter().map(|argument| transaction.place(argument)).collect();
-        Ok(Response::Answer(units::run(&argv, "", *timeout_ms)))
+        let answer = units::run(&argv, "", *timeout_ms);
+        let secrets = Secrets::under(&self.root);
+        let mask = |text: &str| secrets.mask(text.as_bytes());
+        let (stdout, stderr) = (mask(&answer.stdout), mask(&answer.stderr));
+        Ok(Response::Answer(Answer { status: answer.status, stdout, stderr }))
+    }
+
+    /// The folder below this root.
+    fn below(&self, directory: &Directory) -> Directory {
+        Directory { path: self.place(&directory.path), ..directory.clone() }
     }
 
     fn stage(&mut self, files: &[Rendered]) -> Result<Response, HostError> {
@@ -136,7 +146,9 @@ impl Host for Local {
             Request::SecretGet(name) => self.secret(name),
             Request::SecretPut { name, hex } => self.keep_secret(name, hex),
             Request::Begin { id } => self.begin(id),
-            Request::Directories(list) => list.iter().try_for_each(file::make_folder).map(done),
+            Request::Directories(list) => {
+                list.iter().try_for_each(|directory| file::make_folder(&self.below(directory))).map(done)
+            }
             Request::Stage(files) => self.stage(files),
             Request::Check(question) => self.check(question),
             Request::Swap(paths) => self.transaction()?.swap(paths).map(done),

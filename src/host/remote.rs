@@ -1,7 +1,9 @@
 //! Another machine, over the stdio of an agent started there.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use super::{Host, HostError, PROTOCOL, Request, Response};
 use crate::observed::Facts;
@@ -12,8 +14,21 @@ pub struct Remote {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    lines: Receiver<std::io::Result<String>>,
+    said: Receiver<String>,
 }
+
+/// An agent that has not said who it is by then is not there: ssh itself gives up after 5 s.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Longer than any step may take (a unit's job 100 s, a few units in a row).
+const ANSWER_LIMIT: Duration = Duration::from_secs(600);
+
+/// What ssh says last comes at once, if it comes; another process may hold its standard error open for ever.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(200);
+
+/// How long an agent may take to put an open transaction back when it is hung up on.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(10);
 
 impl Remote {
     /// Starts the agent with `command` (`ssh HOST haoscar agent`, or nsenter in a lab) and shakes hands.
@@ -22,13 +37,20 @@ impl Remote {
     /// The host cannot be reached, or its agent speaks another protocol.
     pub fn start(name: &str, mut command: Command) -> Result<(Self, Facts), HostError> {
         let unreachable = |why: String| HostError::Unreachable { host: name.to_owned(), why };
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().map_err(|e| unreachable(e.to_string()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(unreachable("no pipes".to_owned()));
         };
-        let mut remote =
-            Self { name: name.to_owned(), child, input: Some(input), output: BufReader::new(output) };
+        let (sender, lines) = channel();
+        std::thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| sender.send(line)));
+        let (complain, said) = channel();
+        if let Some(pipe) = child.stderr.take() {
+            std::thread::spawn(move || {
+                BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| complain.send(line))
+            });
+        }
+        let mut remote = Self { name: name.to_owned(), child, input: Some(input), lines, said };
         match remote.ask(&Request::Hello)? {
             Response::Facts(facts) if facts.protocol == PROTOCOL => Ok((remote, facts)),
             Response::Facts(facts) => {
@@ -42,13 +64,31 @@ impl Remote {
         let mut line = serde_json::to_vec(request).map_err(|e| e.to_string())?;
         line.push(b'\n');
         let input = self.input.as_mut().ok_or("the session is over")?;
-        input.write_all(&line).and_then(|()| input.flush()).map_err(|e| e.to_string())?;
-        let mut answer = String::new();
-        match self.output.read_line(&mut answer) {
-            Ok(0) => Err("its agent hung up".to_owned()),
-            Ok(_) => Ok(answer),
-            Err(e) => Err(e.to_string()),
+        if input.write_all(&line).and_then(|()| input.flush()).is_err() {
+            return Err(self.last_words());
         }
+        let limit = if matches!(request, Request::Hello) { HANDSHAKE_LIMIT } else { ANSWER_LIMIT };
+        match self.lines.recv_timeout(limit) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = self.child.kill();
+                Err(format!("its agent has not answered for {} s", limit.as_secs()))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.last_words()),
+        }
+    }
+
+    /// Why a session ended: what ssh or the agent said last.
+    fn last_words(&mut self) -> String {
+        let _ = self.child.kill();
+        let mut last = "its agent hung up".to_owned();
+        while let Ok(line) = self.said.recv_timeout(LAST_WORDS_LIMIT) {
+            if !line.trim().is_empty() {
+                last = line;
+            }
+        }
+        last.trim().to_owned()
     }
 }
 
@@ -67,6 +107,14 @@ impl Drop for Remote {
     /// Hangs up and waits for the agent, which puts an open transaction back.
     fn drop(&mut self) {
         self.input.take();
-        let _ = self.child.wait();
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if begin.elapsed() > FAREWELL_LIMIT {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }

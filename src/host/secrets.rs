@@ -10,6 +10,24 @@ use super::HostError;
 use super::file::{fingerprint, put};
 use crate::desired::{Directory, Mode, Owner, Piece};
 
+/// Shorter ones are found in every text by chance.
+const MASKED_BYTES_MIN: usize = 4;
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at..].starts_with(from) {
+            out.extend_from_slice(to);
+            at += from.len();
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
 /// Where secrets lie.
 pub struct Secrets {
     folder: Utf8PathBuf,
@@ -56,6 +74,20 @@ impl Secrets {
             Some((name.clone(), fingerprint(&[name.as_bytes(), b"\0", &bytes].concat())))
         };
         names.iter().filter_map(one).collect()
+    }
+
+    /// Bytes as text that may be shown: every kept secret in them stands as its name.
+    pub fn mask(&self, bytes: &[u8]) -> String {
+        let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut kept: Vec<_> = names.filter_map(|name| Some((self.get(&name).ok()?, name))).collect();
+        kept.sort_by_key(|(secret, name)| (std::cmp::Reverse(secret.len()), name.clone()));
+        let mut shown = bytes.to_vec();
+        for (secret, name) in kept.iter().filter(|(secret, _)| secret.trim_ascii().len() >= MASKED_BYTES_MIN)
+        {
+            shown = replace(&shown, secret.trim_ascii(), format!("<secret {name}>").as_bytes());
+        }
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     /// A rendered text's bytes, secrets put in.

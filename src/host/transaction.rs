@@ -27,6 +27,8 @@ struct Saved {
 struct Journal {
     id: String,
     saved: Vec<Saved>,
+    /// The new ledger, once the transaction has been decided: from then on it is carried forward, not back.
+    committed: Option<Ledger>,
 }
 
 /// An open transaction.
@@ -55,7 +57,7 @@ impl Transaction {
             return Ok(None);
         }
         recover(root)?;
-        let journal = Journal { id: id.to_owned(), saved: Vec::new() };
+        let journal = Journal { id: id.to_owned(), ..Journal::default() };
         let ledger = Ledger::read(root)?;
         Ok(Some(Self { root: root.to_owned(), journal, staged: Vec::new(), ledger, _lock: lock }))
     }
@@ -113,7 +115,12 @@ impl Transaction {
         {
             self.keep(&path)?;
             let place = below(&self.root, &path);
-            fs::remove_file(&place).map_err(|e| HostError::failed(&place, e))?;
+            match fs::remove_file(&place) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(HostError::failed(&place, e));
+                }
+                _ => {} // gone by another hand is gone
+            }
             self.ledger.files.remove(&path);
         }
         Ok(())
@@ -162,11 +169,13 @@ impl Transaction {
         self.root.join(STATE).join("stage").join(&self.journal.id)
     }
 
-    /// Keeps what was done: the ledger first, then the journal goes.
+    /// Keeps what was done: the journal says so with the new ledger, then the ledger follows, then the journal goes.
     ///
     /// # Errors
     /// What the system said.
-    pub fn commit(self) -> Result<(), HostError> {
+    pub fn commit(mut self) -> Result<(), HostError> {
+        self.journal.committed = Some(self.ledger.clone());
+        self.write_journal()?;
         self.ledger.write(&self.root)?;
         end(&self.root, &self.journal.id);
         Ok(())
@@ -183,7 +192,7 @@ impl Transaction {
     }
 }
 
-/// Puts back what the journal of a dead transaction says. Nothing to do without one.
+/// Ends a dead transaction as its journal says: back, or forward where it was decided. Nothing to do without one.
 ///
 /// # Errors
 /// What the system said.
@@ -191,6 +200,11 @@ pub fn recover(root: &Utf8Path) -> Result<(), HostError> {
     let path = journal_path(root);
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let journal: Journal = serde_json::from_str(&text).map_err(|e| HostError::failed(&path, e))?;
+    if let Some(ledger) = &journal.committed {
+        ledger.write(root)?;
+        end(root, &journal.id);
+        return Ok(());
+    }
     for saved in journal.saved.iter().rev() {
         let place = below(root, &saved.path);
         match &saved.kept {

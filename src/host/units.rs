@@ -32,6 +32,8 @@ fn fact(unit: &str) -> UnitFact {
     UnitFact {
         loaded: value("LoadState") == "loaded",
         enabled: value("UnitFileState") == "enabled",
+        fixed: ["static", "generated", "alias", "indirect", "transient"]
+            .contains(&value("UnitFileState").as_str()),
         active: value("ActiveState"),
     }
 }

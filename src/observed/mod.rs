@@ -66,6 +66,9 @@ pub struct UnitFact {
     pub loaded: bool,
     /// Started at boot.
     pub enabled: bool,
+    /// Cannot be enabled: static, generated, or an alias.
+    #[serde(default)]
+    pub fixed: bool,
     /// systemd's ActiveState: `active`, `inactive`, `failed` …
     pub active: String,
 }

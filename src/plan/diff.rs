@@ -104,7 +104,7 @@ fn wanted_units(units: &[Unit], seen: &HostObserved) -> (Vec<UnitAction>, Vec<Un
 
 fn running(unit: &Unit, fact: &UnitFact) -> Vec<UnitAction> {
     let mut actions = Vec::new();
-    if !fact.enabled {
+    if !fact.enabled && !fact.fixed {
         actions.push(action(UnitVerb::Enable, &unit.name, "it must start at boot"));
     }
     if fact.active != "active" && fact.active != "reloading" {

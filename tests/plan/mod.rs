@@ -36,7 +36,7 @@ fn observed(host: HostObserved) -> Observed {
 }
 
 fn fact(enabled: bool, active: &str) -> UnitFact {
-    UnitFact { loaded: true, enabled, active: active.to_owned() }
+    UnitFact { loaded: true, enabled, fixed: false, active: active.to_owned() }
 }
 
 fn differs(text: &str, origin: Origin) -> FileFact {
