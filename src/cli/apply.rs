@@ -153,3 +153,23 @@ fn verify(spec: &source::Spec, reach: &Reach, common: &Common) -> Result<Exit, F
     print(common, &left);
     Err(Failure::new(Exit::Failed, "applied, but this is still not as the spec says"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{HostPlan, UnitAction, UnitVerb};
+
+    fn host(unit: &str) -> HostPlan {
+        let action = UnitAction { verb: UnitVerb::Restart, unit: unit.to_owned(), reason: String::new() };
+        HostPlan { units: vec![action], ..HostPlan::default() }
+    }
+
+    #[test]
+    fn a_saved_plan_does_not_let_through_a_host_that_nobody_reviewed() {
+        let mut saved = Plan::default();
+        saved.hosts.insert("head-1".to_owned(), host("a.service"));
+        let mut now = saved.clone();
+        now.hosts.insert("head-2".to_owned(), host("b.service"));
+        assert!(unmoved(&saved, &now).is_err());
+    }
+}

@@ -19,7 +19,7 @@ pub struct Remote {
 }
 
 /// An agent that has not said who it is by then is not there: ssh itself gives up after 5 s.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longer than any step may take (a unit's job 100 s, a few units in a row).
 const ANSWER_LIMIT: Duration = Duration::from_secs(600);

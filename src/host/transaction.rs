@@ -19,6 +19,9 @@ struct Saved {
     path: Utf8PathBuf,
     /// Where the old bytes are kept; none when there was no file.
     kept: Option<Utf8PathBuf>,
+    /// Where it pointed, when it was a symbolic link.
+    #[serde(default)]
+    link: Option<Utf8PathBuf>,
     owner: Owner,
     mode: Mode,
 }
@@ -129,13 +132,10 @@ impl Transaction {
     /// Saves the old state of a path and says so in the journal, before it is touched.
     fn keep(&mut self, path: &Utf8Path) -> Result<(), HostError> {
         let place = below(&self.root, path);
+        let link = place.read_link_utf8().ok();
         let Ok(bytes) = fs::read(&place) else {
-            self.journal.saved.push(Saved {
-                path: path.to_owned(),
-                kept: None,
-                owner: Owner::root(),
-                mode: Mode(0),
-            });
+            let (owner, mode) = (Owner::root(), Mode(0));
+            self.journal.saved.push(Saved { path: path.to_owned(), kept: None, link, owner, mode });
             return self.write_journal();
         };
         let meta = fs::metadata(&place).map_err(|e| HostError::failed(&place, e))?;
@@ -155,7 +155,7 @@ impl Transaction {
                 Mode(0o600),
             )?;
         }
-        self.journal.saved.push(Saved { path: path.to_owned(), kept: Some(kept), owner, mode });
+        self.journal.saved.push(Saved { path: path.to_owned(), kept: Some(kept), link, owner, mode });
         self.write_journal()
     }
 
@@ -207,12 +207,16 @@ pub fn recover(root: &Utf8Path) -> Result<(), HostError> {
     }
     for saved in journal.saved.iter().rev() {
         let place = below(root, &saved.path);
-        match &saved.kept {
-            Some(kept) => {
+        match (&saved.link, &saved.kept) {
+            (Some(target), _) => {
+                let _ = fs::remove_file(&place);
+                std::os::unix::fs::symlink(target, &place).map_err(|e| HostError::failed(&place, e))?;
+            }
+            (None, Some(kept)) => {
                 let bytes = fs::read(kept).map_err(|e| HostError::failed(kept, e))?;
                 put(&place, &bytes, &saved.owner, saved.mode)?;
             }
-            None => {
+            (None, None) => {
                 let _ = fs::remove_file(&place);
             }
         }

@@ -217,3 +217,31 @@ fn files_that_haoscar_did_not_write_are_refused_and_nothing_is_changed() {
     assert!(site.said.contains("--adopt"), "{}", site.said);
     assert_eq!(site.lab.sh("head-1", "cat /etc/hosts; ls -la --time-style=full-iso /etc | md5sum"), before);
 }
+
+#[test]
+fn a_join_that_fails_leaves_the_head_that_serves_serving() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let mut site = Site::fresh("test-failed-join", "ha-oscar-2004", "head-1,head-2,arbiter,compute1");
+    site.good("apply", &["--adopt", "-y", "--on", "head-1"]);
+    for host in ["head-2", "arbiter"] {
+        let folder = "/etc/systemd/system/corosync.service.d";
+        let text = "[Service]\nExecStart=\nExecStart=/bin/false\n";
+        let broken =
+            format!("mkdir -p {folder} && printf '{text}' > {folder}/broken.conf && systemctl daemon-reload");
+        site.lab.sh(host, &broken);
+    }
+    let serves = "systemctl show -p InvocationID --value slurmctld nfs-ganesha; systemctl is-active slurmctld nfs-ganesha";
+    let before = site.lab.sh("head-1", serves);
+    assert_eq!(site.run("apply", &["--adopt", "-y"]), Some(1), "{}", site.said);
+    std::thread::sleep(std::time::Duration::from_secs(10)); // an engine without quorum would have stopped them by now
+    assert_eq!(site.lab.sh("head-1", serves), before, "{}", site.said);
+    let quorum = site
+        .lab
+        .sh("head-1", "corosync-quorumtool -s | grep Quorate; grep -c nodeid: /etc/corosync/corosync.conf");
+    assert!(quorum.contains("Yes") && quorum.ends_with('1'), "{quorum}");
+    let maintenance = site.lab.exec("head-1", &["crm_attribute", "--name", "maintenance-mode", "--query"]);
+    assert!(!text(&maintenance).contains("value=true"), "{}", text(&maintenance));
+}

@@ -192,3 +192,155 @@ fn a_staged_path_stands_in_a_check_for_the_file_that_will_come() {
     }
     assert_eq!(place.read("etc/x"), None);
 }
+
+#[test]
+fn an_owned_file_that_was_deleted_by_hand_and_left_the_spec_does_not_wedge_apply() {
+    if !root() {
+        return;
+    }
+    let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
+    let mut host = place.host();
+    stage_and_swap(&mut host, std::slice::from_ref(&x));
+    good(&mut host, Request::Commit);
+    fs::remove_file(place.root().join("etc/x")).unwrap();
+    let gone = match good(&mut host, Request::Observe { files: vec![], directories: vec![], units: vec![] }) {
+        Response::Observed(found) => found.gone,
+        other => panic!("{other:?}"),
+    };
+    good(&mut host, Request::Begin { id: "t2".to_owned() });
+    let removed = host.ask(&Request::Remove(gone.clone()));
+    assert!(removed.is_ok(), "gone {gone:?}: {removed:?}");
+}
+
+/// A power cut after the transaction was decided and before its ledger was written.
+fn cut_after_the_decision(place: &Place, act: impl FnOnce(&mut Local)) {
+    let mut host = place.host();
+    good(&mut host, Request::Begin { id: "t2".to_owned() });
+    act(&mut host);
+    let journal = place.read("var/lib/haoscar/journal.json").unwrap();
+    let old_ledger = place.read("var/lib/haoscar/ledger.json").unwrap();
+    good(&mut host, Request::Commit);
+    let new_ledger = place.read("var/lib/haoscar/ledger.json").unwrap();
+    let mut journal: serde_json::Value = serde_json::from_str(&journal).unwrap();
+    journal["committed"] = serde_json::from_str(&new_ledger).unwrap();
+    place.write("var/lib/haoscar/journal.json", &journal.to_string());
+    place.write("var/lib/haoscar/ledger.json", &old_ledger);
+    drop(host);
+    let mut next = place.host();
+    good(&mut next, Request::Begin { id: "t3".to_owned() });
+    good(&mut next, Request::Commit);
+}
+
+#[test]
+fn a_cut_inside_the_commit_ends_with_the_new_file_and_its_ledger() {
+    if !root() {
+        return;
+    }
+    let (place, old) = (Place::new(), file("/etc/x", "old\n", OnChange::Nothing));
+    let mut host = place.host();
+    stage_and_swap(&mut host, std::slice::from_ref(&old));
+    good(&mut host, Request::Commit);
+    drop(host);
+    let new = file("/etc/x", "new\n", OnChange::Nothing);
+    cut_after_the_decision(&place, |host| {
+        good(host, Request::Stage(vec![new.clone()]));
+        good(host, Request::Swap(vec![new.path.clone()]));
+    });
+    assert_eq!(fact(&mut place.host(), &new), FileFact::Same);
+}
+
+#[test]
+fn a_cut_inside_the_commit_of_a_removal_leaves_neither_file_nor_entry() {
+    if !root() {
+        return;
+    }
+    let (place, old) = (Place::new(), file("/etc/x", "old\n", OnChange::Nothing));
+    let mut host = place.host();
+    stage_and_swap(&mut host, std::slice::from_ref(&old));
+    good(&mut host, Request::Commit);
+    drop(host);
+    cut_after_the_decision(&place, |host| {
+        good(host, Request::Remove(vec![old.path.clone()]));
+    });
+    assert_eq!(place.read("etc/x"), None);
+    assert!(!place.read("var/lib/haoscar/ledger.json").unwrap().contains("/etc/x"));
+}
+
+#[test]
+fn a_secret_in_a_current_file_whose_new_text_has_none_is_masked() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = place.host();
+    let planted = "s3cr3t-0123456789";
+    let hex: String = planted.bytes().map(|b| format!("{b:02x}")).collect();
+    good(&mut host, Request::SecretPut { name: "key".to_owned(), hex });
+    place.write("etc/x", &format!("key = {planted}\n"));
+    let told = format!("{:?}", fact(&mut host, &file("/etc/x", "no key\n", OnChange::Nothing)));
+    assert!(!told.contains(planted), "{told}");
+}
+
+#[test]
+fn a_check_that_echoes_its_input_tells_no_secret() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = place.host();
+    let planted = "s3cr3t-0123456789";
+    let hex: String = planted.bytes().map(|b| format!("{b:02x}")).collect();
+    good(&mut host, Request::SecretPut { name: "key".to_owned(), hex });
+    let mut x = file("/etc/x", "key = ", OnChange::Nothing);
+    x.text.push(Piece::Secret("key".to_owned()));
+    good(&mut host, Request::Begin { id: "t".to_owned() });
+    good(&mut host, Request::Stage(vec![x]));
+    let argv = ["cat", "{staged:/etc/x}"].map(str::to_owned).into();
+    let question = haoscar::desired::Question::Command { argv, timeout_ms: 5_000 };
+    let told = format!("{:?}", good(&mut host, Request::Check(question)));
+    assert!(!told.contains(planted), "{told}");
+}
+
+#[test]
+fn a_revert_gives_a_symlink_back_as_a_symlink() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    place.write("run/real", "real\n");
+    fs::create_dir_all(place.root().join("etc")).unwrap();
+    std::os::unix::fs::symlink("../run/real", place.root().join("etc/x")).unwrap();
+    let mut host = place.host();
+    stage_and_swap(&mut host, &[file("/etc/x", "new\n", OnChange::Nothing)]);
+    drop(host);
+    assert!(fs::symlink_metadata(place.root().join("etc/x")).unwrap().is_symlink());
+}
+
+#[test]
+fn folders_of_a_host_below_a_root_stay_below_it() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let other = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(other.path()).unwrap().join("made");
+    let folder = haoscar::desired::Directory {
+        path: path.clone(),
+        owner: haoscar::desired::Owner::root(),
+        mode: haoscar::desired::Mode(0o755),
+        shared: false,
+    };
+    good(&mut place.host(), Request::Directories(vec![folder]));
+    assert!(!path.exists(), "made outside of the root");
+}
+
+#[test]
+fn an_agent_that_never_answers_is_given_up() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut command = std::process::Command::new("sleep");
+        command.arg("40");
+        let _ = tell.send(haoscar::host::Remote::start("h", command).is_err());
+    });
+    assert!(told.recv_timeout(std::time::Duration::from_secs(30)).is_ok());
+}
