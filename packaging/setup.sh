@@ -57,7 +57,7 @@ build)
     need_rust
     ;;
 lab)
-    install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps
+    install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps mount mount
     ;;
 *)
     fail "usage: setup.sh build|lab"

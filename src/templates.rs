@@ -94,6 +94,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "scheduler/slurm/slurm.conf.hbs",
     "scheduler/slurm/cgroup.conf.hbs",
     "scheduler/slurm/slurmctld.conf.hbs",
+    "scheduler/slurm/slurmd.conf.hbs",
     "scheduler/openpbs/pbs.conf.hbs",
     "scheduler/openpbs/mom.conf.hbs",
     "scheduler/openpbs/qmgr.hbs",

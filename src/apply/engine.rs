@@ -24,13 +24,16 @@ const OLD: i32 = 103;
 /// Tries against others who write at the same time (operation results count too).
 const TRIES: usize = 20;
 
+/// Longer than a service may take to stop and to start again under `crm_resource --restart`.
+const RUN_LIMIT_MS: u64 = 180_000;
+
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn run(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
     let gone =
         || HostError::Unreachable { host: host.to_owned(), why: "there is no session with it".to_owned() };
     let argv = argv.iter().map(ToString::to_string).collect();
-    let request = Request::Run { argv, input: input.to_owned(), timeout_ms: 60_000 };
+    let request = Request::Run { argv, input: input.to_owned(), timeout_ms: RUN_LIMIT_MS };
     match crew.get(host).ok_or_else(gone)?.ask(&request)? {
         Response::Answer(answer) => Ok(answer),
         other => Err(HostError::Failed { subject: host.to_owned(), why: format!("answered {other:?}") }),
@@ -52,7 +55,7 @@ pub fn read_state(crew: &mut Crew, member: &str) -> Option<EngineState> {
 /// A member whose engine ran before this plan, if there is one.
 pub fn running_member(plan: &Plan, crew: &Crew) -> Option<HostName> {
     let reached = crew.names();
-    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(|host| !host.engine_units.is_empty());
+    let starting = |name: &HostName| plan.hosts.get(name).is_some_and(HostPlan::starts_engine);
     plan.engine.members.iter().find(|name| reached.contains(name) && !starting(name)).cloned()
 }
 
@@ -78,7 +81,7 @@ pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError
 /// not said: the error that led here is.
 pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
     let with = |wanted: fn(&HostPlan) -> bool| plan.hosts.iter().filter(move |(_, host)| wanted(host));
-    let starts: Vec<_> = with(|host| !host.engine_units.is_empty()).map(|(name, _)| name.clone()).collect();
+    let starts: Vec<_> = with(HostPlan::starts_engine).map(|(name, _)| name.clone()).collect();
     let stop =
         |unit: &str, verb| UnitAction { verb, unit: unit.to_owned(), reason: "it did not join".to_owned() };
     let stops: Vec<_> = ["pacemaker.service", "corosync.service"]

@@ -25,6 +25,17 @@ impl Local {
         Self { root: root.into(), open: None }
     }
 
+    /// Ends what a dead transaction left, unless another session has one open. What keeps it from doing so is said
+    /// by the next `Begin`.
+    fn recover(&mut self) {
+        if self.open.is_some() {
+            return;
+        }
+        if let Ok(Some(transaction)) = Transaction::begin(&self.root, "recover") {
+            let _ = transaction.revert();
+        }
+    }
+
     fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
         self.open.as_mut().ok_or_else(|| HostError::failed("transaction", "none is open"))
     }
@@ -137,6 +148,7 @@ impl Host for Local {
         match request {
             Request::Hello => Ok(Response::Facts(self.facts())),
             Request::Observe { files, directories, units } => {
+                self.recover(); // what is half done is not what is
                 self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))
             }
             Request::Ask(Question::Command { argv, timeout_ms }) => {

@@ -133,7 +133,12 @@ impl Transaction {
     fn keep(&mut self, path: &Utf8Path) -> Result<(), HostError> {
         let place = below(&self.root, path);
         let link = place.read_link_utf8().ok();
-        let Ok(bytes) = fs::read(&place) else {
+        let read = match fs::read(&place) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(HostError::failed(&place, e)), // there, and could not be put back
+        };
+        let Some(bytes) = read else {
             let (owner, mode) = (Owner::root(), Mode(0));
             self.journal.saved.push(Saved { path: path.to_owned(), kept: None, link, owner, mode });
             return self.write_journal();

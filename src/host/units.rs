@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,7 @@ pub fn run(argv: &[String], input: &str, timeout_ms: u64) -> Answer {
     let child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -98,7 +100,7 @@ fn finish(mut child: Child, input: &str, limit: Duration) -> Answer {
                 Ok(Some(status)) => break status.code(),
                 Ok(None) if begin.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
                 _ => {
-                    let _ = child.kill();
+                    kill_group(&child); // a grandchild would hold the pipes
                     let _ = child.wait();
                     break None;
                 }
@@ -106,6 +108,12 @@ fn finish(mut child: Child, input: &str, limit: Duration) -> Answer {
         };
         Answer { status, stdout: out.join().unwrap_or_default(), stderr: err.join().unwrap_or_default() }
     })
+}
+
+fn kill_group(child: &Child) {
+    if let Ok(id) = i32::try_from(child.id()) {
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+    }
 }
 
 fn drain(pipe: Option<impl Read>) -> String {

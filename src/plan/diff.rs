@@ -33,7 +33,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     }
     if let Some(engine) = &desired.engine {
         plan.engine = engine_plan(engine, observed, restarts);
-        plan.refused.extend(joint_refusals(&plan));
+        plan.refused.extend(joint_refusals(&plan, observed));
     }
     plan
 }
@@ -73,9 +73,17 @@ fn file_change(file: &Rendered, seen: &HostObserved) -> Option<FileChange> {
         FileFact::Missing => (FileVerb::Create, None, String::new()),
         FileFact::Differs { text, origin, .. } => (FileVerb::Change, Some(*origin), text.clone()),
     };
+    let rights = match seen.files.get(&file.path)? {
+        FileFact::Differs { owner, mode, .. } if *owner != file.owner || *mode != file.mode => format!(
+            "owner and mode {}:{} {mode} become {}:{} {}\n",
+            owner.user, owner.group, file.owner.user, file.owner.group, file.mode
+        ),
+        _ => String::new(),
+    };
     let new = if file.secrets().next().is_some() { String::new() } else { file.shown() };
     let old = if file.secrets().next().is_some() { String::new() } else { old };
-    let diff = similar::TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string();
+    let diff =
+        similar::TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string() + &rights;
     Some(FileChange { path: file.path.clone(), verb, origin, diff, file: Some(file.clone()) })
 }
 
@@ -151,6 +159,11 @@ fn changed_units(
             rest.entry(unit.clone()).or_insert_with(|| action(UnitVerb::Reload, unit, reason));
         }
     }
+    let gone =
+        plan.files.iter().find(|change| change.file.is_none() && change.path.starts_with("/etc/systemd"));
+    if let Some(change) = gone.filter(|_| daemon_reload.is_empty()) {
+        daemon_reload = vec![action(UnitVerb::DaemonReload, "", format!("{} is taken away", change.path))];
+    }
     daemon_reload.into_iter().chain(rest.into_values()).collect()
 }
 
@@ -161,10 +174,15 @@ fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<String> {
     if adopt { Vec::new() } else { strange.map(say).collect() }
 }
 
-/// A joint change needs every member: one that cannot be reached would be left with the old membership.
-fn joint_refusals(plan: &Plan) -> Vec<String> {
-    let joint = plan.hosts.values().any(|host| !host.joint.is_empty());
-    let away = plan.engine.members.iter().filter(|member| joint && plan.waits.contains_key(*member));
+/// A joint change needs every member, old and new: one that was not asked would be left with the old membership, and
+/// one that is left out of the new list while it lives could serve beside the others.
+fn joint_refusals(plan: &Plan, observed: &Observed) -> Vec<String> {
+    if plan.hosts.values().all(|host| host.joint.is_empty()) {
+        return Vec::new();
+    }
+    let live = observed.engine.iter().flat_map(|state| state.nodes.keys());
+    let members: BTreeSet<_> = plan.engine.members.iter().chain(live).collect();
+    let away = members.into_iter().filter(|member| !observed.hosts.contains_key(*member));
     away.map(|member| {
         format!("{member} is a member and cannot be reached, and corosync's files change on all at once")
     })

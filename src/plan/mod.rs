@@ -97,6 +97,11 @@ impl HostPlan {
         *self == Self::default()
     }
 
+    /// The engine does not run here yet.
+    pub fn starts_engine(&self) -> bool {
+        self.engine_units.iter().any(|action| action.verb == UnitVerb::Start)
+    }
+
     /// How many objects change.
     pub fn objects(&self) -> usize {
         self.directories.len()

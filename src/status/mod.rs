@@ -59,7 +59,10 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         .collect();
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
     let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups };
-    let wrong = wrong(&status, plan);
+    let mut wrong = wrong(&status, plan);
+    if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
+        wrong.insert(0, "the engine is in maintenance and heals nothing".to_owned());
+    }
     status.degraded = !wrong.is_empty();
     status.sentence = sentence(&desired.cluster, &status, &wrong);
     status

@@ -45,6 +45,7 @@ impl Backend for Slurm {
             ..Part::default()
         };
         part.files.push((Placement::Heads, drop_in(context)?));
+        part.files.push((node(), node_drop_in(context)?));
         for place in [Placement::Heads, node()] {
             let unit = if place == Placement::Heads { CONTROLLER } else { NODE };
             part.files.push((place.clone(), conf(service, unit, context)?));
@@ -96,6 +97,11 @@ fn drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
     let values = json!({ "controller": context.group.0 });
     let restart = OnChange::DaemonReload(Some(CONTROLLER.to_owned()));
     context.file(path, "scheduler/slurm/slurmctld.conf.hbs", values, restart)
+}
+
+fn node_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
+    let path = format!("/etc/systemd/system/{NODE}.d/haoscar.conf");
+    context.file(path, "scheduler/slurm/slurmd.conf.hbs", json!({}), OnChange::DaemonReload(None))
 }
 
 fn cgroup(context: &Context<'_>) -> Result<Rendered, Problem> {
