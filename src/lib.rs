@@ -11,6 +11,7 @@
 //! - [`plan`] is the difference, in order, with reasons, impact and what it waits for. Pure.
 //! - [`host`] reaches a machine: this one, or an agent over stdio. Effects.
 //! - [`apply`] carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
+//! - [`probe`] is what clients see: it speaks each protocol itself. Effects; what is asked is derived from the spec.
 //! - [`lab`] is the same cluster as namespaces on one Linux machine, with the real daemons. Effects.
 //! - [`status`] says in one sentence how the cluster is.
 //! - [`cli`] is the command line: one file a verb. Effects.
@@ -24,6 +25,7 @@ pub mod host;
 pub mod lab;
 pub mod observed;
 pub mod plan;
+pub mod probe;
 pub mod spec;
 pub mod status;
 pub mod templates;

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use clap::Args;
 
 use super::{Common, Exit, Failure};
-use crate::lab::probe::{self, Line, ProbeTarget};
+use crate::probe::{self, Line, ProbeTarget};
 
 /// Options of `haoscar lab-probe`.
 #[derive(Debug, Args)]

@@ -12,7 +12,6 @@ pub mod fence;
 pub mod keeper;
 mod layout;
 mod power;
-pub mod probe;
 mod process;
 mod program;
 mod root;

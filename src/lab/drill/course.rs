@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::lab::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
+use crate::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
 use crate::spec::{Cluster, Group, SchedulerBackend, Service};
 
 use super::prober::{Prober, Record};

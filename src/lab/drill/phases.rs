@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lab::probe::{ADDRESS_SUFFIX, View};
+use crate::probe::{ADDRESS_SUFFIX, View};
 
 use super::report::seconds;
 

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::lab::probe::{Answer, Line, ProbeTarget, Sample, monotonic_us};
+use crate::probe::{Answer, Line, ProbeTarget, Sample, monotonic_us};
 
 use super::DrillProblem;
 

@@ -1,6 +1,6 @@
 //! One drill as a picture: each client's view as a bar over the phases. Pure; SVG without scripts or fonts.
 
-use crate::lab::probe::{Answer, Sample, Window};
+use crate::probe::{Answer, Sample, Window};
 
 use super::junit::escaped;
 use super::report::seconds;

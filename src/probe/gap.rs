@@ -100,7 +100,7 @@ pub fn latency_ms(samples: &[Sample], share: f64) -> Option<f64> {
 
 /// Microseconds as seconds.
 #[allow(clippy::cast_precision_loss)]
-pub(in crate::lab) fn seconds(us: u64) -> f64 {
+pub(crate) fn seconds(us: u64) -> f64 {
     us as f64 / 1_000_000.0
 }
 

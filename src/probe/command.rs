@@ -95,7 +95,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::sync::mpsc;
 
-    use crate::lab::probe::{Ask, COMMAND_TICK_MS, Line, run};
+    use crate::probe::{Ask, COMMAND_TICK_MS, Line, run};
 
     /// What the prober says of `script` in about a second.
     fn watched(script: &str) -> Vec<Sample> {

@@ -1,7 +1,9 @@
 //! What clients see: probes that speak each protocol themselves, by a fixed tick.
 //!
 //! This room decides what an answer is and when one is missing. It must not decide what a fault was or whether a
-//! cluster is good: [`crate::lab::drill`] does. [`probes_of`] and [`View`] are pure; the rest sends packets.
+//! cluster is good: [`crate::lab::drill`] and [`crate::status`] do. [`probes_of`] and [`View`] are pure; the rest sends
+//! packets.
+#![allow(clippy::disallowed_methods)]
 
 mod address;
 mod clock;
@@ -12,6 +14,7 @@ mod http;
 mod names;
 mod nfs;
 mod nfs_write;
+mod once;
 mod run;
 mod sample;
 mod target;
@@ -23,6 +26,7 @@ mod xdr;
 pub use clock::monotonic_us;
 pub use gap::{GAP_TICKS_MIN, View, Window, latency_ms};
 pub use nfs_write::{WriteProblem, missing_records};
+pub use once::once;
 pub use run::{ProbeProblem, run};
 pub use sample::{Answer, Line, Sample};
 pub use target::{
