@@ -182,7 +182,7 @@ fn judged(check: &Check, answer: &Answer) -> Verdict {
 
 /// A check is asked when a file that it reads changes.
 fn concerns(check: &Check, touched: &[Rendered]) -> bool {
-    let Question::Command { argv, .. } = &check.question;
+    let Question::Command { argv, .. } = &check.question else { return false };
     touched
         .iter()
         .any(|file| argv.iter().any(|argument| argument.contains(&format!("{{staged:{}}}", file.path))))

@@ -138,7 +138,7 @@ pub struct Part {
     pub packages: Vec<(Placement, String)>,
     /// Questions about staged files.
     pub checks: Vec<(Placement, Check)>,
-    /// Questions about the running service, asked on the head that carries the group.
+    /// Questions to the running daemon about what it has loaded.
     pub probes: Vec<Probe>,
     /// Secrets that the files use.
     pub secrets: Vec<(Placement, String, SecretKind)>,
@@ -191,6 +191,13 @@ fn validator(name: &str, argv: &[&str]) -> Check {
 
 /// kea-dhcp4 takes 2.7 s to read 100,000 reservations (knowledge/scale.md); ten times that on a loaded machine.
 const VALIDATOR_TIMEOUT_MS: u64 = 30_000;
+
+/// A short name for a configuration, for the daemon to hold and to say again when it is asked what it has loaded.
+fn fingerprint(values: &serde_json::Value) -> String {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(values.to_string());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// The verdict on programs whose exit status can be believed: knowledge/formats.md says which.
 pub fn zero_is_good(answer: &Answer) -> Verdict {

@@ -7,12 +7,14 @@ use std::io::{IsTerminal, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::look::look;
 use super::plan::{Saved, print};
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, source};
 use crate::apply::{ApplyError, apply};
 use crate::host::HostError;
 use crate::plan::{Plan, diff, sentence};
+use crate::status::complaints;
 
 /// Options of `haoscar apply`.
 #[derive(Debug, Args)]
@@ -142,9 +144,10 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
 
 /// Verify is diff again: whatever is left is said, and is a failure.
 fn verify(spec: &source::Spec, reach: &Reach, common: &Common) -> Result<Exit, Failure> {
-    let found = via::survey(spec, reach)?;
+    let mut found = via::survey(spec, reach)?;
     let left = diff(&found.desired, &found.observed, true);
     if left.is_empty() {
+        answering(spec, &mut found)?;
         if !common.quiet {
             line!("applied: {}", sentence(&left));
         }
@@ -152,6 +155,26 @@ fn verify(spec: &source::Spec, reach: &Reach, common: &Common) -> Result<Exit, F
     }
     print(common, &left);
     Err(Failure::new(Exit::Failed, "applied, but this is still not as the spec says"))
+}
+
+/// A service that has just been started answers within seconds: ganesha's grace is the longest that is normal.
+const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Every service answers a client with what it was given; asked again until the time is over.
+fn answering(spec: &source::Spec, found: &mut Survey) -> Result<(), Failure> {
+    let begin = std::time::Instant::now();
+    loop {
+        look(spec, found);
+        let wrong = complaints(&found.observed);
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        if begin.elapsed() > ANSWER_LIMIT {
+            let message = format!("applied, but after {} s: {}", ANSWER_LIMIT.as_secs(), wrong.join("; "));
+            return Err(Failure::new(Exit::Failed, message).hint("haoscar status asks again"));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod generate;
 mod lab;
+mod look;
 mod out;
 mod plan;
 mod probe;

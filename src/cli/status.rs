@@ -4,10 +4,12 @@ use crate::cli::out::line;
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use super::look::look;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, source};
+use crate::observed::Seen;
 use crate::plan::diff;
-use crate::status::{Status, status};
+use crate::status::{GroupStatus, Status, status};
 
 /// Options of `haoscar status`.
 #[derive(Debug, Args)]
@@ -21,7 +23,8 @@ pub struct Options {
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, options.path.as_deref())?;
-    let found = via::survey(&spec, &options.reach)?;
+    let mut found = via::survey(&spec, &options.reach)?;
+    look(&spec, &mut found);
     let plan = diff(&found.desired, &found.observed, true);
     let now = status(&found.desired, &found.observed, &plan);
     if common.format == Format::Json {
@@ -53,5 +56,19 @@ fn print(status: &Status) {
             format!("missing: {}", group.missing.join(", "))
         };
         line!("group {name}: on {place}, {missing}");
+        services(group);
+    }
+}
+
+fn services(group: &GroupStatus) {
+    let Some(from) = &group.asked_from else { return };
+    for (service, seen) in &group.services {
+        let seen = match seen {
+            Seen::Answers => format!("answers (asked from {from})"),
+            Seen::Wrong(what) => format!("answers wrong: {what} (asked from {from})"),
+            Seen::Silent => format!("does not answer (asked from {from})"),
+            Seen::NotAsked(why) => format!("not asked: {why}"),
+        };
+        line!("  {service:<14} {seen}");
     }
 }

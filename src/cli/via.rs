@@ -206,5 +206,6 @@ fn observe(
         observed.cib = read_cib(crew, &member);
         observed.engine = read_state(crew, &member);
     }
+    observed.stale = super::look::stale(desired, &observed, crew);
     Ok(observed)
 }

@@ -89,6 +89,16 @@ pub enum Question {
         /// Milliseconds after which it is killed.
         timeout_ms: u64,
     },
+    /// Say one line to a daemon's unix socket and read its answer to the end: status 0 with the text, or none with
+    /// the reason.
+    Socket {
+        /// Where it listens.
+        path: Utf8PathBuf,
+        /// What is said.
+        send: String,
+        /// Milliseconds after which it is given up.
+        timeout_ms: u64,
+    },
 }
 
 /// What a host answered.
@@ -125,15 +135,21 @@ pub struct Check {
     pub verdict: fn(&Answer) -> Verdict,
 }
 
-/// A question about a running service, asked with retry after a change and by `status`.
-#[derive(Debug, Clone)]
+/// A question to a running daemon about what it has loaded, asked on the head that carries the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// The service's name in the spec.
     pub service: String,
+    /// The group that carries it.
+    pub group: String,
+    /// The head that is asked, when it carries the group: configurations differ by head.
+    pub host: HostName,
+    /// The daemon's unit, which is reloaded when it has loaded something else.
+    pub unit: String,
     /// The question.
     pub question: Question,
-    /// Our verdict on the answer.
-    pub verdict: fn(&Answer) -> Verdict,
+    /// What an answer holds when the daemon runs with the configuration that it was given.
+    pub says: String,
 }
 
 /// How a secret is made where none exists yet.
@@ -159,8 +175,6 @@ pub struct HostDesired {
     pub packages: BTreeSet<String>,
     /// Questions about the staged files.
     pub checks: Vec<Check>,
-    /// Questions about the running services.
-    pub probes: Vec<Probe>,
     /// Secrets that this host's files use.
     pub secrets: BTreeMap<String, SecretKind>,
 }
@@ -174,6 +188,6 @@ pub struct Desired {
     pub hosts: BTreeMap<HostName, (Role, HostDesired)>,
     /// The engine's configuration objects, changed on the cluster as a whole.
     pub engine: Option<crate::engines::EngineDesired>,
-    /// Probes of the services at the groups' addresses.
+    /// What the daemons are asked about their loaded configuration.
     pub probes: Vec<Probe>,
 }

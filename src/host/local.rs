@@ -1,6 +1,7 @@
 //! This machine itself: the one place where files, units and programs are touched.
 
 use std::fs;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -8,9 +9,11 @@ use super::file::{hex, mode_of, owner_of, unhex};
 use super::ledger::Ledger;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, file, units};
+use super::{Host, HostError, PROTOCOL, Request, Response, file, socket, units};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
+use crate::plan::UnitAction;
+use crate::probe;
 
 /// This machine, below a root: `/`, or a folder of a test.
 #[derive(Debug)]
@@ -108,14 +111,37 @@ impl Local {
     }
 
     fn check(&mut self, question: &Question) -> Result<Response, HostError> {
-        let Question::Command { argv, timeout_ms } = question;
         let transaction = self.transaction()?;
+        let Question::Command { argv, timeout_ms } = question else {
+            return Ok(Response::Answer(ask(question)));
+        };
         let argv: Vec<_> = argv.iter().map(|argument| transaction.place(argument)).collect();
         let answer = units::run(&argv, "", *timeout_ms);
+        Ok(Response::Answer(self.masked(&answer)))
+    }
+
+    /// What a program said, with secrets as their names.
+    fn masked(&self, answer: &Answer) -> Answer {
         let secrets = Secrets::under(&self.root);
         let mask = |text: &str| secrets.mask(text.as_bytes());
-        let (stdout, stderr) = (mask(&answer.stdout), mask(&answer.stderr));
-        Ok(Response::Answer(Answer { status: answer.status, stdout, stderr }))
+        Answer { status: answer.status, stdout: mask(&answer.stdout), stderr: mask(&answer.stderr) }
+    }
+
+    /// The answer as it is, for it may be data that is written back (a CIB); only complaints are for people.
+    fn complaint_masked(&self, answer: Answer) -> Answer {
+        let stderr = Secrets::under(&self.root).mask(answer.stderr.as_bytes());
+        Answer { stderr, ..answer }
+    }
+
+    /// Acts on units; what systemd or a unit's journal says of a failure is shown with secrets as their names.
+    fn act(&self, actions: &[UnitAction]) -> Result<Response, HostError> {
+        let masked = |error| match error {
+            HostError::Failed { subject, why } => {
+                HostError::Failed { subject, why: Secrets::under(&self.root).mask(why.as_bytes()) }
+            }
+            other => other,
+        };
+        actions.iter().try_for_each(units::act).map(|()| Response::Done).map_err(masked)
     }
 
     /// The folder below this root.
@@ -142,6 +168,15 @@ impl Local {
     }
 }
 
+fn ask(question: &Question) -> Answer {
+    match question {
+        Question::Command { argv, timeout_ms } => units::run(argv, "", *timeout_ms),
+        Question::Socket { path, send, timeout_ms } => {
+            socket::ask(path, send, Duration::from_millis(*timeout_ms))
+        }
+    }
+}
+
 impl Host for Local {
     fn ask(&mut self, request: &Request) -> Result<Response, HostError> {
         let done = |()| Response::Done;
@@ -151,8 +186,9 @@ impl Host for Local {
                 self.recover(); // what is half done is not what is
                 self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))
             }
-            Request::Ask(Question::Command { argv, timeout_ms }) => {
-                Ok(Response::Answer(units::run(argv, "", *timeout_ms)))
+            Request::Ask(question) => Ok(Response::Answer(self.complaint_masked(ask(question)))),
+            Request::See { targets, limit_ms } => {
+                Ok(Response::Seen(probe::once(targets, Duration::from_millis(*limit_ms))))
             }
             Request::SecretHave(names) => Ok(Response::Secrets(Secrets::under(&self.root).have(names))),
             Request::SecretGet(name) => self.secret(name),
@@ -165,11 +201,11 @@ impl Host for Local {
             Request::Check(question) => self.check(question),
             Request::Swap(paths) => self.transaction()?.swap(paths).map(done),
             Request::Remove(paths) => self.transaction()?.remove(paths).map(done),
-            Request::Units(actions) => actions.iter().try_for_each(units::act).map(done),
+            Request::Units(actions) => self.act(actions),
             Request::Commit => self.open.take().map_or(Ok(()), Transaction::commit).map(done),
             Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),
             Request::Run { argv, input, timeout_ms } => {
-                Ok(Response::Answer(units::run(argv, input, *timeout_ms)))
+                Ok(Response::Answer(self.complaint_masked(units::run(argv, input, *timeout_ms))))
             }
         }
     }

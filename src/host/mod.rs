@@ -10,6 +10,7 @@ mod local;
 mod protocol;
 mod remote;
 mod secrets;
+mod socket;
 mod transaction;
 mod units;
 

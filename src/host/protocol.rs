@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::HostError;
 use crate::desired::{Answer, Directory, Question, Rendered};
-use crate::observed::{Facts, HostObserved};
+use crate::observed::{Facts, HostObserved, Seen};
 use crate::plan::UnitAction;
+use crate::probe::ProbeTarget;
 
 /// Agents of another number are not spoken to.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A question or a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +31,13 @@ pub enum Request {
     },
     /// Run a program that changes nothing. Answered by `Answer`.
     Ask(Question),
+    /// What do you see of these services, as their client? Answered by `Seen`.
+    See {
+        /// What is asked, and where.
+        targets: Vec<ProbeTarget>,
+        /// Milliseconds after which a target that has not answered is silent.
+        limit_ms: u64,
+    },
     /// Fingerprints of secrets. Answered by `Secrets`.
     SecretHave(Vec<String>),
     /// The bytes of one secret, in hex. Answered by `Secret`. Spoken over the agent's stdio only.
@@ -85,6 +93,8 @@ pub enum Response {
     Observed(Box<HostObserved>),
     /// To `Ask`, `Check` and `Run`.
     Answer(Answer),
+    /// To `See`, by service.
+    Seen(BTreeMap<String, Seen>),
     /// To `SecretHave`: a fingerprint for each that is kept here.
     Secrets(BTreeMap<String, String>),
     /// To `SecretGet`, in hex.

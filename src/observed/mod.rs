@@ -86,6 +86,42 @@ pub struct HostObserved {
     pub gone: Vec<Utf8PathBuf>,
 }
 
+/// What a client saw of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// The right answer came.
+    Answers,
+    /// An answer came, and it is wrong or says "not yet".
+    Wrong(String),
+    /// Nothing came in time.
+    Silent,
+    /// It could not be asked from there.
+    NotAsked(String),
+}
+
+/// What one host saw, as a client, of every service that it can ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Who asked.
+    pub from: HostName,
+    /// What it saw, by service.
+    pub services: BTreeMap<String, Seen>,
+}
+
+/// A daemon that runs and has not loaded what it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stale {
+    /// The service's name in the spec.
+    pub service: String,
+    /// Where it runs.
+    pub host: HostName,
+    /// Its unit.
+    pub unit: String,
+    /// What it answered, or why it did not.
+    pub why: String,
+}
+
 /// How the cluster is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
@@ -97,4 +133,8 @@ pub struct Observed {
     pub cib: Option<String>,
     /// The engine's state (crm_mon XML), when some member runs it.
     pub engine: Option<crate::engines::pacemaker::EngineState>,
+    /// What clients see of each group, where that was asked.
+    pub views: BTreeMap<String, View>,
+    /// Daemons that do not run with what they were given.
+    pub stale: Vec<Stale>,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, Waiting};
 use crate::desired::{Desired, HostDesired, OnChange, Rendered, Unit, UnitWant};
 use crate::engines::{EngineDesired, pacemaker};
-use crate::observed::{FileFact, HostObserved, Observed, Origin, UnitFact};
+use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 
 /// Units of the engine itself.
 const ENGINE_UNITS: [&str; 2] = ["corosync.service", "pacemaker.service"];
@@ -25,7 +25,9 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
             plan.waits.insert(name.clone(), Waiting { why: why.clone(), objects });
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
-        let found = host_plan(host, seen, &moving, &mut restarts);
+        let mut found = host_plan(host, seen, &moving, &mut restarts);
+        let stale = observed.stale.iter().filter(|stale| stale.host == *name);
+        stale.for_each(|stale| reload_again(stale, seen, &mut found));
         plan.refused.extend(unowned(name, &found, adopt));
         if !found.is_empty() {
             plan.hosts.insert(name.clone(), found);
@@ -65,6 +67,15 @@ fn host_plan(
     plan.units = own;
     plan.engine_units = engine;
     plan
+}
+
+/// A daemon that runs and has not loaded its configuration is asked to again, unless it is restarted or reloaded
+/// anyway.
+fn reload_again(stale: &Stale, seen: &HostObserved, plan: &mut HostPlan) {
+    let active = seen.units.get(&stale.unit).is_some_and(|fact| fact.active == "active");
+    if active && !plan.units.iter().any(|action| action.unit == stale.unit) {
+        plan.units.push(action(UnitVerb::Reload, &stale.unit, stale.why.clone()));
+    }
 }
 
 fn file_change(file: &Rendered, seen: &HostObserved) -> Option<FileChange> {

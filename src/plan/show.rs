@@ -38,7 +38,7 @@ fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
     }
     for change in host.files.iter().chain(&host.joint) {
         let _ = writeln!(text, "  {}", file_line(change));
-        if diffs && change.verb == FileVerb::Change {
+        if diffs && change.verb == FileVerb::Change && change.origin != Some(Origin::Packaged) {
             change.diff.lines().for_each(|line| text.extend(["      ", line, "\n"]));
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role};
-use crate::observed::Observed;
+use crate::observed::{Observed, Seen};
 use crate::plan::Plan;
 
 /// One host.
@@ -27,6 +27,12 @@ pub struct GroupStatus {
     pub on: Option<HostName>,
     /// Resources that should be started and are not, or have failed.
     pub missing: Vec<String>,
+    /// Who asked the services, as their client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_from: Option<HostName>,
+    /// What it saw, by service.
+    #[serde(default)]
+    pub services: BTreeMap<String, Seen>,
 }
 
 /// The cluster.
@@ -55,7 +61,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         .engine
         .iter()
         .flat_map(|engine| &engine.resources)
-        .map(|(name, resources)| (name.clone(), group(resources, observed)))
+        .map(|(name, resources)| (name.clone(), group(name, resources, observed)))
         .collect();
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
     let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups };
@@ -63,6 +69,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
         wrong.insert(0, "the engine is in maintenance and heals nothing".to_owned());
     }
+    wrong.extend(complaints(observed));
     status.degraded = !wrong.is_empty();
     status.sentence = sentence(&desired.cluster, &status, &wrong);
     status
@@ -82,11 +89,16 @@ fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus 
     HostStatus { role, reached: observed.hosts.contains_key(name), engine: engine.to_owned(), drift }
 }
 
-fn group(resources: &[String], observed: &Observed) -> GroupStatus {
+fn group(name: &str, resources: &[String], observed: &Observed) -> GroupStatus {
     let Some(state) = &observed.engine else {
-        return GroupStatus { on: None, missing: resources.to_vec() };
+        return GroupStatus { missing: resources.to_vec(), ..GroupStatus::default() };
     };
-    let mut status = GroupStatus::default();
+    let view = observed.views.get(name);
+    let mut status = GroupStatus {
+        asked_from: view.map(|view| view.from.clone()),
+        services: view.map(|view| view.services.clone()).unwrap_or_default(),
+        ..GroupStatus::default()
+    };
     for id in resources {
         let primitive = id.strip_suffix("-clone").unwrap_or(id);
         match state.resources.get(primitive) {
@@ -99,6 +111,26 @@ fn group(resources: &[String], observed: &Observed) -> GroupStatus {
         }
     }
     status
+}
+
+/// The head that carries a group's addresses and moving services, if one does.
+pub fn carrier(desired: &Desired, observed: &Observed, name: &str) -> Option<HostName> {
+    group(name, desired.engine.as_ref()?.resources.get(name)?, observed).on
+}
+
+/// What clients and the daemons themselves say is wrong, a line each; empty: every service answers with what it was
+/// given, as far as was asked.
+pub fn complaints(observed: &Observed) -> Vec<String> {
+    let wrong = |service: &String, seen: &Seen, from: &str| match seen {
+        Seen::Answers | Seen::NotAsked(_) => None,
+        Seen::Wrong(what) => Some(format!("{service} answers wrong ({what}), asked from {from}")),
+        Seen::Silent => Some(format!("{service} does not answer, asked from {from}")),
+    };
+    let seen = observed.views.values().flat_map(|view| {
+        view.services.iter().filter_map(move |(service, seen)| wrong(service, seen, &view.from))
+    });
+    let stale = observed.stale.iter().map(|s| format!("{} on {}: {}", s.service, s.host, s.why));
+    seen.chain(stale).collect()
 }
 
 fn wrong(status: &Status, plan: &Plan) -> Vec<String> {

@@ -119,6 +119,7 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
     assert_eq!(site.lab.sh("compute1", &format!("cat /tmp/{second}.out")), "finished");
 
     heals_a_hand_edit(&mut site);
+    heals_what_only_the_daemon_has(&mut site);
     secrets_are_nowhere_else(&site);
 }
 
@@ -141,6 +142,20 @@ fn heals_a_hand_edit(site: &mut Site) {
     site.good("plan", &["--detailed-exitcode"]);
     let kept = site.lab.sh("head-1", "grep -rl 203.0.113.9 /etc /var/lib/haoscar");
     assert!(kept.starts_with("/var/lib/haoscar/edits/") && kept.lines().count() == 1, "{kept}");
+}
+
+/// Kea is made to read another configuration, and the file is put back behind its back: the file is right, what runs
+/// is not.
+fn heals_what_only_the_daemon_has(site: &mut Site) {
+    let carrier = site.carrier();
+    let behind = "c=/etc/kea/kea-dhcp4.conf; cp -p $c /tmp/kea; sed -i 's/\"haoscar\": \".*\"/\"haoscar\": \"x\"/' $c; \
+                  kill -HUP $(pidof kea-dhcp4); sleep 1; cp -p /tmp/kea $c";
+    site.lab.sh(&carrier, behind);
+    assert_eq!(site.run("status", &[]), Some(1));
+    assert!(site.said.contains("dhcp on head-") && site.said.contains("runs with another"), "{}", site.said);
+    site.good("apply", &["-y"]);
+    site.good("status", &[]);
+    assert!(site.said.contains("  dhcp           answers (asked from compute1)"), "{}", site.said);
 }
 
 /// The planted bytes are in the store and in the one file that needs them, on every host, and in nothing that was said.

@@ -6,7 +6,7 @@ mod transaction;
 use std::collections::BTreeMap;
 
 use haoscar::desired::{Desired, HostDesired, Mode, OnChange, Owner, Piece, Rendered, Role, Unit, UnitWant};
-use haoscar::observed::{FileFact, HostObserved, Observed, Origin, UnitFact};
+use haoscar::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 use haoscar::plan::{Plan, UnitVerb, diff, sentence, show};
 
 pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
@@ -74,6 +74,23 @@ head-1
     assert_eq!(show(&plan, true), expected);
     assert_eq!(sentence(&plan), "cluster test: 2 objects on 1 host would change");
     assert!(plan.refused.is_empty());
+}
+
+#[test]
+fn a_daemon_that_runs_with_another_configuration_is_reloaded_unless_it_is_down() {
+    let plan = |active: &str| {
+        let units = BTreeMap::from([("kea.service".to_owned(), fact(false, active))]);
+        let mut world = observed(HostObserved { units, ..HostObserved::default() });
+        world.stale.push(Stale {
+            service: "dhcp".to_owned(),
+            host: "head-1".to_owned(),
+            unit: "kea.service".to_owned(),
+            why: "it runs with another configuration".to_owned(),
+        });
+        show(&diff(&desired(HostDesired::default()), &world, false), true)
+    };
+    assert_eq!(plan("active"), "head-1\n  ~ reload kea.service: it runs with another configuration\n");
+    assert_eq!(plan("inactive"), "");
 }
 
 #[test]

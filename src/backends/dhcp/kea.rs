@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::backends::{Backend, Context, Part, Placement, state_folder, validator};
-use crate::desired::{Check, OnChange, Rendered, names};
+use crate::backends::{Backend, Context, Part, Placement, fingerprint, state_folder, validator};
+use crate::desired::{Check, OnChange, Probe, Question, Rendered, names};
 use crate::engines::Carried;
 use crate::spec::{DhcpService, Head, Problem, Service, Span};
 
@@ -19,6 +19,7 @@ struct Daemon {
     template: &'static str,
     program: &'static str,
     package: &'static str,
+    socket: &'static str,
 }
 
 const V4: Daemon = Daemon {
@@ -27,6 +28,7 @@ const V4: Daemon = Daemon {
     template: "dhcp/kea/kea-dhcp4.conf.hbs",
     program: "kea-dhcp4",
     package: "kea-dhcp4-server",
+    socket: "/run/kea/kea4-ctrl-socket",
 };
 
 const V6: Daemon = Daemon {
@@ -35,6 +37,7 @@ const V6: Daemon = Daemon {
     template: "dhcp/kea/kea-dhcp6.conf.hbs",
     program: "kea-dhcp6",
     package: "kea-dhcp6-server",
+    socket: "/run/kea/kea6-ctrl-socket",
 };
 
 /// Long enough that a night without a DHCP server is not noticed, short enough that a pool does not run dry.
@@ -73,7 +76,9 @@ fn daemon(
 ) -> Result<(), Problem> {
     for (name, head) in context.declared_heads() {
         let host = Placement::Host(name.clone());
-        part.files.push((host.clone(), conf(daemon, six, head, service, context)?));
+        let (conf, mark) = conf(daemon, six, head, service, context)?;
+        part.files.push((host.clone(), conf));
+        part.probes.push(loaded(daemon, mark, name, context));
         part.checks.push((host, check(daemon, head, context)));
     }
     let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
@@ -86,6 +91,18 @@ fn daemon(
     part.packages.push((Placement::Heads, daemon.package.to_owned()));
     Ok(())
 }
+
+/// Kea reloads on a signal and only logs when it keeps the old configuration: what it runs with is asked, and the
+/// mark in it is the one that was rendered (`config-get` gives the global user context back as it was read).
+fn loaded(daemon: &Daemon, mark: String, head: &str, context: &Context<'_>) -> Probe {
+    let send = r#"{ "command": "config-get" }"#.to_owned();
+    let question = Question::Socket { path: daemon.socket.into(), send, timeout_ms: LOADED_TIMEOUT_MS };
+    let (service, group) = (context.name.to_owned(), context.group.0.to_owned());
+    Probe { service, group, host: head.to_owned(), unit: daemon.unit.to_owned(), question, says: mark }
+}
+
+/// A configuration of 100,000 reservations is told in about a second.
+const LOADED_TIMEOUT_MS: u64 = 10_000;
 
 /// `kea-dhcp4 -t` wants the cards and the group's address to be there, and on a standby the address is not: it is
 /// asked in a network namespace of its own that has them.
@@ -108,7 +125,7 @@ fn conf(
     head: &Head,
     service: &DhcpService,
     context: &Context<'_>,
-) -> Result<Rendered, Problem> {
+) -> Result<(Rendered, String), Problem> {
     let mut subnets = Vec::new();
     for (id, (name, _, address)) in context.private_networks().enumerate() {
         let Some(nic) = Context::nic(head, name) else { continue };
@@ -121,11 +138,15 @@ fn conf(
         )?);
     }
     let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
-    let values = json!({
+    let mut values = json!({
         "state": context.state()?, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
         "classes": classes(context), "subnets": subnets, "identifier": identifier(context),
     });
-    context.file(daemon.conf, daemon.template, values, OnChange::Reload(daemon.unit.to_owned()))
+    let mark = fingerprint(&values);
+    values["mark"] = mark.clone().into();
+    let file =
+        context.file(daemon.conf, daemon.template, values, OnChange::Reload(daemon.unit.to_owned()))?;
+    Ok((file, mark))
 }
 
 fn subnet(

@@ -1,0 +1,82 @@
+//! What the running services are like: each group seen by a client, each daemon asked what it has loaded.
+//!
+//! Asks; [`crate::status`] and [`crate::plan`] decide what the answers mean.
+
+use super::source;
+use super::via::Survey;
+use crate::apply::Crew;
+use crate::desired::{Desired, HostName, Probe, Role};
+use crate::host::{Request, Response};
+use crate::observed::{Observed, Stale, View};
+use crate::probe::{Ask, ProbeTarget, probes_of};
+
+/// A service that has not answered by then is silent: the slowest probe, a scheduler's own client, takes 20 ms here.
+const LIMIT_MS: u64 = 2_000;
+
+/// Asks every group's services from a client; puts the answers in `observed`.
+pub fn look(spec: &source::Spec, found: &mut Survey) {
+    let groups: Vec<_> = spec.loaded.cluster.groups.keys().cloned().collect();
+    found.observed.views.clear();
+    found.observed.stale = stale(&found.desired, &found.observed, &mut found.crew);
+    for group in groups {
+        let Some(carrier) = crate::status::carrier(&found.desired, &found.observed, &group) else { continue };
+        let targets: Vec<_> = probes_of(&spec.loaded.cluster, &group).into_iter().filter(asked).collect();
+        if let Some(from) = client(&found.desired, &found.crew, &carrier) {
+            found
+                .observed
+                .views
+                .extend(see(&mut found.crew, &from, &targets).map(|view| (group.clone(), view)));
+        }
+    }
+}
+
+/// A look changes nothing: no file is written, and the address alone is no service.
+fn asked(target: &ProbeTarget) -> bool {
+    !matches!(target.ask, Ask::NfsWrite { .. } | Ask::Address { .. })
+}
+
+/// Who asks: a node, for that is what clients are; else a head that does not carry the group; else the head itself.
+fn client(desired: &Desired, crew: &Crew, carrier: &str) -> Option<HostName> {
+    let rank = |name: &HostName| match desired.hosts.get(name).map(|(role, _)| role) {
+        Some(Role::Node) => 0,
+        Some(Role::Head) if name != carrier => 1,
+        Some(Role::Witness) => 2,
+        _ => 3,
+    };
+    crew.names().into_iter().min_by_key(rank)
+}
+
+fn see(crew: &mut Crew, from: &str, targets: &[ProbeTarget]) -> Option<View> {
+    let request = Request::See { targets: targets.to_vec(), limit_ms: LIMIT_MS };
+    match crew.get(from)?.ask(&request) {
+        Ok(Response::Seen(seen)) => {
+            let own = |service: String| service.split('/').next().unwrap_or_default().to_owned();
+            let services = seen.into_iter().map(|(service, seen)| (own(service), seen));
+            Some(View { from: from.to_owned(), services: services.collect() })
+        }
+        _ => None,
+    }
+}
+
+/// Daemons on the heads that carry them which have not loaded what they were given.
+pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Stale> {
+    let carries = |probe: &&Probe| {
+        crate::status::carrier(desired, observed, &probe.group).as_ref() == Some(&probe.host)
+    };
+    let probes = desired.probes.iter().filter(carries);
+    probes.filter_map(|probe| wrong(probe, crew)).collect()
+}
+
+fn wrong(probe: &Probe, crew: &mut Crew) -> Option<Stale> {
+    let why = match crew.get(&probe.host)?.ask(&Request::Ask(probe.question.clone())) {
+        Ok(Response::Answer(answer)) if answer.stdout.contains(&probe.says) => return None,
+        Ok(Response::Answer(answer)) if answer.status == Some(0) => {
+            "it runs with another configuration".to_owned()
+        }
+        Ok(Response::Answer(answer)) => answer.stderr,
+        Ok(_) => return None,
+        Err(error) => error.to_string(),
+    };
+    let (service, host, unit) = (probe.service.clone(), probe.host.clone(), probe.unit.clone());
+    Some(Stale { service, host, unit, why })
+}
