@@ -142,35 +142,30 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
     })
 }
 
-/// Verify is diff again: whatever is left is said, and is a failure.
+/// A service that has just been started or reloaded answers within seconds: ganesha's grace is the longest normal one.
+const VERIFY_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Verify is diff again, and a look at every service as its client: asked again until nothing is left or the time is
+/// over. What is left then is said, and is a failure.
 fn verify(spec: &source::Spec, reach: &Reach, common: &Common) -> Result<Exit, Failure> {
-    let mut found = via::survey(spec, reach)?;
-    let left = diff(&found.desired, &found.observed, true);
-    if left.is_empty() {
-        answering(spec, &mut found)?;
-        if !common.quiet {
-            line!("applied: {}", sentence(&left));
-        }
-        return Ok(Exit::Done);
-    }
-    print(common, &left);
-    Err(Failure::new(Exit::Failed, "applied, but this is still not as the spec says"))
-}
-
-/// A service that has just been started answers within seconds: ganesha's grace is the longest that is normal.
-const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// Every service answers a client with what it was given; asked again until the time is over.
-fn answering(spec: &source::Spec, found: &mut Survey) -> Result<(), Failure> {
     let begin = std::time::Instant::now();
     loop {
-        look(spec, found);
+        let mut found = via::survey(spec, reach)?;
+        look(spec, &mut found);
+        let left = diff(&found.desired, &found.observed, true);
         let wrong = complaints(&found.observed);
-        if wrong.is_empty() {
-            return Ok(());
+        if left.is_empty() && wrong.is_empty() {
+            if !common.quiet {
+                line!("applied: {}", sentence(&left));
+            }
+            return Ok(Exit::Done);
         }
-        if begin.elapsed() > ANSWER_LIMIT {
-            let message = format!("applied, but after {} s: {}", ANSWER_LIMIT.as_secs(), wrong.join("; "));
+        if begin.elapsed() > VERIFY_LIMIT {
+            print(common, &left);
+            let wrong = if wrong.is_empty() { "see above".to_owned() } else { wrong.join("; ") };
+            let seconds = VERIFY_LIMIT.as_secs();
+            let message =
+                format!("applied, but after {seconds} s this is still not as the spec says: {wrong}");
             return Err(Failure::new(Exit::Failed, message).hint("haoscar status asks again"));
         }
         std::thread::sleep(std::time::Duration::from_millis(200));

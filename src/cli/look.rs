@@ -67,16 +67,30 @@ pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Sta
     probes.filter_map(|probe| wrong(probe, crew)).collect()
 }
 
+/// Kea closes and opens its socket anew while it reads its configuration again: tried this often, this far apart.
+const TRIES: usize = 6;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(300);
+
 fn wrong(probe: &Probe, crew: &mut Crew) -> Option<Stale> {
-    let why = match crew.get(&probe.host)?.ask(&Request::Ask(probe.question.clone())) {
-        Ok(Response::Answer(answer)) if answer.stdout.contains(&probe.says) => return None,
-        Ok(Response::Answer(answer)) if answer.status == Some(0) => {
-            "it runs with another configuration".to_owned()
+    let mut why = String::new();
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            std::thread::sleep(PAUSE);
         }
-        Ok(Response::Answer(answer)) => answer.stderr,
-        Ok(_) => return None,
-        Err(error) => error.to_string(),
-    };
+        match crew.get(&probe.host)?.ask(&Request::Ask(probe.question.clone())) {
+            Ok(Response::Answer(answer)) if answer.stdout.contains(&probe.says) => return None,
+            Ok(Response::Answer(answer)) if answer.status == Some(0) => {
+                return Some(stale_as(probe, true, "it runs with another configuration".to_owned()));
+            }
+            Ok(Response::Answer(answer)) => why = answer.stderr,
+            Ok(_) => return None,
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Some(stale_as(probe, false, why))
+}
+
+fn stale_as(probe: &Probe, answered: bool, why: String) -> Stale {
     let (service, host, unit) = (probe.service.clone(), probe.host.clone(), probe.unit.clone());
-    Some(Stale { service, host, unit, why })
+    Stale { service, host, unit, answered, why }
 }

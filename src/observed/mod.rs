@@ -118,6 +118,8 @@ pub struct Stale {
     pub host: HostName,
     /// Its unit.
     pub unit: String,
+    /// It said what it has loaded, and that is something else; false where it did not say.
+    pub answered: bool,
     /// What it answered, or why it did not.
     pub why: String,
 }

@@ -26,7 +26,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
         let mut found = host_plan(host, seen, &moving, &mut restarts);
-        let stale = observed.stale.iter().filter(|stale| stale.host == *name);
+        let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| reload_again(stale, seen, &mut found));
         plan.refused.extend(unowned(name, &found, adopt));
         if !found.is_empty() {

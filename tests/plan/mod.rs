@@ -78,19 +78,21 @@ head-1
 
 #[test]
 fn a_daemon_that_runs_with_another_configuration_is_reloaded_unless_it_is_down() {
-    let plan = |active: &str| {
+    let plan = |active: &str, answered: bool| {
         let units = BTreeMap::from([("kea.service".to_owned(), fact(false, active))]);
         let mut world = observed(HostObserved { units, ..HostObserved::default() });
         world.stale.push(Stale {
             service: "dhcp".to_owned(),
             host: "head-1".to_owned(),
             unit: "kea.service".to_owned(),
+            answered,
             why: "it runs with another configuration".to_owned(),
         });
         show(&diff(&desired(HostDesired::default()), &world, false), true)
     };
-    assert_eq!(plan("active"), "head-1\n  ~ reload kea.service: it runs with another configuration\n");
-    assert_eq!(plan("inactive"), "");
+    assert_eq!(plan("active", true), "head-1\n  ~ reload kea.service: it runs with another configuration\n");
+    assert_eq!(plan("inactive", true), "");
+    assert_eq!(plan("active", false), "", "it did not say what it has: no reason to touch it");
 }
 
 #[test]
