@@ -5,12 +5,18 @@ use std::time::{Duration, Instant};
 use super::{ApplyError, Crew, Say};
 use crate::desired::{Answer, Desired, HostName};
 use crate::engines::EngineDesired;
-use crate::engines::pacemaker::{self, EngineState};
+use crate::engines::pacemaker::{self, EngineError, EngineState};
 use crate::host::{HostError, Request, Response};
 use crate::plan::{HostPlan, Plan, UnitAction, UnitVerb};
 
 /// A first start elects a DC (up to 20 s with an empty CIB) and starts every service.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+
+/// A failure that the engine could mend is mended by then: it tries a start at once, on each head.
+const FAILED_LIMIT: Duration = Duration::from_secs(20);
+
+/// A service that has started must be seen to stay so: longer than its monitor's interval (1 s).
+const STEADY: Duration = Duration::from_millis(1_500);
 
 /// A member that starts forms its membership within some token times; a slow machine takes longer.
 const MEMBERS_LIMIT: Duration = Duration::from_secs(60);
@@ -26,6 +32,12 @@ const TRIES: usize = 20;
 
 /// Longer than a service may take to stop and to start again under `crm_resource --restart`.
 const RUN_LIMIT_MS: u64 = 180_000;
+
+/// Ends a maintenance that nobody ends.
+const MAINTENANCE_UNIT: &str = "haoscar-maintenance-end";
+
+/// Longer than a join and its way back may take (starting the engine, 60 s for the members, 30 s for quorum).
+const MAINTENANCE_LIMIT_SECONDS: u32 = 300;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,13 +71,24 @@ pub fn running_member(plan: &Plan, crew: &Crew) -> Option<HostName> {
     plan.engine.members.iter().find(|name| reached.contains(name) && !starting(name)).cloned()
 }
 
-/// In maintenance the engine watches and does nothing, not even for want of quorum.
+/// In maintenance the engine watches and does nothing, not even for want of quorum. A timer of systemd on the member
+/// ends it even if haoscar is killed meanwhile.
 ///
 /// # Errors
 /// The engine refused.
 pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyError> {
-    let word: &[&str] = if on { &["--update", "true"] } else { &["--delete"] };
-    expect_good(&run(crew, member, &[&["crm_attribute", "--name", "maintenance-mode"], word].concat(), "")?)
+    const END: [&str; 4] = ["crm_attribute", "--name", "maintenance-mode", "--delete"];
+    let stop = ["systemctl", "stop", &format!("{MAINTENANCE_UNIT}.timer")];
+    if !on {
+        expect_good(&run(crew, member, &END, "")?)?;
+        return run(crew, member, &stop, "").map(|_| ()).map_err(ApplyError::from); // gone is as good
+    }
+    run(crew, member, &stop, "")?;
+    let (unit, after) =
+        (format!("--unit={MAINTENANCE_UNIT}"), format!("--on-active={MAINTENANCE_LIMIT_SECONDS}"));
+    let timer = ["systemd-run", "--collect", "--quiet", &unit, &after];
+    expect_good(&run(crew, member, &[&timer[..], &END].concat(), "")?)?;
+    expect_good(&run(crew, member, &["crm_attribute", "--name", "maintenance-mode", "--update", "true"], "")?)
 }
 
 /// Tells a running corosync to read its files again; members that do not run yet read them when they start.
@@ -137,9 +160,10 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
         return Ok(());
     };
     let Some(member) = spokesman(plan, engine, crew) else { return Ok(()) };
+    let before = if plan.engine.changes.is_empty() { None } else { read_cib(crew, &member) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
-        push(engine, crew, &member)?;
+        push(crew, &member, &|current| Ok(pacemaker::merged(engine, current)?.cib))?;
     }
     for (resource, reason) in &plan.engine.restarts {
         say(&format!("the engine restarts {resource}: {reason}"));
@@ -148,8 +172,14 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
             return Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())));
         }
     }
+    let touched = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
     say("waiting until every service is started");
-    settle(engine, crew, &member, SETTLE_LIMIT)
+    let settled = settle(engine, crew, &member, if touched { STEADY } else { Duration::ZERO });
+    if let (Err(_), Some(old)) = (&settled, before.filter(|cib| pacemaker::is_ours(cib))) {
+        say("it has not settled: the engine gets its old configuration back");
+        push(crew, &member, &|current| pacemaker::put_back(&old, current))?;
+    }
+    settled
 }
 
 /// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the
@@ -159,7 +189,12 @@ fn spokesman(plan: &Plan, engine: &EngineDesired, crew: &Crew) -> Option<HostNam
     running_member(plan, crew).or_else(|| engine.members.keys().find(|name| reached.contains(name)).cloned())
 }
 
-fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
+/// Replaces the CIB by what `change` makes of it, by compare-and-swap.
+fn push(
+    crew: &mut Crew,
+    member: &str,
+    change: &dyn Fn(&str) -> Result<String, EngineError>,
+) -> Result<(), ApplyError> {
     let begin = Instant::now();
     let mut tries = 0;
     loop {
@@ -170,8 +205,8 @@ fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), App
             std::thread::sleep(PAUSE);
             continue;
         };
-        let new = pacemaker::merged(engine, &current).map_err(|e| ApplyError::Engine(e.to_string()))?;
-        let answer = run(crew, member, &["cibadmin", "--replace", "--xml-pipe"], &new.cib)?;
+        let new = change(&current).map_err(|e| ApplyError::Engine(e.to_string()))?;
+        let answer = run(crew, member, &["cibadmin", "--replace", "--xml-pipe"], &new)?;
         tries += 1;
         match answer.status {
             Some(0) => return Ok(()),
@@ -181,7 +216,7 @@ fn push(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), App
     }
 }
 
-/// Waits until every group's resources are started and every member is online.
+/// Waits until every group's resources are started and every member is online, and have been so for `hold`.
 ///
 /// # Errors
 /// What is still missing when the time is over.
@@ -189,19 +224,26 @@ pub fn settle(
     engine: &EngineDesired,
     crew: &mut Crew,
     member: &str,
-    limit: Duration,
+    hold: Duration,
 ) -> Result<(), ApplyError> {
     let begin = Instant::now();
+    let (mut failing, mut steady): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
-        let missing = match read_state(crew, member) {
-            Some(state) => missing(engine, &state),
+        let state = read_state(crew, member);
+        let missing = match &state {
+            Some(state) => missing(engine, state),
             None => vec!["the engine does not answer".to_owned()],
         };
-        if missing.is_empty() {
+        steady = if missing.is_empty() { steady.or_else(|| Some(Instant::now())) } else { None };
+        if steady.is_some_and(|since| since.elapsed() >= hold) {
             return Ok(());
         }
-        if begin.elapsed() > limit {
-            return Err(ApplyError::Engine(format!("after {} s: {}", limit.as_secs(), missing.join(", "))));
+        let failed = state.is_some_and(|state| state.resources.values().any(|found| found.failed));
+        failing = if failed { failing.or_else(|| Some(Instant::now())) } else { None };
+        let hopeless = failing.is_some_and(|since| since.elapsed() > FAILED_LIMIT);
+        if hopeless || begin.elapsed() > SETTLE_LIMIT {
+            let seconds = begin.elapsed().as_secs();
+            return Err(ApplyError::Engine(format!("after {seconds} s: {}", missing.join(", "))));
         }
         std::thread::sleep(PAUSE);
     }

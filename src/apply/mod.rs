@@ -1,7 +1,8 @@
 //! Carries a plan out over hosts: checkpoint, stage, check, swap, reload, verify, commit or revert. Decides nothing.
 //!
-//! Order: secrets; on every host stage and check, and only when all are good swap; units; then the members' joint
-//! files, the engine's units, the engine's own configuration, and a wait until it has settled.
+//! Order: every host's lock; secrets; on every host stage and check, and only when all are good: the standby heads' files
+//! and units, then the active heads', the members' joint files and the engine's units, commit; the engine's own
+//! configuration, and a wait until it has settled; then the nodes, which are clients of all that.
 #![allow(clippy::disallowed_methods)]
 
 mod crew;
@@ -14,8 +15,8 @@ pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
-use crate::host::{HostError, Request, Response};
-use crate::plan::{FileChange, HostPlan, Plan};
+use crate::host::{Host, HostError, Request, Response};
+use crate::plan::{FileChange, HostPlan, Plan, Turn};
 
 /// Why an apply did not go through.
 #[derive(Debug, thiserror::Error)]
@@ -49,15 +50,36 @@ pub enum ApplyError {
     /// The engine refused or did not settle.
     #[error("the engine: {0}")]
     Engine(String),
+    /// Some nodes failed; each was put back, the others are done.
+    #[error(
+        "{failed} of {count} nodes failed and were put back, the heads and the other nodes are done: {first}"
+    )]
+    Nodes {
+        /// How many.
+        failed: usize,
+        /// Of how many that changed.
+        count: usize,
+        /// What the first said.
+        first: String,
+    },
+    /// Something failed, and not every host could be put back.
+    #[error("{first}\nand this could not be put back; the next session with the host tries again:\n{}", left.join("\n"))]
+    NotPutBack {
+        /// What went wrong first.
+        first: Box<ApplyError>,
+        /// What each host said.
+        left: Vec<String>,
+    },
 }
 
 /// Says what is being done, one line a step.
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Carries the plan out.
+/// Carries the plan out. What fails before the heads' commit leaves every host as it was; what fails in the engine
+/// after it takes the engine's configuration back; a node that fails is put back alone, and the others go on.
 ///
 /// # Errors
-/// What went wrong; up to the commit every host is put back first.
+/// What went wrong, with what could not be put back.
 pub fn apply(
     plan: &Plan,
     desired: &Desired,
@@ -65,43 +87,87 @@ pub fn apply(
     id: &str,
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
-    secrets::spread(desired, crew, say)?;
-    let done = change_hosts(plan, desired, crew, id, say);
-    if let Err(error) = done {
+    if let Err(error) = stage(plan, desired, crew, id, say).and_then(|()| change_heads(plan, crew, say)) {
         say("reverting every host");
-        for (_, result) in crew.each(&crew.names(), |_, host| host.ask(&Request::Revert)) {
-            result?; // what cannot be put back must be said first
-        }
-        return Err(error);
+        return Err(revert(crew, error));
     }
-    engine::configure(plan, desired, crew, say)
+    if let Err(error) = engine::configure(plan, desired, crew, say) {
+        return Err(revert(crew, error)); // nodes have nothing in place yet
+    }
+    change_nodes(plan, crew, say)
 }
 
-fn change_hosts(
-    plan: &Plan,
-    desired: &Desired,
-    crew: &mut Crew,
-    id: &str,
-    say: Say<'_>,
-) -> Result<(), ApplyError> {
+/// Puts every host back that has an open transaction; what cannot be put back is added to what went wrong first.
+fn revert(crew: &mut Crew, error: ApplyError) -> ApplyError {
+    let left: Vec<_> = crew
+        .each(&crew.names(), |_, host| host.ask(&Request::Revert))
+        .into_iter()
+        .filter_map(|(_, result)| result.err())
+        .filter(|stuck| !error.to_string().contains(&stuck.to_string()))
+        .map(|stuck| stuck.to_string())
+        .collect();
+    if left.is_empty() { error } else { ApplyError::NotPutBack { first: Box::new(error), left } }
+}
+
+fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str, say: Say<'_>) -> Result<(), ApplyError> {
     let names: Vec<_> = plan.hosts.keys().cloned().collect();
+    crew.all(&names, |_, host| host.ask(&Request::Begin { id: id.to_owned() }))?;
+    secrets::spread(desired, crew, say)?;
     say(&format!("staging and checking on {} hosts", names.len()));
     crew.all(&names, |name, host| {
-        host.ask(&Request::Begin { id: id.to_owned() })?;
         let change = &plan.hosts[name];
         host.ask(&Request::Directories(change.directories.clone()))?;
         host.ask(&Request::Stage(staged(change)))
     })?;
-    check(plan, desired, crew)?;
-    say("putting files in place and acting on units");
-    crew.all(&names, |name, host| {
-        let change = &plan.hosts[name];
-        host.ask(&Request::Swap(paths(&change.files, true)))?;
-        host.ask(&Request::Remove(paths(&change.files, false)))?;
-        host.ask(&Request::Units(change.units.clone()))
-    })?;
+    check(plan, desired, crew)
+}
+
+/// Standby heads first: what fails there has not touched the head that serves.
+fn change_heads(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    for turn in [Turn::Standby, Turn::Active] {
+        let names = whose(plan, turn);
+        if !names.is_empty() {
+            say(&format!("putting files in place and acting on units: {}", names.join(", ")));
+            crew.all(&names, |name, host| change(&plan.hosts[name], host))?;
+        }
+    }
     change_membership(plan, crew, say)?;
-    crew.all(&names, |_, host| host.ask(&Request::Commit))
+    let names = [whose(plan, Turn::Standby), whose(plan, Turn::Active)].concat();
+    crew.all(&names, |name, host| commit(&plan.hosts[name], host))
+}
+
+/// Nodes are clients of what the heads serve now, and nobody waits for another.
+fn change_nodes(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let names = whose(plan, Turn::Nodes);
+    if names.is_empty() {
+        return Ok(());
+    }
+    say(&format!("putting files in place and acting on units on {} nodes", names.len()));
+    let results = crew.each(&names, |name, host| {
+        let done = change(&plan.hosts[name], host).and_then(|_| commit(&plan.hosts[name], host));
+        if done.is_err() {
+            host.ask(&Request::Revert)?;
+        }
+        done
+    });
+    let count = results.len();
+    let failed: Vec<_> = results.into_iter().filter_map(|(_, result)| result.err()).collect();
+    let first = failed.first().map(ToString::to_string);
+    first.map_or(Ok(()), |first| Err(ApplyError::Nodes { failed: failed.len(), count, first }))
+}
+
+fn whose(plan: &Plan, turn: Turn) -> Vec<HostName> {
+    plan.hosts.iter().filter(|(_, host)| host.turn == turn).map(|(name, _)| name.clone()).collect()
+}
+
+fn change(change: &HostPlan, host: &mut dyn Host) -> Result<Response, HostError> {
+    host.ask(&Request::Swap(paths(&change.files, true)))?;
+    host.ask(&Request::Remove(paths(&change.files, false)))?;
+    host.ask(&Request::Units(change.units.clone()))
+}
+
+fn commit(change: &HostPlan, host: &mut dyn Host) -> Result<Response, HostError> {
+    host.ask(&Request::Commit { restarts: change.restarts.clone() })
 }
 
 /// The members' joint files and the engine's own units. Where the engine runs already it is in maintenance

@@ -7,7 +7,7 @@ use super::via::Survey;
 use crate::apply::Crew;
 use crate::desired::{Desired, HostName, Probe, Role};
 use crate::host::{Request, Response};
-use crate::observed::{Observed, Stale, View};
+use crate::observed::{Observed, Seen, Stale, View};
 use crate::probe::{Ask, ProbeTarget, probes_of};
 
 /// A service that has not answered by then is silent: the slowest probe, a scheduler's own client, takes 20 ms here.
@@ -19,14 +19,11 @@ pub fn look(spec: &source::Spec, found: &mut Survey) {
     found.observed.views.clear();
     found.observed.stale = stale(&found.desired, &found.observed, &mut found.crew);
     for group in groups {
-        let Some(carrier) = crate::status::carrier(&found.desired, &found.observed, &group) else { continue };
-        let targets: Vec<_> = probes_of(&spec.loaded.cluster, &group).into_iter().filter(asked).collect();
-        if let Some(from) = client(&found.desired, &found.crew, &carrier) {
-            found
-                .observed
-                .views
-                .extend(see(&mut found.crew, &from, &targets).map(|view| (group.clone(), view)));
-        }
+        let Some(carrier) = found.observed.carrier(&found.desired, &group) else { continue };
+        let targets = probes_of(&spec.loaded.cluster, &group);
+        let Some(from) = client(&found.desired, &found.crew, &carrier) else { continue };
+        let view = see(&mut found.crew, &from, &carrier, targets);
+        found.observed.views.extend(view.map(|view| (group, view)));
     }
 }
 
@@ -46,13 +43,16 @@ fn client(desired: &Desired, crew: &Crew, carrier: &str) -> Option<HostName> {
     crew.names().into_iter().min_by_key(rank)
 }
 
-fn see(crew: &mut Crew, from: &str, targets: &[ProbeTarget]) -> Option<View> {
-    let request = Request::See { targets: targets.to_vec(), limit_ms: LIMIT_MS };
-    match crew.get(from)?.ask(&request) {
+fn see(crew: &mut Crew, from: &str, carrier: &str, targets: Vec<ProbeTarget>) -> Option<View> {
+    let alone = |target: &ProbeTarget| from == carrier && matches!(target.ask, Ask::Dhcp { .. });
+    let (itself, targets): (Vec<_>, Vec<_>) = targets.into_iter().filter(asked).partition(alone);
+    let own = |service: String| service.split('/').next().unwrap_or_default().to_owned();
+    let why = "a head is no DHCP client of itself, and no other host was reached";
+    let unasked = itself.into_iter().map(|target| (own(target.service), Seen::NotAsked(why.to_owned())));
+    match crew.get(from)?.ask(&Request::See { targets, limit_ms: LIMIT_MS }) {
         Ok(Response::Seen(seen)) => {
-            let own = |service: String| service.split('/').next().unwrap_or_default().to_owned();
-            let services = seen.into_iter().map(|(service, seen)| (own(service), seen));
-            Some(View { from: from.to_owned(), services: services.collect() })
+            let seen = seen.into_iter().map(|(service, seen)| (own(service), seen));
+            Some(View { from: from.to_owned(), services: seen.chain(unasked).collect() })
         }
         _ => None,
     }
@@ -60,9 +60,7 @@ fn see(crew: &mut Crew, from: &str, targets: &[ProbeTarget]) -> Option<View> {
 
 /// Daemons on the heads that carry them which have not loaded what they were given.
 pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Stale> {
-    let carries = |probe: &&Probe| {
-        crate::status::carrier(desired, observed, &probe.group).as_ref() == Some(&probe.host)
-    };
+    let carries = |probe: &&Probe| observed.carrier(desired, &probe.group).as_ref() == Some(&probe.host);
     let probes = desired.probes.iter().filter(carries);
     probes.filter_map(|probe| wrong(probe, crew)).collect()
 }

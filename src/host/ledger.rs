@@ -20,11 +20,23 @@ pub struct Entry {
     pub source: String,
 }
 
+/// A unit that reads a file of ours only when it starts, and has not started since the file changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What changed.
+    pub reason: String,
+    /// systemd's name of the run that still has the old file; another run has read the new one.
+    pub invocation: String,
+}
+
 /// All owned files of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// By path.
     pub files: BTreeMap<Utf8PathBuf, Entry>,
+    /// Units that the engine still has to restart, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pending: BTreeMap<String, Pending>,
 }
 
 /// Where it lies below a root.
@@ -54,6 +66,28 @@ impl Ledger {
         put(&path, text.as_bytes(), &Owner::root(), Mode(0o600))
     }
 
+    /// Remembers that these units, as they run now, have not read what was changed. What has started anew since it was
+    /// remembered is forgotten.
+    pub fn await_restart(
+        &mut self,
+        restarts: &BTreeMap<String, String>,
+        invocation: impl Fn(&str) -> String,
+    ) {
+        self.pending.retain(|unit, pending| invocation(unit) == pending.invocation);
+        for (unit, reason) in restarts {
+            let pending = Pending { reason: reason.clone(), invocation: invocation(unit) };
+            if !pending.invocation.is_empty() {
+                self.pending.insert(unit.clone(), pending);
+            }
+        }
+    }
+
+    /// Units that still run as they did when they were to be restarted, with the reason.
+    pub fn awaited(&self, invocation: impl Fn(&str) -> String) -> BTreeMap<String, String> {
+        let still = self.pending.iter().filter(|(unit, pending)| invocation(unit) == pending.invocation);
+        still.map(|(unit, pending)| (unit.clone(), pending.reason.clone())).collect()
+    }
+
     /// Whose the bytes at `path` are.
     pub fn origin(&self, root: &Utf8Path, path: &Utf8Path, bytes: &[u8]) -> Origin {
         match self.files.get(path) {
@@ -80,4 +114,28 @@ fn md5_of(root: &Utf8Path, path: &Utf8Path, _bytes: &[u8]) -> Option<String> {
     let file = root.join(path.strip_prefix("/").unwrap_or(path));
     let output = std::process::Command::new("md5sum").arg(file).output().ok()?;
     String::from_utf8_lossy(&output.stdout).split(' ').next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_awaited_until_the_unit_runs_under_another_name() {
+        let mut ledger = Ledger::default();
+        let wanted = BTreeMap::from([("kea".to_owned(), "conf changed".to_owned())]);
+        ledger.await_restart(&wanted, |_| "run-1".to_owned());
+        assert_eq!(ledger.awaited(|_| "run-1".to_owned()), wanted);
+        assert!(ledger.awaited(|_| "run-2".to_owned()).is_empty());
+        ledger.await_restart(&BTreeMap::new(), |_| "run-2".to_owned());
+        assert!(ledger.pending.is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_does_not_run_will_read_the_new_file_anyway() {
+        let mut ledger = Ledger::default();
+        let wanted = BTreeMap::from([("kea".to_owned(), "conf changed".to_owned())]);
+        ledger.await_restart(&wanted, |_| String::new());
+        assert!(ledger.pending.is_empty());
+    }
 }

@@ -82,6 +82,7 @@ impl Local {
         Ok(HostObserved {
             directories: directories.collect(),
             units: units::observe(names),
+            pending: ledger.awaited(units::invocation),
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,
         })
@@ -134,14 +135,19 @@ impl Local {
     }
 
     /// Acts on units; what systemd or a unit's journal says of a failure is shown with secrets as their names.
-    fn act(&self, actions: &[UnitAction]) -> Result<Response, HostError> {
+    fn act(&mut self, actions: &[UnitAction]) -> Result<Response, HostError> {
+        let secrets = Secrets::under(&self.root);
         let masked = |error| match error {
             HostError::Failed { subject, why } => {
-                HostError::Failed { subject, why: Secrets::under(&self.root).mask(why.as_bytes()) }
+                HostError::Failed { subject, why: secrets.mask(why.as_bytes()) }
             }
             other => other,
         };
-        actions.iter().try_for_each(units::act).map(|()| Response::Done).map_err(masked)
+        let acted = match &mut self.open {
+            Some(transaction) => transaction.act(actions),
+            None => actions.iter().try_for_each(units::act),
+        };
+        acted.map(|()| Response::Done).map_err(masked)
     }
 
     /// The folder below this root.
@@ -202,7 +208,9 @@ impl Host for Local {
             Request::Swap(paths) => self.transaction()?.swap(paths).map(done),
             Request::Remove(paths) => self.transaction()?.remove(paths).map(done),
             Request::Units(actions) => self.act(actions),
-            Request::Commit => self.open.take().map_or(Ok(()), Transaction::commit).map(done),
+            Request::Commit { restarts } => {
+                self.open.take().map_or(Ok(()), |transaction| transaction.commit(restarts)).map(done)
+            }
             Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),
             Request::Run { argv, input, timeout_ms } => {
                 Ok(Response::Answer(self.complaint_masked(units::run(argv, input, *timeout_ms))))

@@ -67,7 +67,10 @@ pub enum Request {
     /// Act on units, in order.
     Units(Vec<UnitAction>),
     /// Keep what was done.
-    Commit,
+    Commit {
+        /// Units that have not read what was changed and that the engine is to restart, with the reason.
+        restarts: BTreeMap<String, String>,
+    },
     /// Put everything back.
     Revert,
     /// Run a program that changes the cluster. Answered by `Answer`.

@@ -1,6 +1,7 @@
 //! One transaction on this machine, journalled: whatever happens between two steps, the next agent puts the old
 //! state back, until the commit; after it, the new state stays.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,8 +11,10 @@ use super::HostError;
 use super::file::{fingerprint, mode_of, owner_of, put};
 use super::ledger::{Entry, Ledger};
 use super::secrets::Secrets;
+use super::units;
 use crate::desired::{Mode, Owner, Rendered};
 use crate::observed::Origin;
+use crate::plan::UnitAction;
 
 /// What the journal remembers of one path before it was touched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ struct Saved {
 struct Journal {
     id: String,
     saved: Vec<Saved>,
+    /// What was done to units, or was about to be.
+    #[serde(default)]
+    acted: Vec<UnitAction>,
     /// The new ledger, once the transaction has been decided: from then on it is carried forward, not back.
     committed: Option<Ledger>,
 }
@@ -129,6 +135,19 @@ impl Transaction {
         Ok(())
     }
 
+    /// Acts on units, each written into the journal first.
+    ///
+    /// # Errors
+    /// systemd's words; the caller reverts.
+    pub fn act(&mut self, actions: &[UnitAction]) -> Result<(), HostError> {
+        for action in actions {
+            self.journal.acted.push(action.clone());
+            self.write_journal()?;
+            units::act(action)?;
+        }
+        Ok(())
+    }
+
     /// Saves the old state of a path and says so in the journal, before it is touched.
     fn keep(&mut self, path: &Utf8Path) -> Result<(), HostError> {
         let place = below(&self.root, path);
@@ -175,10 +194,12 @@ impl Transaction {
     }
 
     /// Keeps what was done: the journal says so with the new ledger, then the ledger follows, then the journal goes.
+    /// `restarts`: units that have not read what was changed, which the engine is to restart.
     ///
     /// # Errors
     /// What the system said.
-    pub fn commit(mut self) -> Result<(), HostError> {
+    pub fn commit(mut self, restarts: &BTreeMap<String, String>) -> Result<(), HostError> {
+        self.ledger.await_restart(restarts, units::invocation);
         self.journal.committed = Some(self.ledger.clone());
         self.write_journal()?;
         self.ledger.write(&self.root)?;
@@ -226,8 +247,18 @@ pub fn recover(root: &Utf8Path) -> Result<(), HostError> {
             }
         }
     }
+    let put_back = undo(root, &journal.acted);
     end(root, &journal.id);
-    Ok(())
+    put_back
+}
+
+/// Units as they were before; each is tried, and the first that would not is told.
+fn undo(root: &Utf8Path, acted: &[UnitAction]) -> Result<(), HostError> {
+    if root != "/" {
+        return Ok(()); // a test's folder has no systemd of its own
+    }
+    let results: Vec<_> = units::inverse(acted).iter().map(units::act).collect();
+    results.into_iter().collect()
 }
 
 /// Forgets a transaction: the journal first, then what it kept.

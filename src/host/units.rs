@@ -20,16 +20,8 @@ pub fn observe(units: &[String]) -> BTreeMap<String, UnitFact> {
 }
 
 fn fact(unit: &str) -> UnitFact {
-    let argv = ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", unit];
-    let answer = run(&argv.map(str::to_owned), "", 10_000);
-    let value = |key: &str| {
-        let lines = answer.stdout.lines().filter_map(|line| line.split_once('='));
-        lines
-            .into_iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.to_owned())
-            .unwrap_or_default()
-    };
+    let answer = shown(unit, "LoadState,ActiveState,UnitFileState");
+    let value = |key: &str| value(&answer, key);
     UnitFact {
         loaded: value("LoadState") == "loaded",
         enabled: value("UnitFileState") == "enabled",
@@ -37,6 +29,45 @@ fn fact(unit: &str) -> UnitFact {
             .contains(&value("UnitFileState").as_str()),
         active: value("ActiveState"),
     }
+}
+
+fn shown(unit: &str, properties: &str) -> String {
+    let argv = ["systemctl", "show", "-p", properties, unit];
+    run(&argv.map(str::to_owned), "", 10_000).stdout
+}
+
+fn value(shown: &str, key: &str) -> String {
+    let mut lines = shown.lines().filter_map(|line| line.split_once('='));
+    lines.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
+/// The name that systemd gave this run of a unit; empty when it does not run. Another start has another name.
+pub fn invocation(unit: &str) -> String {
+    let answer = shown(unit, "ActiveState,InvocationID");
+    if value(&answer, "ActiveState") == "active" { value(&answer, "InvocationID") } else { String::new() }
+}
+
+/// What undoes these actions once the old files are back, last first: started is stopped, enabled is disabled, and
+/// what was restarted or reloaded is so again, for it must read the old files.
+pub fn inverse(actions: &[UnitAction]) -> Vec<UnitAction> {
+    let back = |action: &UnitAction| {
+        let verb = match action.verb {
+            UnitVerb::Enable => UnitVerb::Disable,
+            UnitVerb::Disable => UnitVerb::Enable,
+            UnitVerb::Start => UnitVerb::Stop,
+            UnitVerb::Stop => UnitVerb::Start,
+            UnitVerb::Restart => UnitVerb::Restart,
+            UnitVerb::Reload => UnitVerb::Reload,
+            UnitVerb::DaemonReload | UnitVerb::EngineRestart => return None,
+        };
+        Some(UnitAction {
+            verb,
+            unit: action.unit.clone(),
+            reason: "what was changed is put back".to_owned(),
+        })
+    };
+    let reload = actions.iter().find(|action| action.verb == UnitVerb::DaemonReload).cloned();
+    reload.into_iter().chain(actions.iter().rev().filter_map(back)).collect()
 }
 
 /// One action.
@@ -122,4 +153,33 @@ fn drain(pipe: Option<impl Read>) -> String {
         let _ = pipe.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(verb: UnitVerb, unit: &str) -> UnitAction {
+        UnitAction { verb, unit: unit.to_owned(), reason: String::new() }
+    }
+
+    #[test]
+    fn actions_are_undone_last_first_after_systemd_has_read_its_units() {
+        let done = [
+            action(UnitVerb::Stop, "a"),
+            action(UnitVerb::DaemonReload, ""),
+            action(UnitVerb::Restart, "b"),
+            action(UnitVerb::Enable, "c"),
+            action(UnitVerb::Start, "c"),
+        ];
+        let back: Vec<_> = inverse(&done).into_iter().map(|action| (action.verb, action.unit)).collect();
+        let expected = [
+            (UnitVerb::DaemonReload, ""),
+            (UnitVerb::Stop, "c"),
+            (UnitVerb::Disable, "c"),
+            (UnitVerb::Restart, "b"),
+            (UnitVerb::Start, "a"),
+        ];
+        assert_eq!(back, expected.map(|(verb, unit)| (verb, unit.to_owned())));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{HostName, Mode, Owner};
+use crate::desired::{Desired, HostName, Mode, Owner};
 
 /// What a host says of itself first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,9 @@ pub struct HostObserved {
     pub units: BTreeMap<String, UnitFact>,
     /// Files that haoscar wrote here and the spec no longer has.
     pub gone: Vec<Utf8PathBuf>,
+    /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
+    #[serde(default)]
+    pub pending: BTreeMap<String, String>,
 }
 
 /// What a client saw of one service.
@@ -139,4 +142,14 @@ pub struct Observed {
     pub views: BTreeMap<String, View>,
     /// Daemons that do not run with what they were given.
     pub stale: Vec<Stale>,
+}
+
+impl Observed {
+    /// The head that carries a group's addresses and moving services, if one does.
+    pub fn carrier(&self, desired: &Desired, group: &str) -> Option<HostName> {
+        let resources = desired.engine.as_ref()?.resources.get(group)?;
+        let state = self.engine.as_ref()?;
+        let moving = resources.iter().filter_map(|id| state.resources.get(id)); // a clone's id has a suffix
+        moving.filter(|found| !found.failed).find_map(|found| found.on.first().cloned())
+    }
 }

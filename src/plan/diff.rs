@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, Waiting};
-use crate::desired::{Desired, HostDesired, OnChange, Rendered, Unit, UnitWant};
+use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Turn, UnitAction, UnitVerb, Waiting};
+use crate::desired::{Desired, HostDesired, HostName, OnChange, Rendered, Role, Unit, UnitWant};
 use crate::engines::{EngineDesired, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 
@@ -19,13 +19,20 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         .filter(|(_, resource)| !resource.ends_with("-clone"))
         .map(|(unit, _)| unit.as_str())
         .collect();
-    for (name, (_, host)) in &desired.hosts {
+    let active: BTreeSet<_> = carriers(desired, observed);
+    for (name, (role, host)) in &desired.hosts {
         if let Some(why) = observed.unreachable.get(name) {
             let objects = host.files.len() + host.directories.len() + host.units.len();
             plan.waits.insert(name.clone(), Waiting { why: why.clone(), objects });
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
-        let mut found = host_plan(host, seen, &moving, &mut restarts);
+        let mut found = host_plan(host, seen, &moving);
+        found.turn = match role {
+            Role::Node => Turn::Nodes,
+            Role::Head if active.contains(name) => Turn::Active,
+            Role::Head | Role::Witness => Turn::Standby,
+        };
+        restarts.extend(found.restarts.clone());
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| reload_again(stale, seen, &mut found));
         plan.refused.extend(unowned(name, &found, adopt));
@@ -40,12 +47,13 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     plan
 }
 
-fn host_plan(
-    host: &HostDesired,
-    seen: &HostObserved,
-    moving: &BTreeSet<&str>,
-    restarts: &mut BTreeMap<String, String>,
-) -> HostPlan {
+/// Heads that carry a group now.
+fn carriers(desired: &Desired, observed: &Observed) -> BTreeSet<HostName> {
+    let groups = desired.engine.iter().flat_map(|engine| engine.resources.keys());
+    groups.filter_map(|group| observed.carrier(desired, group)).collect()
+}
+
+fn host_plan(host: &HostDesired, seen: &HostObserved, moving: &BTreeSet<&str>) -> HostPlan {
     let changes: Vec<_> = host.files.iter().filter_map(|file| file_change(file, seen)).collect();
     let (joint, files) = changes
         .into_iter()
@@ -61,7 +69,10 @@ fn host_plan(
     let missing = host.directories.iter().filter(|directory| seen.directories.contains(&directory.path));
     plan.directories = missing.cloned().collect();
     let (mut before, after) = wanted_units(&host.units, seen);
-    before.extend(changed_units(&plan, seen, moving, restarts));
+    let mut restarts: BTreeMap<_, _> =
+        seen.pending.clone().into_iter().filter(|(unit, _)| moving.contains(unit.as_str())).collect();
+    before.extend(changed_units(&plan, seen, moving, &mut restarts));
+    plan.restarts = restarts;
     let (engine, own): (Vec<_>, Vec<_>) =
         before.into_iter().chain(after).partition(|action| ENGINE_UNITS.contains(&action.unit.as_str()));
     plan.units = own;
@@ -126,7 +137,8 @@ fn running(unit: &Unit, fact: &UnitFact) -> Vec<UnitAction> {
     if !fact.enabled && !fact.fixed {
         actions.push(action(UnitVerb::Enable, &unit.name, "it must start at boot"));
     }
-    if fact.active != "active" && fact.active != "reloading" {
+    // systemd is at it already, and another start would change nothing: status tells
+    if !["active", "reloading", "activating"].contains(&fact.active.as_str()) {
         let state = if fact.active.is_empty() { "not known" } else { &fact.active };
         actions.push(action(UnitVerb::Start, &unit.name, format!("it is {state}")));
     }

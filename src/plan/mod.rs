@@ -76,9 +76,24 @@ pub struct FileChange {
     pub file: Option<Rendered>,
 }
 
+/// When a host has its turn. Within a turn hosts go at once; a turn that fails ends the apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// Heads that carry no group now, and witnesses: what fails there hurts nobody.
+    #[default]
+    Standby,
+    /// Heads that carry a group.
+    Active,
+    /// Nodes, once the heads' services answer: they are their clients.
+    Nodes,
+}
+
 /// What changes on one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostPlan {
+    /// When it is changed.
+    pub turn: Turn,
     /// Folders to make.
     pub directories: Vec<Directory>,
     /// Files, in order of path.
@@ -89,12 +104,15 @@ pub struct HostPlan {
     pub units: Vec<UnitAction>,
     /// The engine's own units, started when every member has its files.
     pub engine_units: Vec<UnitAction>,
+    /// Units here that the engine is to restart, with the reason; part of the engine's plan.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, String>,
 }
 
 impl HostPlan {
     /// Nothing to do here.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.objects() == 0
     }
 
     /// The engine does not run here yet.

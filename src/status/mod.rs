@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::desired::{Desired, HostName, Role};
+use crate::desired::{Desired, HostName, Role, UnitWant};
 use crate::observed::{Observed, Seen};
 use crate::plan::Plan;
 
@@ -61,11 +61,12 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         .engine
         .iter()
         .flat_map(|engine| &engine.resources)
-        .map(|(name, resources)| (name.clone(), group(name, resources, observed)))
+        .map(|(name, resources)| (name.clone(), group(name, resources, desired, observed)))
         .collect();
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
     let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups };
     let mut wrong = wrong(&status, plan);
+    wrong.extend(starting(desired, observed));
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
         wrong.insert(0, "the engine is in maintenance and heals nothing".to_owned());
     }
@@ -89,33 +90,39 @@ fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus 
     HostStatus { role, reached: observed.hosts.contains_key(name), engine: engine.to_owned(), drift }
 }
 
-fn group(name: &str, resources: &[String], observed: &Observed) -> GroupStatus {
+fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observed) -> GroupStatus {
     let Some(state) = &observed.engine else {
         return GroupStatus { missing: resources.to_vec(), ..GroupStatus::default() };
     };
     let view = observed.views.get(name);
     let mut status = GroupStatus {
+        on: observed.carrier(desired, name),
         asked_from: view.map(|view| view.from.clone()),
         services: view.map(|view| view.services.clone()).unwrap_or_default(),
-        ..GroupStatus::default()
+        missing: Vec::new(),
     };
     for id in resources {
         let primitive = id.strip_suffix("-clone").unwrap_or(id);
         match state.resources.get(primitive) {
-            Some(found) if !found.failed && !found.on.is_empty() => {
-                if id == primitive {
-                    status.on = status.on.or_else(|| found.on.first().cloned());
-                }
-            }
+            Some(found) if !found.failed && !found.on.is_empty() => {}
             _ => status.missing.push(primitive.to_owned()),
         }
     }
     status
 }
 
-/// The head that carries a group's addresses and moving services, if one does.
-pub fn carrier(desired: &Desired, observed: &Observed, name: &str) -> Option<HostName> {
-    group(name, desired.engine.as_ref()?.resources.get(name)?, observed).on
+/// Units that systemd is still trying to start.
+fn starting(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, (_, host)) in &desired.hosts {
+        let Some(seen) = observed.hosts.get(name) else { continue };
+        let is = |unit: &&crate::desired::Unit| {
+            let fact = seen.units.get(&unit.name);
+            unit.want == UnitWant::Running && fact.is_some_and(|fact| fact.active == "activating")
+        };
+        host.units.iter().filter(is).for_each(|unit| hosts.entry(&unit.name).or_default().push(name));
+    }
+    hosts.iter().map(|(unit, hosts)| format!("{unit} still starting on {}", hosts.join(", "))).collect()
 }
 
 /// What clients and the daemons themselves say is wrong, a line each; empty: every service answers with what it was

@@ -3,5 +3,6 @@
 mod drill;
 mod harness;
 mod hosts;
+mod put_back;
 mod sweep;
 mod whole_way;

@@ -14,15 +14,15 @@ fn spec(name: &str) -> String {
 }
 
 /// A cluster in a lab, driven by the program as a person would.
-struct Site {
-    lab: TestLab,
-    spec: String,
-    said: String,
+pub struct Site {
+    pub lab: TestLab,
+    pub spec: String,
+    pub said: String,
 }
 
 impl Site {
     /// Hosts of a spec, fresh; `hosts` empty means all.
-    fn fresh(name: &str, spec_name: &str, hosts: &str) -> Self {
+    pub fn fresh(name: &str, spec_name: &str, hosts: &str) -> Self {
         let lab = TestLab { name: name.to_owned() };
         let spec = spec(spec_name);
         let mut argv = vec!["lab", "up", &spec, "--name", name];
@@ -35,14 +35,14 @@ impl Site {
     }
 
     /// A verb with the spec, in the lab: exit status, and what it said is kept.
-    fn run(&mut self, verb: &str, more: &[&str]) -> Option<i32> {
+    pub fn run(&mut self, verb: &str, more: &[&str]) -> Option<i32> {
         let via = format!("lab:{}", self.lab.name);
         let output = haoscar(&[&[verb, &self.spec, "--via", &via], more].concat());
         self.said += &text(&output);
         output.status.code()
     }
 
-    fn good(&mut self, verb: &str, more: &[&str]) {
+    pub fn good(&mut self, verb: &str, more: &[&str]) {
         let status = self.run(verb, more);
         assert_eq!(status, Some(0), "{verb}: {}", self.said);
     }

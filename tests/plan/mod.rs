@@ -6,8 +6,10 @@ mod transaction;
 use std::collections::BTreeMap;
 
 use haoscar::desired::{Desired, HostDesired, Mode, OnChange, Owner, Piece, Rendered, Role, Unit, UnitWant};
+use haoscar::engines::EngineDesired;
+use haoscar::engines::pacemaker::{EngineResource, EngineState};
 use haoscar::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
-use haoscar::plan::{Plan, UnitVerb, diff, sentence, show};
+use haoscar::plan::{Plan, Turn, UnitVerb, diff, sentence, show};
 
 pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
     Rendered {
@@ -93,6 +95,41 @@ fn a_daemon_that_runs_with_another_configuration_is_reloaded_unless_it_is_down()
     assert_eq!(plan("active", true), "head-1\n  ~ reload kea.service: it runs with another configuration\n");
     assert_eq!(plan("inactive", true), "");
     assert_eq!(plan("active", false), "", "it did not say what it has: no reason to touch it");
+}
+
+#[test]
+fn a_restart_that_the_engine_did_not_make_is_planned_again() {
+    let mut wanted = desired(HostDesired::default());
+    let units = BTreeMap::from([("slurmctld.service".to_owned(), "control-scheduler".to_owned())]);
+    wanted.engine = Some(EngineDesired { units, ..EngineDesired::default() });
+    let reason = "/etc/slurm/slurm.conf changed".to_owned();
+    let pending = BTreeMap::from([("slurmctld.service".to_owned(), reason.clone())]);
+    let plan = diff(&wanted, &observed(HostObserved { pending, ..HostObserved::default() }), false);
+    assert_eq!(plan.engine.restarts, BTreeMap::from([("control-scheduler".to_owned(), reason)]));
+    assert!(!plan.is_empty());
+}
+
+#[test]
+fn standby_heads_have_their_turn_before_the_active_one_and_nodes_come_last() {
+    let changed = || HostObserved {
+        files: BTreeMap::from([("/etc/x".into(), differs("old", Origin::Old))]),
+        ..HostObserved::default()
+    };
+    let host =
+        || HostDesired { files: vec![file("/etc/x", "new", OnChange::Nothing)], ..HostDesired::default() };
+    let mut wanted = desired(host());
+    wanted.hosts.insert("head-2".to_owned(), (Role::Head, host()));
+    wanted.hosts.insert("node-1".to_owned(), (Role::Node, host()));
+    let resources = BTreeMap::from([("control".to_owned(), vec!["control-address".to_owned()])]);
+    wanted.engine = Some(EngineDesired { resources, ..EngineDesired::default() });
+    let mut world = observed(changed());
+    world.hosts.insert("head-2".to_owned(), changed());
+    world.hosts.insert("node-1".to_owned(), changed());
+    let there = EngineResource { on: vec!["head-1".to_owned()], ..EngineResource::default() };
+    let resources = BTreeMap::from([("control-address".to_owned(), there)]);
+    world.engine = Some(EngineState { resources, ..EngineState::default() });
+    let turns: Vec<_> = diff(&wanted, &world, false).hosts.into_values().map(|host| host.turn).collect();
+    assert_eq!(turns, [Turn::Active, Turn::Standby, Turn::Nodes]);
 }
 
 #[test]

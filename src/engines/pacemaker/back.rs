@@ -156,6 +156,35 @@ fn difference(old: &Element, new: &Element) -> Vec<String> {
     gone.chain(come).collect()
 }
 
+/// Whether haoscar has configured this CIB before: an empty one is nothing to go back to.
+pub fn is_ours(cib: &str) -> bool {
+    let cib = Element::read(cib).ok();
+    cib.as_ref().and_then(|cib| cib.child("configuration")).is_some_and(|found| !objects(found).is_empty())
+}
+
+/// The current CIB with the configuration of an older one, and the next epoch. Nodes and status stay as they are.
+///
+/// # Errors
+/// A CIB that cannot be read.
+pub fn put_back(old: &str, current: &str) -> Result<String, EngineError> {
+    let old = Element::read(old)?;
+    let mut cib = Element::read(current)?;
+    let before = old.child("configuration").ok_or(EngineError::Missing("configuration"))?;
+    next_epoch(&mut cib);
+    let configuration = cib.child_mut("configuration");
+    let nodes = configuration.child("nodes").cloned();
+    configuration.children = before.children.iter().filter(|child| child.name != "nodes").cloned().collect();
+    configuration.children.extend(nodes);
+    order_sections(configuration);
+    Ok(cib.write())
+}
+
+fn next_epoch(cib: &mut Element) {
+    let epoch: u64 = cib.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    cib.attributes.insert("epoch".to_owned(), (epoch + 1).to_string());
+    cib.attributes.insert("num_updates".to_owned(), "0".to_owned());
+}
+
 /// The whole CIB with our objects as desired, everything else as it is, and the next epoch: `cibadmin --replace`
 /// refuses it (103) when somebody else was faster.
 ///
@@ -164,9 +193,7 @@ fn difference(old: &Element, new: &Element) -> Vec<String> {
 pub fn merged(desired: &EngineDesired, current: &str) -> Result<Merged, EngineError> {
     let wanted = Element::read(&desired.cib)?;
     let mut cib = Element::read(current)?;
-    let epoch: u64 = cib.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
-    cib.attributes.insert("epoch".to_owned(), (epoch + 1).to_string());
-    cib.attributes.insert("num_updates".to_owned(), "0".to_owned());
+    next_epoch(&mut cib);
     let configuration = cib.child_mut("configuration");
     merge_properties(&wanted, configuration);
     for section in SECTIONS {

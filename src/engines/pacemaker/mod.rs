@@ -10,7 +10,7 @@ mod group;
 mod state;
 pub mod xml;
 
-pub use back::{Change, Merged, Sign, changes, merged};
+pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::members;
 pub use forecast::{Forecast, forecast};
 pub use state::{EngineNode, EngineResource, EngineState, state};

@@ -1,0 +1,62 @@
+//! What does not work is taken back, and what served goes on: units and files on a host, resources in the engine.
+
+use super::harness::{Turn, is_root};
+use super::whole_way::Site;
+
+impl Site {
+    /// From now on the spec with `old` replaced by `new`; kept beside the lab's own files for as long as it runs.
+    fn changed(&mut self, folder: &std::path::Path, old: &str, new: &str) {
+        let text = std::fs::read_to_string(&self.spec).unwrap();
+        assert!(text.contains(old));
+        let path = folder.join("cluster.yaml");
+        std::fs::write(&path, text.replace(old, new)).unwrap();
+        self.spec = path.to_str().unwrap().to_owned();
+    }
+}
+
+#[test]
+fn a_unit_that_dies_of_its_new_configuration_runs_with_the_old_one_again() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::fresh("test-unit-back", "minimal", "");
+    site.good("apply", &["--adopt", "-y"]);
+    let picky = "mkdir -p /etc/systemd/system/chrony.service.d && cd /etc/systemd/system/chrony.service.d && \
+                 printf '[Service]\\nExecStartPre=/bin/sh -c \"! grep -q bad.example /etc/chrony/chrony.conf\"\\n' > picky.conf && \
+                 systemctl daemon-reload";
+    site.lab.sh("head-1", picky);
+    let before = site.lab.sh("head-1", "cat /etc/chrony/chrony.conf");
+    site.changed(folder.path(), "time: {}", "time: { servers: [bad.example] }");
+    assert_eq!(site.run("apply", &["-y"]), Some(1), "{}", site.said);
+    assert!(site.said.contains("reverting every host"), "{}", site.said);
+    assert_eq!(site.lab.sh("head-1", "cat /etc/chrony/chrony.conf"), before);
+    assert_eq!(site.lab.sh("head-1", "systemctl is-active chrony"), "active");
+}
+
+#[test]
+fn a_service_that_does_not_start_is_taken_out_of_the_engine_again() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::fresh("test-cib-back", "minimal", "");
+    site.good("apply", &["--adopt", "-y"]);
+    let broken = "printf '[Service]\\nExecStart=/bin/false\\n' > /etc/systemd/system/broken.service && systemctl daemon-reload";
+    site.lab.sh("head-1", broken);
+    let objects = "cibadmin -Q -o resources | grep -o 'id=\"[^\"]*\"' | sort";
+    let before = site.lab.sh("head-1", objects);
+    site.changed(
+        folder.path(),
+        "services: [names, time]",
+        "services: [names, time, portal]\n\nstorage: { state: { kind: mounted, path: /srv/state } }",
+    );
+    site.changed(folder.path(), "  time: {}", "  time: {}\n  portal: { kind: unit, unit: broken.service }");
+    assert_eq!(site.run("apply", &["-y"]), Some(1), "{}", site.said);
+    assert!(site.said.contains("gets its old configuration back"), "{}", site.said);
+    assert_eq!(site.lab.sh("head-1", objects), before);
+    assert_eq!(site.lab.sh("head-1", "systemctl is-active dnsmasq chrony"), "active\nactive");
+    assert_eq!(site.run("plan", &["--detailed-exitcode"]), Some(2), "what is still wanted is still planned");
+}
