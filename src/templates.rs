@@ -97,6 +97,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "scheduler/slurm/slurmd.conf.hbs",
     "scheduler/openpbs/pbs.conf.hbs",
     "scheduler/openpbs/mom.conf.hbs",
+    "scheduler/openpbs/mom.sh.hbs",
+    "scheduler/openpbs/mom.service.hbs",
     "scheduler/openpbs/qmgr.hbs",
     "engine/pacemaker/corosync.conf.hbs",
     "engine/pacemaker/ocf/unit.hbs",

@@ -2,17 +2,20 @@
 //!
 //! Order: every host's lock; secrets; on every host stage and check, and only when all are good: the standby heads' files
 //! and units, then the active heads', the members' joint files and the engine's units, commit; the engine's own
-//! configuration, and a wait until it has settled; then the nodes, which are clients of all that.
+//! configuration, and a wait until it has settled; then the nodes, which are clients of all that;
+//! then the objects that running services hold themselves.
 #![allow(clippy::disallowed_methods)]
 
 mod crew;
 mod engine;
+mod live;
 mod secrets;
 
 use camino::Utf8PathBuf;
 
 pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
+pub use live::{ask as ask_live, feed};
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
 use crate::host::{Host, HostError, Request, Response};
@@ -70,6 +73,16 @@ pub enum ApplyError {
         /// What each host said.
         left: Vec<String>,
     },
+    /// A running service did not take an object.
+    #[error("{service} on {host}: {why}")]
+    Live {
+        /// The service.
+        service: String,
+        /// The head that carries it.
+        host: HostName,
+        /// The statement, and what its program said.
+        why: String,
+    },
 }
 
 /// Says what is being done, one line a step.
@@ -94,7 +107,9 @@ pub fn apply(
     if let Err(error) = engine::configure(plan, desired, crew, say) {
         return Err(revert(crew, error)); // nodes have nothing in place yet
     }
-    change_nodes(plan, crew, say)
+    let nodes = change_nodes(plan, crew, say);
+    let told = live::feed_all(desired, crew, say); // also where one node of many failed
+    nodes.and(told)
 }
 
 /// Puts every host back that has an open transaction; what cannot be put back is added to what went wrong first.

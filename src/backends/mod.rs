@@ -18,8 +18,8 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 
 use crate::desired::{
-    Answer, Check, Directory, HostName, Mode, OnChange, Owner, Probe, Question, Rendered, Role, SecretKind,
-    Unit, Verdict,
+    Answer, Check, Directory, HostName, Live, Mode, OnChange, Owner, Probe, Question, Rendered, Role,
+    SecretKind, Unit, Verdict,
 };
 use crate::engines::Carried;
 use crate::spec::{Cluster, Group, Head, Network, NetworkRole, Problem, Service, Storage};
@@ -140,6 +140,8 @@ pub struct Part {
     pub checks: Vec<(Placement, Check)>,
     /// Questions to the running daemon about what it has loaded.
     pub probes: Vec<Probe>,
+    /// Objects that the running service holds itself.
+    pub live: Vec<Live>,
     /// Secrets that the files use.
     pub secrets: Vec<(Placement, String, SecretKind)>,
 }

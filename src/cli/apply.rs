@@ -80,6 +80,7 @@ fn unmoved(saved: &Plan, now: &Plan) -> Result<(), Failure> {
     let differs = |name: &&String| saved.hosts.get(*name) != now.hosts.get(*name);
     let mut moved: Vec<_> = names.into_iter().filter(differs).map(String::as_str).collect();
     moved.extend((saved.engine != now.engine).then_some("the engine"));
+    moved.extend((!saved.statements().eq(now.statements())).then_some("a service's objects"));
     if moved.is_empty() {
         return Ok(());
     }

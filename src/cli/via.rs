@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::{Exit, Failure, problems, source};
-use crate::apply::{Crew, read_cib, read_state};
+use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
 use crate::engines::pacemaker;
 use crate::host::{HostError, Remote, Request, Response};
@@ -207,5 +207,6 @@ fn observe(
         observed.engine = read_state(crew, &member);
     }
     observed.stale = super::look::stale(desired, &observed, crew);
+    observed.live = ask_live(desired, &observed, crew);
     Ok(observed)
 }

@@ -5,6 +5,7 @@
 //! [`Membership`], and rendered bytes of secrets never come in at all.
 
 mod file;
+mod live;
 pub mod names;
 mod resolve;
 mod unit;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{Cluster, WitnessKind};
 
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
+pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
 pub use unit::{Unit, UnitWant};
 
@@ -190,4 +192,6 @@ pub struct Desired {
     pub engine: Option<crate::engines::EngineDesired>,
     /// What the daemons are asked about their loaded configuration.
     pub probes: Vec<Probe>,
+    /// Objects that running services hold themselves.
+    pub live: Vec<Live>,
 }

@@ -117,6 +117,7 @@ impl<'a> Builder<'a> {
             });
         }
         self.desired.probes.extend(part.probes);
+        self.desired.live.extend(part.live);
         for carried in part.carried {
             self.carry(carried, group, heads);
         }

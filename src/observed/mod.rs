@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Desired, HostName, Mode, Owner};
+use crate::desired::{Answer, Desired, HostName, Mode, Owner};
 
 /// What a host says of itself first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,8 @@ pub struct Observed {
     pub views: BTreeMap<String, View>,
     /// Daemons that do not run with what they were given.
     pub stale: Vec<Stale>,
+    /// What services answered about the objects that they hold, by service; a service that does not run is not there.
+    pub live: BTreeMap<String, Vec<Answer>>,
 }
 
 impl Observed {

@@ -44,6 +44,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         plan.engine = engine_plan(engine, observed, restarts);
         plan.refused.extend(joint_refusals(&plan, observed));
     }
+    plan.live = super::live::live(desired, observed);
     plan
 }
 

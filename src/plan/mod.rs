@@ -3,6 +3,7 @@
 //! This room decides what apply will do, and leaves it no choice. It must not ask anybody anything.
 
 mod diff;
+mod live;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Directory, HostName, Rendered};
+use crate::desired::{Directory, HostName, Rendered, Statement};
 use crate::observed::Origin;
 
 pub use diff::diff;
+pub use live::{LivePlan, waiting as objects_waiting};
 pub use show::{sentence, show};
 
 /// What is done to a unit.
@@ -150,7 +152,8 @@ pub struct Waiting {
     pub objects: usize,
 }
 
-/// Everything that would change, in the order: hosts, joint files, engine units, the engine's configuration, restarts.
+/// Everything that would change, in the order: hosts, joint files, engine units, the engine's
+/// configuration, restarts, objects of services.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The cluster's name.
@@ -159,6 +162,9 @@ pub struct Plan {
     pub hosts: BTreeMap<HostName, HostPlan>,
     /// The engine's configuration.
     pub engine: EnginePlan,
+    /// Objects that running services hold themselves, by service.
+    #[serde(default)]
+    pub live: BTreeMap<String, LivePlan>,
     /// Unreachable hosts.
     pub waits: BTreeMap<HostName, Waiting>,
     /// Why this plan must not be applied; empty when it may.
@@ -166,8 +172,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Nothing would change (unreachable hosts may still wait).
+    /// Nothing would change (unreachable hosts and objects of services that do not run may still wait).
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.engine.changes.is_empty() && self.engine.restarts.is_empty()
+        self.hosts.is_empty()
+            && self.engine.changes.is_empty()
+            && self.engine.restarts.is_empty()
+            && self.statements().next().is_none()
+    }
+
+    /// What running services would be told, with the service.
+    pub fn statements(&self) -> impl Iterator<Item = (&str, &Statement)> {
+        let all = self.live.iter();
+        all.flat_map(|(service, live)| live.statements.iter().map(move |text| (service.as_str(), text)))
     }
 }

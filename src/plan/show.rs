@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb};
+use super::{FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, live};
 use crate::desired::Mode;
 use crate::observed::Origin;
 
@@ -20,11 +20,13 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
             .iter()
             .for_each(|change| text.extend(["  ", &change.replace('\n', "\n  "), "\n"]));
     }
+    text += &live::lines(&plan.live);
     impact(plan, &mut text);
     for (name, waiting) in &plan.waits {
         let objects = if waiting.objects == 1 { "object waits" } else { "objects wait" };
         let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
     }
+    live::waiting(&plan.live).for_each(|line| text.extend(["? ", &line, "\n"]));
     for why in &plan.refused {
         let _ = writeln!(text, "! {why}");
     }
@@ -106,5 +108,13 @@ pub fn sentence(plan: &Plan) -> String {
         0 => String::new(),
         n => format!(" and {} of the engine", count(n, "object")),
     };
-    format!("cluster {}: {} on {hosts}{engine} would change{waits}", plan.cluster, count(objects, "object"))
+    let live = match plan.statements().count() {
+        0 => String::new(),
+        n => format!(" and {} of services", count(n, "object")),
+    };
+    format!(
+        "cluster {}: {} on {hosts}{engine}{live} would change{waits}",
+        plan.cluster,
+        count(objects, "object")
+    )
 }

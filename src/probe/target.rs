@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::backends::scheduler::PBS_EXEC;
 use crate::spec::{Access, Cluster, Export, Group, NetworkRole, NfsService, SchedulerBackend, Service};
 
 /// Milliseconds between two probes of a protocol that we speak: the resolution of a drill. Measured to cost kea
@@ -205,10 +206,10 @@ fn written_export<'a>(nfs: &'a NfsService, network: &str) -> Option<&'a Export> 
 
 fn command(backend: SchedulerBackend) -> Ask {
     let (argv, says) = match backend {
-        SchedulerBackend::Slurm => (["scontrol", "ping"], " is UP"),
-        SchedulerBackend::Openpbs => (["qstat", "-B"], "Active"),
+        SchedulerBackend::Slurm => (["scontrol".to_owned(), "ping".to_owned()], " is UP"),
+        SchedulerBackend::Openpbs => ([format!("{PBS_EXEC}/bin/qstat"), "-B".to_owned()], "Active"),
     };
-    Ask::Command { argv: argv.map(str::to_owned).to_vec(), says: says.to_owned() }
+    Ask::Command { argv: argv.into(), says: says.to_owned() }
 }
 
 /// `http://{address}[:PORT]/PATH` at `server`; none for what is not plain HTTP.

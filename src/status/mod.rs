@@ -157,10 +157,12 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
     }
     if !plan.is_empty() {
         let engine = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
-        let places: Vec<_> =
+        let mut places: Vec<_> =
             plan.hosts.keys().map(String::as_str).chain(engine.then_some("the engine")).collect();
+        places.extend(plan.statements().next().map(|_| "a service's objects"));
         wrong.push(format!("drift on {}", places.join(", ")));
     }
+    wrong.extend(crate::plan::objects_waiting(&plan.live));
     wrong
 }
 

@@ -3,6 +3,7 @@
 mod drill;
 mod harness;
 mod hosts;
+mod openpbs;
 mod put_back;
 mod sweep;
 mod whole_way;

@@ -1,6 +1,8 @@
 //! Plans from desired and observed, and transactions on a host below a folder.
 
 mod interrupted;
+mod live;
+mod mom;
 mod transaction;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@ mod openpbs;
 pub mod qmgr;
 mod slurm;
 
-pub use openpbs::Openpbs;
+pub use openpbs::{EXEC as PBS_EXEC, Openpbs};
 pub use slurm::Slurm;
 
 use std::collections::BTreeSet;

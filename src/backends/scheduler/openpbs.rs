@@ -1,12 +1,12 @@
 //! OpenPBS 23.06, `managed`: one server that moves with the group; PBS's own failover is not used.
 //!
-//! Not packaged by Debian: a site installs it itself. Rendered and compared with captured transcripts here, not run.
+//! Not packaged by Debian: a site installs it itself, in /opt/pbs. Compared with captured transcripts here, not run.
 
 use serde_json::json;
 
 use super::{nodes_of, qmgr};
-use crate::backends::{Backend, Context, Part, Placement, state_folder};
-use crate::desired::{OnChange, Rendered, Role, Unit, UnitWant};
+use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
+use crate::desired::{Check, Live, Mode, OnChange, Question, Rendered, Role, Unit, UnitWant};
 use crate::engines::Carried;
 use crate::spec::{Problem, SchedulerService};
 
@@ -14,6 +14,17 @@ use crate::spec::{Problem, SchedulerService};
 pub struct Openpbs;
 
 const UNIT: &str = "pbs.service";
+const CONF: &str = "/etc/pbs.conf";
+
+/// Where its packages put it, which is on no PATH of a daemon.
+pub const EXEC: &str = "/opt/pbs";
+const NODE_HOME: &str = "/var/spool/pbs";
+const MOM_CONFIG: &str = "/etc/haoscar/openpbs-mom.config";
+const MOM_SCRIPT: &str = "/etc/haoscar/openpbs-mom";
+
+/// A server that does not answer is given up by then: after a silent death of its host a client has hung for more
+/// than 25 s (knowledge/schedulers.md 3).
+const ANSWER_MS: u64 = 5_000;
 
 impl Backend for Openpbs {
     type Service = SchedulerService;
@@ -26,45 +37,79 @@ impl Backend for Openpbs {
         let node = || Placement::Role(Role::Node);
         // PBS makes its own home on first start, and only in a folder that is empty (knowledge/schedulers.md 2b)
         let home = context.state()?;
+        let probe = format!("timeout 5 {EXEC}/bin/qstat -B");
         let carried = Carried {
             recovery: service.recovery.clone(),
             start_timeout_ms: 90_000, // the first start runs initdb: 15 s measured
-            ..Carried::moving(context.name, UNIT, Some("timeout 5 qstat -B"))
+            ..Carried::moving(context.name, UNIT, Some(&probe))
         };
+        let objects = objects(service, context)?;
+        let checks = [(Placement::Heads, check("pbs_server")), (node(), check("pbs_mom"))];
         Ok(Part {
             files: vec![
                 (Placement::Heads, conf(context, home.as_str(), true)?),
-                (node(), conf(context, "/var/spool/pbs", false)?),
+                (node(), conf(context, NODE_HOME, false)?),
                 (node(), mom(context)?),
-                (Placement::Heads, objects(service, context)?),
+                (node(), mom_script(context)?),
+                (node(), mom_drop_in(context)?),
+                (Placement::Heads, objects.clone()),
             ],
             directories: vec![state_folder(home, "root", "root", 0o755)],
             units: vec![(node(), Unit { name: UNIT.to_owned(), want: UnitWant::Running })],
             carried: vec![carried],
+            checks: checks.into(),
+            live: vec![live(context, &objects)],
             ..Part::default()
         })
     }
 }
 
 fn conf(context: &Context<'_>, home: &str, server: bool) -> Result<Rendered, Problem> {
-    let values = json!({ "server": context.group.0, "home": home, "head": u8::from(server), "node": u8::from(!server) });
-    context.file(
-        "/etc/pbs.conf",
-        "scheduler/openpbs/pbs.conf.hbs",
-        values,
-        OnChange::Restart(UNIT.to_owned()),
-    )
+    let (head, node) = (u8::from(server), u8::from(!server));
+    let values = json!({ "exec": EXEC, "server": context.group.0, "home": home, "head": head, "node": node });
+    context.file(CONF, "scheduler/openpbs/pbs.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))
 }
 
+/// pbs_init.d reads the file as a shell does; no program of PBS only checks it. That the daemon is there at all is
+/// asked as well, for no package of the distribution brings it.
+fn check(daemon: &str) -> Check {
+    const SCRIPT: &str = "\
+. \"$1\" && { [ -x \"$PBS_EXEC/sbin/$2\" ] || { \
+echo \"OpenPBS is not installed here: no $PBS_EXEC/sbin/$2; install the site's own package\"; exit 1; }; }";
+    let staged = format!("{{staged:{CONF}}}");
+    let argv = ["sh", "-c", SCRIPT, "sh", &staged, daemon].map(str::to_owned).into();
+    Check {
+        name: format!("{daemon} with the new pbs.conf"),
+        question: Question::Command { argv, timeout_ms: ANSWER_MS },
+        verdict: zero_is_good,
+    }
+}
+
+/// Laid beside mom's home, not into it: see [`mom_script`].
 fn mom(context: &Context<'_>) -> Result<Rendered, Problem> {
     let values = json!({ "server": context.group.0, "heads": context.heads });
-    let path = "/var/spool/pbs/mom_priv/config";
-    context.file(path, "scheduler/openpbs/mom.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))
+    // never a restart: that would end the jobs of the node
+    let reload = OnChange::Reload(UNIT.to_owned());
+    context.file(MOM_CONFIG, "scheduler/openpbs/mom.conf.hbs", values, reload)
+}
+
+/// Copies mom's configuration into the home that PBS has made (knowledge/schedulers.md 2b).
+fn mom_script(context: &Context<'_>) -> Result<Rendered, Problem> {
+    let values = json!({ "home": NODE_HOME, "config": MOM_CONFIG });
+    let file = context.file(MOM_SCRIPT, "scheduler/openpbs/mom.sh.hbs", values, OnChange::Nothing)?;
+    Ok(Rendered { mode: Mode(0o755), ..file })
+}
+
+fn mom_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
+    let path = format!("/etc/systemd/system/{UNIT}.d/haoscar-mom.conf");
+    let values = json!({ "script": MOM_SCRIPT });
+    context.file(path, "scheduler/openpbs/mom.service.hbs", values, OnChange::DaemonReload(None))
 }
 
 /// The objects that `qmgr` must hold, as `qmgr` itself prints them; compared by [`qmgr::changes`].
 fn objects(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
-    let mut lines = Vec::new();
+    // without it a job can be submitted on the server's own host only (knowledge/schedulers.md 2e)
+    let mut lines = vec!["set server flatuid = True".to_owned()];
     for (name, partition) in &service.partitions {
         nodes_of(name, partition, context.cluster)?;
         lines.extend(qmgr::queue(name, partition));
@@ -75,4 +120,21 @@ fn objects(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered
     }
     let values = json!({ "objects": lines, "nodes": nodes });
     context.file("/etc/haoscar/openpbs.qmgr", "scheduler/openpbs/qmgr.hbs", values, OnChange::Nothing)
+}
+
+fn live(context: &Context<'_>, objects: &Rendered) -> Live {
+    let program = || vec![format!("{EXEC}/bin/qmgr"), "-c".to_owned()];
+    let ask = |words: &str| {
+        let argv = [program(), vec![words.to_owned()]].concat();
+        Question::Command { argv, timeout_ms: ANSWER_MS }
+    };
+    Live {
+        service: context.name.to_owned(),
+        group: context.group.0.to_owned(),
+        ask: ["print server", "print node @default"].map(ask).into(),
+        wanted: objects.shown(),
+        changes: qmgr::from_answers,
+        feed: program(),
+        means: qmgr::means,
+    }
 }

@@ -1,11 +1,12 @@
 //! What `qmgr` holds, as statements: written from the spec, read back from `qmgr -c 'print server'`, compared.
 //!
 //! Rules of the comparison from knowledge/schedulers.md section 3: `=` starts a value and `+=` adds to it; lists of
-//! hosts and users are sets (qmgr changes their order); True and False in any case; what the server makes by itself
-//! and the spec does not declare is left alone.
+//! hosts and users are sets (qmgr changes their order); True and False in any case; sizes by what they amount to; what
+//! the server makes by itself and the spec does not declare is left alone. Nothing is deleted that haoscar did not make.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::desired::{Answer, Sign, Statement};
 use crate::spec::{Nodes, Partition};
 
 /// `KIND NAME` of an object; the server has no name.
@@ -16,6 +17,51 @@ type Subject = String;
 pub struct Objects(BTreeMap<Subject, BTreeMap<String, BTreeSet<String>>>);
 
 const LISTS: [&str; 6] = ["acl_hosts", "acl_users", "acl_groups", "managers", "operators", "event"];
+
+/// A queue's comment says whose it is. It goes in with the `create`, so that no queue of ours is ever without it, and
+/// is given to no queue that was there before. One word: nothing to quote.
+const MARK: (&str, &str) = ("comment", "made-by-haoscar");
+
+/// `qmgr -c` ends with the server's error modulo 256; 15064: the server has no node list (pbs_error.h of 23.06.06; the
+/// rule is measured, this very number is not).
+const NO_NODES: i32 = 216;
+
+/// What an exit status of `qmgr -c` means, as measured with 23.06.06 (knowledge/schedulers.md section 3);
+/// 3, 179 and 216 are from its source.
+pub fn means(status: i32) -> &'static str {
+    match status {
+        1 => "it does not know this word",
+        3 => "no server answers",
+        4 => "a mistake in its syntax",
+        166 => "a bad value",
+        170 => "unknown queue",
+        177 => "it is there already",
+        179 => "it is busy: a queue with jobs is not deleted",
+        214 => "unknown node, or a name that does not resolve there",
+        NO_NODES => "the server has no nodes",
+        _ => "",
+    }
+}
+
+/// Statements that lead from what `print server` and `print node @default` answered to `wanted`.
+///
+/// # Errors
+/// Why the answers say nothing: no server, or words that are no statements.
+pub fn from_answers(wanted: &str, answers: &[Answer]) -> Result<Vec<Statement>, String> {
+    let said = |answer: &Answer| format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
+    let [server, nodes] = answers else {
+        return Err(answers.last().map_or("it was not asked".to_owned(), said));
+    };
+    if server.status != Some(0) {
+        return Err(said(server));
+    }
+    let nodes = match nodes.status {
+        Some(0) => nodes.stdout.as_str(),
+        Some(NO_NODES) => "",
+        _ => return Err(said(nodes)),
+    };
+    Ok(changes(&Objects::read(wanted)?, &Objects::read(&format!("{}\n{nodes}", server.stdout))?))
+}
 
 /// Statements that make one queue.
 pub fn queue(name: &str, partition: &Partition) -> Vec<String> {
@@ -65,13 +111,19 @@ impl Objects {
     fn statement(&mut self, line: &str) -> Option<()> {
         let (verb, rest) = line.split_once(' ')?;
         match verb {
-            "create" => {
-                self.0.entry(rest.trim().to_owned()).or_default();
-            }
+            "create" => self.create(rest)?,
             "set" => self.assign(rest)?,
             "import" | "unset" | "delete" => {}
             _ => return None,
         }
+        Some(())
+    }
+
+    /// `KIND NAME`, and behind it what qmgr prints there (`create node n1 Mom=n1.oscar.example`).
+    fn create(&mut self, rest: &str) -> Option<()> {
+        let mut words = rest.split_whitespace();
+        let subject = format!("{} {}", words.next()?, words.next()?);
+        self.0.entry(subject).or_default();
         Some(())
     }
 
@@ -92,37 +144,90 @@ impl Objects {
 }
 
 fn split(attribute: &str, value: &str) -> BTreeSet<String> {
-    let fold = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        if lower == "true" || lower == "false" { lower } else { text.to_owned() }
-    };
+    let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    let bare = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
     if LISTS.contains(&attribute) {
-        value.split(',').map(|part| fold(part.trim())).collect()
+        bare.split(',').map(|part| part.trim().to_owned()).collect()
     } else {
-        BTreeSet::from([fold(value.trim_matches('"'))])
+        BTreeSet::from([bare.to_owned()])
     }
 }
 
-/// Statements that lead from `observed` to `desired`. What only the server has stays, except queues: a queue that
-/// the spec does not have is deleted.
-pub fn changes(desired: &Objects, observed: &Objects) -> Vec<String> {
+fn alike(one: &BTreeSet<String>, other: &BTreeSet<String>) -> bool {
+    let folded = |values: &BTreeSet<String>| values.iter().map(|value| fold(value)).collect::<BTreeSet<_>>();
+    folded(one) == folded(other)
+}
+
+/// One spelling of what qmgr may spell in several ways.
+fn fold(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    match lower.as_str() {
+        "true" | "false" => lower,
+        _ => bytes(&lower).map_or_else(|| text.to_owned(), |bytes| format!("{bytes}b")),
+    }
+}
+
+/// `2gb` and `2048mb` are one size.
+fn bytes(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('b')?;
+    let shift = match number.chars().last()? {
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        't' => 40,
+        'p' => 50,
+        _ => return number.parse().ok(),
+    };
+    number.get(..number.len() - 1)?.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Statements that lead from `observed` to `desired`: queues, then the server that may name one as its default, then
+/// nodes, then what goes. What only the server has stays, except a queue that haoscar made and the spec has no more.
+pub fn changes(desired: &Objects, observed: &Objects) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for subject in observed.0.keys().filter(|s| s.starts_with("queue ") && !desired.0.contains_key(*s)) {
-        statements.push(format!("delete {subject}"));
-    }
-    for (subject, attributes) in &desired.0 {
-        let known = observed.0.get(subject);
-        if known.is_none() && subject != "server" {
-            statements.push(format!("create {subject}"));
-        }
-        for (attribute, values) in attributes {
-            if known.and_then(|known| known.get(attribute)) != Some(values) {
-                let value = values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-                statements.push(format!("set {subject} {attribute} = {value}"));
-            }
+    for kind in ["queue ", "server", "node "] {
+        for (subject, attributes) in desired.0.iter().filter(|(subject, _)| subject.starts_with(kind)) {
+            statements.extend(object(subject, attributes, observed.0.get(subject)));
         }
     }
+    let ours = |(subject, attributes): &(&Subject, &BTreeMap<String, BTreeSet<String>>)| {
+        subject.starts_with("queue ") && attributes.get(MARK.0).is_some_and(|mark| mark.contains(MARK.1))
+    };
+    let gone = observed.0.iter().filter(ours).filter(|(subject, _)| !desired.0.contains_key(*subject));
+    statements.extend(gone.map(|(subject, _)| statement(Sign::Remove, format!("delete {subject}"))));
     statements
+}
+
+fn statement(sign: Sign, text: String) -> Statement {
+    Statement { sign, text }
+}
+
+fn object(
+    subject: &str,
+    attributes: &BTreeMap<String, BTreeSet<String>>,
+    known: Option<&BTreeMap<String, BTreeSet<String>>>,
+) -> Vec<Statement> {
+    let new = known.is_none() && subject != "server";
+    let sign = if new { Sign::Add } else { Sign::Change };
+    let differs = |(attribute, values): &(&String, &BTreeSet<String>)| {
+        let known = known.and_then(|known| known.get(*attribute));
+        known.is_none_or(|known| !alike(known, values))
+    };
+    let set = |(attribute, values): (&String, &BTreeSet<String>)| {
+        let value = values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        statement(sign, format!("set {subject} {attribute} = {}", quoted(&value)))
+    };
+    let create = match subject.starts_with("queue ") {
+        true => format!("create {subject} {} = {}", MARK.0, MARK.1),
+        false => format!("create {subject}"),
+    };
+    let create = new.then(|| statement(Sign::Add, create));
+    create.into_iter().chain(attributes.iter().filter(differs).map(set)).collect()
+}
+
+/// A bare comma would end the value, and a blank is refused.
+fn quoted(value: &str) -> String {
+    if value.contains([',', ' ', '\'']) { format!("\"{value}\"") } else { value.to_owned() }
 }
 
 #[cfg(test)]
@@ -149,33 +254,104 @@ set server acl_hosts += h7a
 set server default_queue = workq
 ";
 
+    /// In the form of `qmgr -c 'print node @default'` of the same server; its values of arch, mem and ncpus were not
+    /// kept, these stand in for them.
+    const NODES: &str = "\
+create node h7c
+set node h7c state = free
+set node h7c resources_available.arch = linux
+set node h7c resources_available.host = h7c
+set node h7c resources_available.mem = 4194304kb
+set node h7c resources_available.ncpus = 2
+set node h7c resources_available.vnode = h7c
+set node h7c comment = \"rack 1, slot 2\"
+set node h7c resv_enable = True
+";
+
     fn read(text: &str) -> Objects {
         Objects::read(text).unwrap()
     }
 
+    fn texts(desired: &str, observed: &str) -> Vec<String> {
+        let all = changes(&read(desired), &read(observed));
+        all.into_iter().map(|statement| format!("{} {}", statement.sign, statement.text)).collect()
+    }
+
+    fn said(status: i32, stdout: &str, stderr: &str) -> Answer {
+        Answer { status: Some(status), stdout: stdout.to_owned(), stderr: stderr.to_owned() }
+    }
+
+    const NOTHING: [String; 0] = [];
+
     #[test]
     fn what_the_server_printed_needs_no_change_against_itself() {
-        assert_eq!(changes(&read(PRINTED), &read(PRINTED)), Vec::<String>::new());
+        let all = format!("{PRINTED}{NODES}");
+        assert_eq!(texts(&all, &all), NOTHING);
     }
 
     #[test]
     fn the_order_of_a_host_list_is_no_difference() {
-        let desired = read("set server acl_hosts = \"h7a\"\nset server acl_hosts = h7a,h7b");
-        assert_eq!(changes(&desired, &read(PRINTED)), ["delete queue workq"]);
+        assert_eq!(texts("set server acl_hosts = \"h7a,h7b\"", PRINTED), NOTHING);
+    }
+
+    #[test]
+    fn a_host_list_that_differs_is_set_in_quotes_for_a_comma_ends_a_value() {
+        let expected = ["~ set server acl_hosts = \"h7a,h7c\""];
+        assert_eq!(texts("set server acl_hosts = \"h7a,h7c\"", PRINTED), expected);
     }
 
     #[test]
     fn true_in_any_case_is_no_difference() {
-        let desired =
-            read("create queue workq\nset queue workq enabled = true\nset server scheduling = TRUE");
-        assert_eq!(changes(&desired, &read(PRINTED)), Vec::<String>::new());
+        let desired = "create queue workq\nset queue workq enabled = true\nset server scheduling = TRUE";
+        assert_eq!(texts(desired, PRINTED), NOTHING);
     }
 
     #[test]
-    fn a_missing_queue_is_created_and_a_foreign_one_deleted() {
-        let desired = read("create queue long\nset queue long enabled = True");
-        let expected = ["delete queue workq", "create queue long", "set queue long enabled = true"];
-        assert_eq!(changes(&desired, &read(PRINTED)), expected);
+    fn one_size_in_two_units_is_no_difference() {
+        assert_eq!(texts("set node h7c resources_available.mem = 4096mb", NODES), NOTHING);
+        let expected = ["~ set node h7c resources_available.mem = 8gb"];
+        assert_eq!(texts("set node h7c resources_available.mem = 8gb", NODES), expected);
+    }
+
+    #[test]
+    fn a_queue_is_made_with_our_mark_and_before_the_server_names_it() {
+        let desired = "set server default_queue = long\ncreate queue long\nset queue long enabled = True\ncreate node n1";
+        let expected = [
+            "+ create queue long comment = made-by-haoscar",
+            "+ set queue long enabled = True",
+            "~ set server default_queue = long",
+            "+ create node n1",
+        ];
+        assert_eq!(texts(desired, PRINTED), expected);
+    }
+
+    #[test]
+    fn a_queue_that_haoscar_did_not_make_stays_and_one_that_it_made_goes_last() {
+        let ours = format!("create queue old\nset queue old comment = made-by-haoscar\n{PRINTED}");
+        let desired = "set server default_queue = long";
+        assert_eq!(texts(desired, &ours), ["~ set server default_queue = long", "- delete queue old"]);
+    }
+
+    #[test]
+    fn a_queue_that_was_there_before_is_changed_and_never_marked_as_ours() {
+        let desired = "create queue workq\nset queue workq enabled = False";
+        assert_eq!(texts(desired, PRINTED), ["~ set queue workq enabled = False"]);
+    }
+
+    #[test]
+    fn a_node_printed_with_its_mom_is_known_by_its_name() {
+        let printed = "create node n1 Mom=n1.oscar.example\nset node n1 resources_available.ncpus = 2";
+        assert_eq!(texts("create node n1\nset node n1 resources_available.ncpus = 2", printed), NOTHING);
+    }
+
+    #[test]
+    fn a_server_without_nodes_has_answered_and_one_that_is_not_there_has_not() {
+        let none = said(NO_NODES, "", "qmgr obj=@default svr=default: Server has no node list");
+        let made = from_answers("create node n1", &[said(0, PRINTED, ""), none]).unwrap();
+        assert_eq!(made, [statement(Sign::Add, "create node n1".to_owned())]);
+        let away = said(3, "", "Connection refused\nqmgr: cannot connect to server control (errno=15010)\n");
+        let why = from_answers("create node n1", &[away.clone(), away]).unwrap_err();
+        assert_eq!(why, "Connection refused\nqmgr: cannot connect to server control (errno=15010)");
     }
 
     #[test]
