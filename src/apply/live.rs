@@ -82,7 +82,8 @@ pub fn feed(live: &Live, head: &str, crew: &mut Crew, say: Say<'_>) -> Result<()
     let statements = differing(live, head, crew)?;
     if !statements.is_empty() {
         let (count, service) = (statements.len(), &live.service);
-        say(&format!("telling {service} on {head} about its objects: {count} statements"));
+        let plural = if count == 1 { "" } else { "s" };
+        say(&format!("telling {service} on {head} about its objects: {count} statement{plural}"));
     }
     statements.iter().try_for_each(|statement| tell(live, head, statement, crew))
 }

@@ -103,18 +103,13 @@ pub fn sentence(plan: &Plan) -> String {
     }
     let objects: usize = plan.hosts.values().map(HostPlan::objects).sum();
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
-    let hosts = count(plan.hosts.len(), "host");
-    let engine = match plan.engine.changes.len() {
-        0 => String::new(),
-        n => format!(" and {} of the engine", count(n, "object")),
-    };
-    let live = match plan.statements().count() {
-        0 => String::new(),
-        n => format!(" and {} of services", count(n, "object")),
-    };
-    format!(
-        "cluster {}: {} on {hosts}{engine}{live} would change{waits}",
-        plan.cluster,
-        count(objects, "object")
-    )
+    let all = [
+        (objects, format!("on {}", count(plan.hosts.len(), "host"))),
+        (plan.engine.changes.len() + plan.engine.restarts.len(), "of the engine".to_owned()),
+        (plan.statements().count(), "of services".to_owned()),
+    ];
+    let some =
+        all.into_iter().filter(|(n, _)| *n > 0).map(|(n, place)| format!("{} {place}", count(n, "object")));
+    let some: Vec<_> = some.collect();
+    format!("cluster {}: {} would change{waits}", plan.cluster, some.join(" and "))
 }

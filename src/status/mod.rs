@@ -159,7 +159,9 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
         let engine = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
         let mut places: Vec<_> =
             plan.hosts.keys().map(String::as_str).chain(engine.then_some("the engine")).collect();
-        places.extend(plan.statements().next().map(|_| "a service's objects"));
+        places.extend(
+            plan.live.iter().filter(|(_, l)| !l.statements.is_empty()).map(|(name, _)| name.as_str()),
+        );
         wrong.push(format!("drift on {}", places.join(", ")));
     }
     wrong.extend(crate::plan::objects_waiting(&plan.live));

@@ -76,7 +76,11 @@ objects of scheduler
 ";
     assert!(said.contains(expected), "{said}");
     assert!(!said.contains("delete"), "a queue that haoscar did not make is deleted: {said}");
-    assert!(sentence(&plan).contains("and 14 objects of services would change"), "{}", sentence(&plan));
+    let engine = plan.engine.changes.len();
+    assert_eq!(
+        sentence(&plan),
+        format!("cluster oscar: {engine} object of the engine and 14 objects of services would change")
+    );
 }
 
 /// Says what is asked of it into `asked`, answers as recorded, and knows what it was told.

@@ -70,14 +70,28 @@ fn conf(context: &Context<'_>, home: &str, server: bool) -> Result<Rendered, Pro
     context.file(CONF, "scheduler/openpbs/pbs.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))
 }
 
-/// pbs_init.d reads the file as a shell does; no program of PBS only checks it. That the daemon is there at all is
-/// asked as well, for no package of the distribution brings it.
+/// What can be said before the start; no program of PBS only checks a pbs.conf. It is read as pbs_init.d reads it, by a
+/// shell. No package of the distribution brings the daemon. And a server below a folder that others may write to, sticky
+/// or not, dies right after a start that ends well (knowledge/schedulers.md 2a).
+const CHECK: &str = r#"
+. "$1" || exit 1
+if [ ! -x "$PBS_EXEC/sbin/$2" ]; then
+    echo "OpenPBS is not installed here: no $PBS_EXEC/sbin/$2; install the site's own package"
+    exit 1
+fi
+folder=$PBS_HOME
+while [ "$folder" != / ]; do
+    folder=$(dirname "$folder")
+    if [ -n "$(find -L "$folder" -maxdepth 0 -perm /022)" ]; then
+        echo "PBS refuses its home $PBS_HOME, for others may write to $folder: chmod go-w $folder"
+        exit 1
+    fi
+done
+"#;
+
 fn check(daemon: &str) -> Check {
-    const SCRIPT: &str = "\
-. \"$1\" && { [ -x \"$PBS_EXEC/sbin/$2\" ] || { \
-echo \"OpenPBS is not installed here: no $PBS_EXEC/sbin/$2; install the site's own package\"; exit 1; }; }";
     let staged = format!("{{staged:{CONF}}}");
-    let argv = ["sh", "-c", SCRIPT, "sh", &staged, daemon].map(str::to_owned).into();
+    let argv = ["sh", "-c", CHECK, "sh", &staged, daemon].map(str::to_owned).into();
     Check {
         name: format!("{daemon} with the new pbs.conf"),
         question: Question::Command { argv, timeout_ms: ANSWER_MS },
@@ -136,5 +150,29 @@ fn live(context: &Context<'_>, objects: &Rendered) -> Live {
         changes: qmgr::from_answers,
         feed: program(),
         means: qmgr::means,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// pbs_internal.h of 23.06.06, as far as we use it (knowledge/schedulers.md 3).
+    const KNOWN: [&str; 9] = [
+        "PBS_EXEC",
+        "PBS_HOME",
+        "PBS_SERVER",
+        "PBS_START_SERVER",
+        "PBS_START_SCHED",
+        "PBS_START_COMM",
+        "PBS_START_MOM",
+        "PBS_CORE_LIMIT",
+        "PBS_LOG_HIGHRES_TIMESTAMP",
+    ];
+
+    #[test]
+    fn pbs_conf_has_only_keys_that_pbs_knows() {
+        let template = include_str!("../../../templates/scheduler/openpbs/pbs.conf.hbs");
+        let keys = template.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('='));
+        let unknown: Vec<_> = keys.map(|(key, _)| key).filter(|key| !KNOWN.contains(key)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 }
