@@ -12,6 +12,7 @@
 //! - [`host`] reaches a machine: this one, or an agent over stdio. Effects.
 //! - [`apply`] carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
 //! - [`probe`] is what clients see: it speaks each protocol itself. Effects; what is asked is derived from the spec.
+//! - [`control`] runs on heads all the time: the watcher tells the engine at once what it sees. Effects.
 //! - [`lab`] is the same cluster as namespaces on one Linux machine, with the real daemons. Effects.
 //! - [`status`] says in one sentence how the cluster is.
 //! - [`cli`] is the command line: one file a verb. Effects.
@@ -19,6 +20,7 @@
 pub mod apply;
 pub mod backends;
 pub mod cli;
+pub mod control;
 pub mod desired;
 pub mod engines;
 pub mod host;

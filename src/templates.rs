@@ -104,6 +104,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/ocf/unit.hbs",
     "engine/pacemaker/ocf/address.hbs",
     "engine/pacemaker/unit.conf.hbs",
+    "engine/pacemaker/watch.service.hbs",
     "engine/pacemaker/fence.hbs",
     "engine/pacemaker/secret.hbs",
 ];

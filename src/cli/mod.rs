@@ -16,6 +16,7 @@ mod plan;
 mod probe;
 mod problems;
 mod render;
+mod run;
 mod source;
 mod status;
 mod validate;
@@ -84,6 +85,8 @@ enum Verb {
     Apply(apply::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
+    /// Watch this head and tell the engine at once what happens (started by systemd)
+    Run(run::Options),
     /// Serve one session on this host over stdin and stdout (started by haoscar itself)
     #[command(hide = true)]
     Agent(agent::Options),
@@ -115,6 +118,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
+        Verb::Run(options) => run::run(&cli.common, options),
         Verb::Agent(options) => agent::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
         Verb::LabProbe(options) => probe::run(&cli.common, options),

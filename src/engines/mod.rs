@@ -4,6 +4,7 @@
 //! talk to the engine: [`crate::apply`] does.
 
 pub mod pacemaker;
+pub mod watchlist;
 
 use std::collections::BTreeMap;
 

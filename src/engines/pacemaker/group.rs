@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::cib::{OURS, operations, pairs};
+use super::watch;
 use super::xml::Element;
 use crate::engines::{Carried, CarriedAs};
 use crate::spec::{Cluster, Group, Recovery, RecoveryThen};
@@ -56,6 +57,7 @@ impl Layout<'_> {
         let together = [ids(&addresses), ids(&moving)].concat();
         if let Some((base, followers)) = together.split_first() {
             constraints.children.extend(self.preferences(base));
+            constraints.children.extend(watch::worths(base, self.group));
             constraints.children.extend(followers.iter().map(|id| colocation(id, base, "INFINITY")));
             constraints.children.extend(clones.iter().map(|(id, _)| colocation(base, id, DRAW)));
         }

@@ -8,6 +8,7 @@ mod files;
 mod forecast;
 mod group;
 mod state;
+mod watch;
 pub mod xml;
 
 pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
@@ -63,5 +64,10 @@ pub fn compile(
     }
     let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
     let units = cib::units(&cib);
-    Ok(Compiled { hosts, engine: EngineDesired { members, cib: cib.write(), resources, units } })
+    let engine = EngineDesired { members, cib: cib.write(), resources, units };
+    for (name, host) in hosts.iter_mut().filter(|(name, _)| cluster.heads.contains_key(*name)) {
+        host.files.extend(watch::files(name, cluster, &engine, &cib, templates)?);
+        host.units.push(watch::unit());
+    }
+    Ok(Compiled { hosts, engine })
 }

@@ -1,0 +1,57 @@
+//! `haoscar run`: what a head does all the time.
+
+use clap::{Args, ValueEnum};
+
+use super::{Common, Exit, Failure};
+use crate::control::{self, WatchProblem};
+
+/// A part of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Main processes, network links and storage, told to the engine at once
+    Watch,
+}
+
+/// Options of `haoscar run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The watcher reads /etc/haoscar/watch.json, which apply lays on every head with haoscar-watch.service. It tells the
+engine at once of a main process that ended though nobody stopped it (crm_resource --fail), and of a network or storage
+that is lost (a node attribute with a finite score); the engine decides. Killed, it costs speed only.
+
+Examples:
+  haoscar run --only watch                  # what haoscar-watch.service runs
+  journalctl -u haoscar-watch               # what it told the engine")]
+pub struct Options {
+    /// Only this part; the others are not built yet
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Part,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let say = |text: &str| {
+        if !common.quiet {
+            eprintln!("{text}");
+        }
+    };
+    match options.only {
+        Part::Watch => {
+            let list = control::read_list().map_err(|problem| failure(&problem))?;
+            control::watch(&list, &say).map_err(|problem| failure(&problem))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn failure(problem: &WatchProblem) -> Failure {
+    let said = problem.to_string();
+    match problem {
+        WatchProblem::NoList { .. } => {
+            Failure::new(Exit::Missing, said).hint("`haoscar apply` lays it on every head")
+        }
+        WatchProblem::BadList { .. } => Failure::new(Exit::Invalid, said)
+            .hint("`haoscar apply` writes it anew; this haoscar may be older"),
+        WatchProblem::Taken => Failure::new(Exit::Stale, said).hint("systemctl status haoscar-watch"),
+        WatchProblem::System { .. } => Failure::new(Exit::Failed, said),
+    }
+}

@@ -1,0 +1,152 @@
+//! Asks systemd and tells the engine, by their own tools. Each has a time limit, for an engine that elects or a systemd
+//! that reloads answers late.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::gauge::{Gauge, Word};
+use super::judge::{PROPERTIES, UnitState};
+use super::wake;
+use crate::engines::watchlist::WatchedUnit;
+
+/// Measured: 10 to 40 ms. An engine that has not answered by then elects a new coordinator, and finds the failure by
+/// its own monitor.
+const LIMIT_MS: u64 = 5_000;
+
+/// How those units are, in order.
+///
+/// # Errors
+/// systemd did not answer.
+pub(super) fn states(units: &[&str]) -> Result<Vec<UnitState>, String> {
+    let text = run(&[&["systemctl", "show", "-p", PROPERTIES], units].concat())?;
+    let states: Vec<_> = text.split("\n\n").map(UnitState::read).collect();
+    if states.len() == units.len() { Ok(states) } else { Err("systemctl: its answer is cut off".to_owned()) }
+}
+
+/// The resource has failed on this head. Answers with what was counted before.
+pub(super) fn failed(host: &str, unit: &WatchedUnit) -> Result<u64, String> {
+    let before = number(&count_of(unit))?;
+    run(&["crm_resource", "--fail", "--resource", &unit.resource, "--node", host])?;
+    Ok(before)
+}
+
+/// Sees to it that a failure counts once.
+///
+/// Pacemaker up to 2.1.5 counts [`failed`] twice (ClusterLabs/pacemaker#2947), and so would move a group after half the
+/// restarts that the spec allows: the count is put right before the engine acts on it, which it does after its
+/// `transition-delay`.
+pub(super) fn count_once(unit: &WatchedUnit, before: u64) -> Result<(), String> {
+    let name = count_of(unit);
+    let once = (before + 1).to_string();
+    for pause_ms in COUNT_PAUSES_MS {
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        if number(&name)? > before + 1 {
+            run(&["attrd_updater", "--name", &name, "--update", &once])?;
+        }
+    }
+    Ok(())
+}
+
+/// The second count comes about 10 ms after the first, before `crm_resource` ends (measured); on a loaded machine later.
+const COUNT_PAUSES_MS: [u64; 4] = [0, 20, 100, 500];
+
+/// Nobody but `crm_resource --fail` counts here.
+fn count_of(unit: &WatchedUnit) -> String {
+    format!("fail-count-{}#asyncmon_0", unit.resource)
+}
+
+/// A node attribute of this head that counts.
+fn number(name: &str) -> Result<u64, String> {
+    Ok(query(name)?.parse().unwrap_or_default())
+}
+
+/// A node attribute of this head; empty if it was never set.
+fn query(name: &str) -> Result<String, String> {
+    match run(&["attrd_updater", "--name", name, "--query"]) {
+        Ok(text) => Ok(text
+            .split("value=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap_or_default()
+            .to_owned()),
+        Err(why) if why.contains("does not exist") => Ok(String::new()),
+        Err(why) => Err(why),
+    }
+}
+
+/// A node attribute of this head. The engine waits `delay_ms` for other heads that lose the same before it acts. One
+/// that was never set is not taken away. Says whether the engine was told.
+pub(super) fn attribute(name: &str, word: Word, delay_ms: u64) -> Result<bool, String> {
+    let delay = format!("{delay_ms}ms");
+    if word == Word::Lost {
+        return run(&["attrd_updater", "--name", name, "--update", "0", "--delay", &delay]).map(|_| true);
+    }
+    let held = query(name)? == "0";
+    if held {
+        run(&["attrd_updater", "--name", name, "--delete"])?;
+    }
+    Ok(held)
+}
+
+/// How the words of gauges reach the engine.
+pub(super) struct Told<'a> {
+    pub(super) begin: Instant,
+    /// How long the engine waits for other heads that lose the same.
+    pub(super) together_ms: u64,
+    pub(super) say: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Told<'_> {
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Gives a reading to its gauge, and the engine what the gauge says.
+    pub(super) fn read(&self, gauge: &mut Gauge, good: bool, name: &str) {
+        let known = gauge.is_lost();
+        let Some(word) = gauge.read(good, self.now_ms()) else { return };
+        let what = if word == Word::Lost { "lost" } else { "there" };
+        match attribute(name, word, self.together_ms) {
+            Ok(changed) if changed && !(known && word == Word::Lost) => {
+                (self.say)(&format!("{name}: {what}"));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                gauge.unheard(self.now_ms());
+                (self.say)(&format!("{name}: {what}; the engine could not be told: {error}"));
+            }
+        }
+    }
+}
+
+fn run(argv: &[&str]) -> Result<String, String> {
+    let name = argv[0];
+    let child = Command::new(name)
+        .args(&argv[1..])
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{name}: {error}"))?;
+    let process = wake::of_process(child.id());
+    let output = std::thread::scope(|scope| {
+        if let Some(process) = &process {
+            scope.spawn(move || end_late(process));
+        }
+        child.wait_with_output()
+    });
+    let output = output.map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(format!("{name} ended with {}: {said}", output.status))
+}
+
+fn end_late(process: &OwnedFd) {
+    if wake::wait(&[process.as_fd()], LIMIT_MS) != [true] {
+        let _ = rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL);
+    }
+}
