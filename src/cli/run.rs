@@ -23,8 +23,8 @@ Examples:
   haoscar run --only watch                  # what haoscar-watch.service runs
   journalctl -u haoscar-watch               # what it told the engine")]
 pub struct Options {
-    /// Only this part; the others are not built yet
-    #[arg(long, value_enum, value_name = "PART")]
+    /// Only this part: watch. The others are not built yet
+    #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
     only: Part,
 }
 

@@ -6,4 +6,5 @@ mod hosts;
 mod openpbs;
 mod put_back;
 mod sweep;
+mod watch;
 mod whole_way;

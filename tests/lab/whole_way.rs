@@ -47,7 +47,7 @@ impl Site {
         assert_eq!(status, Some(0), "{verb}: {}", self.said);
     }
 
-    fn carrier(&self) -> String {
+    pub fn carrier(&self) -> String {
         let mon =
             "crm_resource --locate --resource control-address-inside 2>/dev/null | sed 's/.*: *//; s/ .*//'";
         let ask = |head: &str| self.lab.exec(head, &["sh", "-c", mon]);
