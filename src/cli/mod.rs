@@ -13,6 +13,7 @@ mod lab;
 mod look;
 mod out;
 mod plan;
+mod predict;
 mod probe;
 mod problems;
 mod render;

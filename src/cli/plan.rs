@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::predict::with_impact;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, source};
 use crate::plan::{Plan, diff, sentence, show};
@@ -49,8 +50,8 @@ pub struct Saved {
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, options.path.as_deref())?;
-    let found = via::survey(&spec, &options.reach)?;
-    let plan = diff(&found.desired, &found.observed, options.adopt);
+    let mut found = via::survey(&spec, &options.reach)?;
+    let plan = with_impact(diff(&found.desired, &found.observed, options.adopt), &mut found);
     if let Some(output) = &options.output {
         let folder =
             spec.gathered.folder.canonicalize_utf8().unwrap_or_else(|_| spec.gathered.folder.clone());

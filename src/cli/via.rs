@@ -12,7 +12,7 @@ use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
 use crate::engines::pacemaker;
 use crate::host::{HostError, Remote, Request, Response};
-use crate::observed::{Facts, Observed};
+use crate::observed::{Facts, Observed, Rehearsal};
 use crate::spec::{Cluster, WitnessKind};
 use crate::templates::Templates;
 
@@ -71,6 +71,8 @@ pub struct Survey {
     pub desired: Desired,
     /// What they are.
     pub observed: Observed,
+    /// A member whose engine runs, to speak to.
+    pub member: Option<HostName>,
 }
 
 /// Reaches every host in scope and asks how it is.
@@ -92,8 +94,10 @@ pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
         eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
         source::invalid(&found, &spec.gathered)
     })?;
-    let observed = observe(&desired, &mut crew, unreachable)?;
-    Ok(Survey { crew, desired, observed })
+    let rehearsals = rehearsals(&facts);
+    let (mut observed, member) = observe(&desired, &mut crew, unreachable)?;
+    observed.rehearsals = rehearsals;
+    Ok(Survey { crew, desired, observed, member })
 }
 
 /// Hosts that are asked: all of the spec's, or those of `--on`. A qnetd witness has nothing of ours yet.
@@ -178,11 +182,22 @@ fn membership(cluster: &Cluster, facts: &BTreeMap<HostName, Facts>, scope: &[Hos
     Membership { members }
 }
 
+/// The newest rehearsal of each group that any host knows.
+fn rehearsals(facts: &BTreeMap<HostName, Facts>) -> BTreeMap<String, Rehearsal> {
+    let mut newest: BTreeMap<String, Rehearsal> = BTreeMap::new();
+    for (group, rehearsal) in facts.values().flat_map(|facts| &facts.rehearsals) {
+        if newest.get(group).is_none_or(|known| known.at < rehearsal.at) {
+            newest.insert(group.clone(), rehearsal.clone());
+        }
+    }
+    newest
+}
+
 fn observe(
     desired: &Desired,
     crew: &mut Crew,
     unreachable: BTreeMap<HostName, String>,
-) -> Result<Observed, Failure> {
+) -> Result<(Observed, Option<HostName>), Failure> {
     let mut observed = Observed { unreachable, ..Observed::default() };
     let names = crew.names();
     for (name, response) in crew.each(&names, |name, host| {
@@ -202,11 +217,12 @@ fn observe(
         let host = observed.hosts.get(name)?;
         host.units.get("pacemaker.service").filter(|unit| unit.active == "active").map(|_| name.clone())
     };
-    if let Some(member) = names.iter().find_map(runs) {
-        observed.cib = read_cib(crew, &member);
-        observed.engine = read_state(crew, &member);
+    let member = names.iter().find_map(runs);
+    if let Some(member) = &member {
+        observed.cib = read_cib(crew, member);
+        observed.engine = read_state(crew, member);
     }
     observed.stale = super::look::stale(desired, &observed, crew);
     observed.live = ask_live(desired, &observed, crew);
-    Ok(observed)
+    Ok((observed, member))
 }

@@ -9,7 +9,7 @@ use super::file::{hex, mode_of, owner_of, unhex};
 use super::ledger::Ledger;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, file, socket, units};
+use super::{Host, HostError, PROTOCOL, Request, Response, file, rehearsals, socket, units};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
@@ -64,6 +64,7 @@ impl Local {
             os: format!("{}-{}", word("ID"), word("VERSION_ID")),
             cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
             corosync_conf: read("etc/corosync/corosync.conf"),
+            rehearsals: rehearsals::read(&self.root),
         }
     }
 
@@ -199,6 +200,12 @@ impl Host for Local {
             Request::SecretHave(names) => Ok(Response::Secrets(Secrets::under(&self.root).have(names))),
             Request::SecretGet(name) => self.secret(name),
             Request::SecretPut { name, hex } => self.keep_secret(name, hex),
+            Request::Remember { group, rehearsal } => {
+                rehearsals::remember(&self.root, group, rehearsal).map(done)
+            }
+            Request::Watch { targets, window_ms } => {
+                Ok(Response::Watched(probe::watched(targets, Duration::from_millis(*window_ms))))
+            }
             Request::Begin { id } => self.begin(id),
             Request::Directories(list) => {
                 list.iter().try_for_each(|directory| file::make_folder(&self.below(directory))).map(done)

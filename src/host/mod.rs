@@ -8,6 +8,7 @@ mod file;
 mod ledger;
 mod local;
 mod protocol;
+mod rehearsals;
 mod remote;
 mod secrets;
 mod socket;

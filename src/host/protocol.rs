@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HostError;
 use crate::desired::{Answer, Directory, Question, Rendered};
-use crate::observed::{Facts, HostObserved, Seen};
+use crate::observed::{Facts, HostObserved, Rehearsal, Seen};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
@@ -37,6 +37,20 @@ pub enum Request {
         targets: Vec<ProbeTarget>,
         /// Milliseconds after which a target that has not answered is silent.
         limit_ms: u64,
+    },
+    /// What do you see of these services in the next while, probe by probe? Answered by `Watched`.
+    Watch {
+        /// What is asked, and where.
+        targets: Vec<ProbeTarget>,
+        /// Milliseconds of watching.
+        window_ms: u64,
+    },
+    /// Keep the figures of a rehearsal.
+    Remember {
+        /// The group.
+        group: String,
+        /// The figures.
+        rehearsal: Rehearsal,
     },
     /// Fingerprints of secrets. Answered by `Secrets`.
     SecretHave(Vec<String>),
@@ -98,6 +112,8 @@ pub enum Response {
     Answer(Answer),
     /// To `See`, by service.
     Seen(BTreeMap<String, Seen>),
+    /// To `Watch`: the longest outage of each service, in seconds; none if it did not come back.
+    Watched(BTreeMap<String, Option<f64>>),
     /// To `SecretHave`: a fingerprint for each that is kept here.
     Secrets(BTreeMap<String, String>),
     /// To `SecretGet`, in hex.

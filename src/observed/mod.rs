@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Answer, Desired, HostName, Mode, Owner};
 
 /// What a host says of itself first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// The agent's protocol.
     pub protocol: u32,
@@ -22,6 +22,20 @@ pub struct Facts {
     pub cgroup_hybrid: bool,
     /// corosync.conf as it is, when there is one.
     pub corosync_conf: Option<String>,
+    /// The last rehearsal of each group that this host was told of.
+    #[serde(default)]
+    pub rehearsals: BTreeMap<String, Rehearsal>,
+}
+
+/// What clients saw when a group was moved there and back on purpose.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// When it was made, RFC 3339 in UTC.
+    pub at: String,
+    /// The heads, from where to where.
+    pub between: (HostName, HostName),
+    /// The longer of the two outages of each service, in seconds; none if it did not come back in time.
+    pub outage_s: BTreeMap<String, Option<f64>>,
 }
 
 /// Why a file that differs does so.
@@ -128,7 +142,7 @@ pub struct Stale {
 }
 
 /// How the cluster is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// Hosts that answered.
     pub hosts: BTreeMap<HostName, HostObserved>,
@@ -144,6 +158,8 @@ pub struct Observed {
     pub stale: Vec<Stale>,
     /// What services answered about the objects that they hold, by service; a service that does not run is not there.
     pub live: BTreeMap<String, Vec<Answer>>,
+    /// The last rehearsal of each group.
+    pub rehearsals: BTreeMap<String, Rehearsal>,
 }
 
 impl Observed {

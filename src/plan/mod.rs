@@ -3,6 +3,7 @@
 //! This room decides what apply will do, and leaves it no choice. It must not ask anybody anything.
 
 mod diff;
+mod impact;
 mod live;
 mod show;
 
@@ -12,9 +13,11 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Directory, HostName, Rendered, Statement};
-use crate::observed::Origin;
+use crate::engines::pacemaker::Forecast;
+use crate::observed::{Origin, Rehearsal};
 
 pub use diff::diff;
+pub use impact::{impact, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
 pub use show::{sentence, show};
 
@@ -152,9 +155,20 @@ pub struct Waiting {
     pub objects: usize,
 }
 
-/// Everything that would change, in the order: hosts, joint files, engine units, the engine's
-/// configuration, restarts, objects of services.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the change means for those who use the cluster. Not part of what is carried out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// What the engine says that it would do with its new configuration (crm_simulate).
+    #[serde(default)]
+    pub forecast: Vec<Forecast>,
+    /// The last rehearsal of each group that is touched; a group without one was never rehearsed.
+    #[serde(default)]
+    pub rehearsals: BTreeMap<String, Option<Rehearsal>>,
+}
+
+/// Everything that would change, in the order: hosts, joint files, engine units, the engine's configuration, restarts,
+/// objects of services.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The cluster's name.
     pub cluster: String,
@@ -165,6 +179,9 @@ pub struct Plan {
     /// Objects that running services hold themselves, by service.
     #[serde(default)]
     pub live: BTreeMap<String, LivePlan>,
+    /// What it means for users.
+    #[serde(default)]
+    pub impact: Impact,
     /// Unreachable hosts.
     pub waits: BTreeMap<HostName, Waiting>,
     /// Why this plan must not be applied; empty when it may.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::impact::{line, outage};
 use super::{FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, live};
 use crate::desired::Mode;
 use crate::observed::Origin;
@@ -79,10 +80,13 @@ fn unit_line(action: &UnitAction) -> String {
 
 fn impact(plan: &Plan, text: &mut String) {
     for (resource, reason) in &plan.engine.restarts {
-        let _ = writeln!(
-            text,
-            "impact: the engine restarts {resource}: {reason}; expected outage: unknown, never rehearsed"
-        );
+        let _ = writeln!(text, "impact: the engine restarts {resource}: {reason}");
+    }
+    for forecast in &plan.impact.forecast {
+        let _ = writeln!(text, "impact: the engine would {}", line(forecast));
+    }
+    for (group, rehearsal) in &plan.impact.rehearsals {
+        let _ = writeln!(text, "impact: group {group}: expected outage: {}", outage(rehearsal.as_ref()));
     }
     if plan.hosts.values().any(|host| !host.joint.is_empty()) {
         let members: Vec<_> = plan.engine.members.iter().map(String::as_str).collect();

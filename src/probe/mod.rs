@@ -26,7 +26,7 @@ mod xdr;
 pub use clock::monotonic_us;
 pub use gap::{GAP_TICKS_MIN, View, Window, latency_ms};
 pub use nfs_write::{WriteProblem, missing_records};
-pub use once::once;
+pub use once::{once, watched};
 pub use run::{ProbeProblem, run};
 pub use sample::{Answer, Line, Sample};
 pub use target::{

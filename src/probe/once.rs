@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Line, ProbeTarget, run};
+use super::{Answer, Line, ProbeTarget, Sample, View, Window, monotonic_us, run};
 use crate::observed::Seen;
 
 /// What each target answers within `limit`, by service. The best answer counts: one that is right ends the asking.
@@ -27,6 +27,32 @@ pub fn once(targets: &[ProbeTarget], limit: Duration) -> BTreeMap<String, Seen> 
         open.store(false, Ordering::Relaxed);
     });
     seen
+}
+
+/// The longest outage of each service that `targets` saw within `window`, in seconds; none for one that did not come
+/// back. What cannot be asked from here is left out.
+pub fn watched(targets: &[ProbeTarget], window: Duration) -> BTreeMap<String, Option<f64>> {
+    let open = AtomicBool::new(true);
+    let (sender, lines) = mpsc::channel();
+    let from_us = monotonic_us();
+    let begin = Instant::now();
+    let mut samples: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let still_open = &open;
+        scope.spawn(move || run(targets, still_open, &sender));
+        while let Ok(line) = lines.recv_timeout(window.saturating_sub(begin.elapsed())) {
+            if let Line::Sample(sample) = line {
+                samples.entry(sample.service.clone()).or_default().push(sample);
+            }
+        }
+        open.store(false, Ordering::Relaxed);
+    });
+    let watched = Window { from_us, to_us: monotonic_us() };
+    let seen = targets.iter().filter_map(|target| {
+        let view = View::of(samples.get(&target.service)?, watched, target.tick_ms);
+        Some((target.service.clone(), view.outage_s()))
+    });
+    seen.collect()
 }
 
 fn take(line: &Line, seen: &mut BTreeMap<String, Seen>) {
