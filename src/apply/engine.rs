@@ -77,18 +77,21 @@ pub fn running_member(plan: &Plan, crew: &Crew) -> Option<HostName> {
 /// # Errors
 /// The engine refused.
 pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyError> {
-    const END: [&str; 4] = ["crm_attribute", "--name", "maintenance-mode", "--delete"];
+    // the bootstrap set is named, for an expired pause has the same property in its own
+    const NAME: [&str; 5] =
+        ["crm_attribute", "--name", "maintenance-mode", "--set-name", "cib-bootstrap-options"];
+    let end = [&NAME[..], &["--delete"]].concat();
     let stop = ["systemctl", "stop", &format!("{MAINTENANCE_UNIT}.timer")];
     if !on {
-        expect_good(&run(crew, member, &END, "")?)?;
+        expect_good(&run(crew, member, &end, "")?)?;
         return run(crew, member, &stop, "").map(|_| ()).map_err(ApplyError::from); // gone is as good
     }
     run(crew, member, &stop, "")?;
     let (unit, after) =
         (format!("--unit={MAINTENANCE_UNIT}"), format!("--on-active={MAINTENANCE_LIMIT_SECONDS}"));
     let timer = ["systemd-run", "--collect", "--quiet", &unit, &after];
-    expect_good(&run(crew, member, &[&timer[..], &END].concat(), "")?)?;
-    expect_good(&run(crew, member, &["crm_attribute", "--name", "maintenance-mode", "--update", "true"], "")?)
+    expect_good(&run(crew, member, &[&timer[..], &end].concat(), "")?)?;
+    expect_good(&run(crew, member, &[&NAME[..], &["--update", "true"]].concat(), "")?)
 }
 
 /// Tells a running corosync to read its files again; members that do not run yet read them when they start.

@@ -9,6 +9,7 @@
 mod crew;
 mod engine;
 mod live;
+mod moves;
 mod secrets;
 
 use camino::Utf8PathBuf;
@@ -16,6 +17,7 @@ use camino::Utf8PathBuf;
 pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
 pub use live::{ask as ask_live, feed};
+pub use moves::{Engine, carried_by};
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
 use crate::host::{Host, HostError, Request, Response};

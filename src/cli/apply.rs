@@ -2,11 +2,11 @@
 
 use crate::cli::out::line;
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::ask::confirmed;
 use super::look::look;
 use super::plan::{Saved, print};
 use super::predict::with_impact;
@@ -60,7 +60,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     refused(&plan)?;
-    if !options.yes && saved.is_none() && !confirmed()? {
+    if !options.yes && saved.is_none() && !confirmed("apply?")? {
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
     carry_out(common, &plan, &mut found)?;
@@ -90,30 +90,15 @@ fn unmoved(saved: &Plan, now: &Plan) -> Result<(), Failure> {
 }
 
 fn refused(plan: &Plan) -> Result<(), Failure> {
-    let Some(first) = plan.refused.first() else { return Ok(()) };
-    if first.contains("cannot be reached") {
-        return Err(
-            Failure::new(Exit::Unreachable, first.clone()).hint("bring it back, or take it out of the spec")
-        );
-    }
-    let more = if plan.refused.len() > 1 {
-        format!(" (and {} more)", plan.refused.len() - 1)
-    } else {
-        String::new()
+    let Some(first) = plan.refused.iter().find(|r| r.unreachable).or(plan.refused.first()) else {
+        return Ok(());
     };
-    Err(Failure::new(Exit::Unsafe, format!("{first}{more}"))
-        .hint("`--adopt` takes such files over and keeps the originals in /var/lib/haoscar/adopted"))
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "no terminal to ask: say -y, or apply a saved plan"));
-    }
-    print!("apply? [y/N] ");
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
-    Ok(matches!(answer.trim(), "y" | "yes"))
+    let more = match plan.refused.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    let exit = if first.unreachable { Exit::Unreachable } else { Exit::Unsafe };
+    Err(Failure::new(exit, format!("{}{more}", first.why)).hint(first.mend.clone()))
 }
 
 fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Failure> {

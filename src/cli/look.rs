@@ -28,7 +28,7 @@ pub fn look(spec: &source::Spec, found: &mut Survey) {
 }
 
 /// A look changes nothing: no file is written, and the address alone is no service.
-fn asked(target: &ProbeTarget) -> bool {
+pub fn asked(target: &ProbeTarget) -> bool {
     !matches!(target.ask, Ask::NfsWrite { .. } | Ask::Address { .. })
 }
 

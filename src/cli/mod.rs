@@ -5,21 +5,29 @@
 
 mod agent;
 mod apply;
+mod ask;
+mod drain;
 mod drill;
 mod exit;
 mod explain;
+mod failover;
+mod fenced;
 mod generate;
 mod lab;
 mod look;
+mod moving;
 mod out;
+mod pause;
 mod plan;
 mod predict;
 mod probe;
 mod problems;
+mod rehearse;
 mod render;
 mod run;
 mod source;
 mod status;
+mod switchover;
 mod validate;
 mod via;
 
@@ -88,6 +96,22 @@ enum Verb {
     Status(status::Options),
     /// Watch this head and tell the engine at once what happens (started by systemd)
     Run(run::Options),
+    /// Move a healthy group to a head that is proven healthy
+    Switchover(switchover::Options),
+    /// Drive a group away from a broken head
+    Failover(failover::Options),
+    /// Have a head carry nothing until undrain
+    Drain(drain::Options),
+    /// Let a drained head carry groups again
+    Undrain(drain::Options),
+    /// Have the engine do nothing for a while; ends by itself
+    Pause(pause::Options),
+    /// End a pause now
+    Resume(pause::ResumeOptions),
+    /// Tell the engine that a lost head is off, having seen it
+    Fenced(fenced::Options),
+    /// Move a group there and back, and measure what clients see
+    Rehearse(rehearse::Options),
     /// Serve one session on this host over stdin and stdout (started by haoscar itself)
     #[command(hide = true)]
     Agent(agent::Options),
@@ -120,6 +144,14 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Apply(options) => apply::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),
+        Verb::Switchover(options) => switchover::run(&cli.common, options),
+        Verb::Failover(options) => failover::run(&cli.common, options),
+        Verb::Drain(options) => drain::drain(&cli.common, options),
+        Verb::Undrain(options) => drain::undrain(&cli.common, options),
+        Verb::Pause(options) => pause::pause(&cli.common, options),
+        Verb::Resume(options) => pause::resume(&cli.common, options),
+        Verb::Fenced(options) => fenced::run(&cli.common, options),
+        Verb::Rehearse(options) => rehearse::run(&cli.common, options),
         Verb::Agent(options) => agent::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
         Verb::LabProbe(options) => probe::run(&cli.common, options),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Turn, UnitAction, UnitVerb, Waiting};
+use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting};
 use crate::desired::{Desired, HostDesired, HostName, OnChange, Rendered, Role, Unit, UnitWant};
 use crate::engines::{EngineDesired, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
@@ -43,6 +43,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     if let Some(engine) = &desired.engine {
         plan.engine = engine_plan(engine, observed, restarts);
         plan.refused.extend(joint_refusals(&plan, observed));
+        plan.refused.extend(paused(&plan, observed));
     }
     plan.live = super::live::live(desired, observed);
     plan
@@ -191,24 +192,45 @@ fn changed_units(
     daemon_reload.into_iter().chain(rest.into_values()).collect()
 }
 
-fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<String> {
+fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<Refusal> {
     let strange =
         plan.files.iter().chain(&plan.joint).filter(|change| change.origin == Some(Origin::Unowned));
-    let say = |change: &FileChange| format!("{host}: {} was not written by haoscar", change.path);
+    let say = |change: &FileChange| Refusal {
+        why: format!("{host}: {} was not written by haoscar", change.path),
+        mend: "`--adopt` takes such files over and keeps the originals in /var/lib/haoscar/adopted"
+            .to_owned(),
+        unreachable: false,
+    };
     if adopt { Vec::new() } else { strange.map(say).collect() }
+}
+
+/// An engine in maintenance takes a change and does nothing about it: nobody would see whether it works.
+fn paused(plan: &Plan, observed: &Observed) -> Option<Refusal> {
+    let joint = plan.hosts.values().any(|host| !host.joint.is_empty());
+    let concerned = joint || !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
+    let maintenance = observed.engine.as_ref().is_some_and(|state| state.maintenance);
+    (concerned && maintenance).then(|| Refusal {
+        why: "the engine is in maintenance, and this changes what it carries".to_owned(),
+        mend: "haoscar resume, or wait for the pause's end (haoscar status)".to_owned(),
+        unreachable: false,
+    })
 }
 
 /// A joint change needs every member, old and new: one that was not asked would be left with the old membership, and
 /// one that is left out of the new list while it lives could serve beside the others.
-fn joint_refusals(plan: &Plan, observed: &Observed) -> Vec<String> {
+fn joint_refusals(plan: &Plan, observed: &Observed) -> Vec<Refusal> {
     if plan.hosts.values().all(|host| host.joint.is_empty()) {
         return Vec::new();
     }
     let live = observed.engine.iter().flat_map(|state| state.nodes.keys());
     let members: BTreeSet<_> = plan.engine.members.iter().chain(live).collect();
     let away = members.into_iter().filter(|member| !observed.hosts.contains_key(*member));
-    away.map(|member| {
-        format!("{member} is a member and cannot be reached, and corosync's files change on all at once")
+    away.map(|member| Refusal {
+        why: format!(
+            "{member} is a member and cannot be reached, and corosync's files change on all at once"
+        ),
+        mend: "bring it back, or take it out of the spec".to_owned(),
+        unreachable: true,
     })
     .collect()
 }

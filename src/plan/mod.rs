@@ -17,7 +17,7 @@ use crate::engines::pacemaker::Forecast;
 use crate::observed::{Origin, Rehearsal};
 
 pub use diff::diff;
-pub use impact::{impact, outage};
+pub use impact::{impact, line as line_of, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
 pub use show::{sentence, show};
 
@@ -155,6 +155,17 @@ pub struct Waiting {
     pub objects: usize,
 }
 
+/// Why a plan must not be applied as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What stands against it.
+    pub why: String,
+    /// What to do about it.
+    pub mend: String,
+    /// A host that is needed cannot be reached; else it would be unsafe.
+    pub unreachable: bool,
+}
+
 /// What the change means for those who use the cluster. Not part of what is carried out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Impact {
@@ -185,7 +196,7 @@ pub struct Plan {
     /// Unreachable hosts.
     pub waits: BTreeMap<HostName, Waiting>,
     /// Why this plan must not be applied; empty when it may.
-    pub refused: Vec<String>,
+    pub refused: Vec<Refusal>,
 }
 
 impl Plan {

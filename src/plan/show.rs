@@ -28,8 +28,8 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
         let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
     }
     live::waiting(&plan.live).for_each(|line| text.extend(["? ", &line, "\n"]));
-    for why in &plan.refused {
-        let _ = writeln!(text, "! {why}");
+    for refusal in &plan.refused {
+        let _ = writeln!(text, "! {}", refusal.why);
     }
     text
 }

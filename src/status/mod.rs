@@ -1,5 +1,9 @@
 //! How the cluster is, in one sentence, from facts. Pure.
 
+mod proof;
+
+pub use proof::unproven;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,12 +72,19 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
-        wrong.insert(0, "the engine is in maintenance and heals nothing".to_owned());
+        wrong.insert(0, maintenance(observed));
     }
     wrong.extend(complaints(observed));
     status.degraded = !wrong.is_empty();
     status.sentence = sentence(&desired.cluster, &status, &wrong);
     status
+}
+
+fn maintenance(observed: &Observed) -> String {
+    match observed.cib.as_deref().and_then(crate::engines::pacemaker::paused_until) {
+        Some(end) => format!("the engine is paused until {end} and heals nothing"),
+        None => "the engine is in maintenance and heals nothing".to_owned(),
+    }
 }
 
 fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus {

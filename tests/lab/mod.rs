@@ -3,6 +3,7 @@
 mod drill;
 mod harness;
 mod hosts;
+mod moves;
 mod openpbs;
 mod put_back;
 mod sweep;

@@ -5,7 +5,7 @@ use super::whole_way::Site;
 
 impl Site {
     /// From now on the spec with `old` replaced by `new`; kept beside the lab's own files for as long as it runs.
-    fn changed(&mut self, folder: &std::path::Path, old: &str, new: &str) {
+    pub fn changed(&mut self, folder: &std::path::Path, old: &str, new: &str) {
         let text = std::fs::read_to_string(&self.spec).unwrap();
         assert!(text.contains(old));
         let path = folder.join("cluster.yaml");

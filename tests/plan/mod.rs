@@ -136,10 +136,10 @@ fn standby_heads_have_their_turn_before_the_active_one_and_nodes_come_last() {
 
 #[test]
 fn a_file_that_haoscar_did_not_write_is_refused_without_adopt() {
-    assert_eq!(
-        chrony(Origin::Unowned).refused,
-        ["head-1: /etc/chrony/chrony.conf was not written by haoscar"]
-    );
+    let refused = chrony(Origin::Unowned).refused;
+    let why: Vec<_> = refused.iter().map(|refusal| refusal.why.as_str()).collect();
+    assert_eq!(why, ["head-1: /etc/chrony/chrony.conf was not written by haoscar"]);
+    assert!(refused[0].mend.contains("--adopt"));
     assert!(chrony(Origin::Packaged).refused.is_empty());
 }
 

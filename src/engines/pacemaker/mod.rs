@@ -7,6 +7,7 @@ mod fence;
 mod files;
 mod forecast;
 mod group;
+mod requests;
 mod state;
 mod watch;
 pub mod xml;
@@ -14,6 +15,7 @@ pub mod xml;
 pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::members;
 pub use forecast::{Forecast, forecast};
+pub use requests::{move_constraint, move_id, pause, pause_selector, paused_until, with_constraint};
 pub use state::{EngineNode, EngineResource, EngineState, state};
 
 use std::collections::BTreeMap;

@@ -1,0 +1,79 @@
+//! What an administrator asks of the engine, as objects of its CIB: a group to another head, and a pause with an end.
+//!
+//! Both carry haoscar's prefix, so that one left behind by a killed command is drift that the next apply takes away
+//! (a move) or ends by itself (a pause).
+
+use super::cib::pairs;
+use super::xml::Element;
+
+/// The pause's own set of properties: the engine reads it behind the bootstrap set, which never has this property.
+const PAUSE: &str = "haoscar-pause";
+
+/// The id of a group's move.
+pub fn move_id(group: &str) -> String {
+    format!("haoscar-move-{group}")
+}
+
+/// A constraint that draws a group's base to a head (`score` INFINITY) or drives it away (`-INFINITY`).
+pub fn move_constraint(group: &str, base: &str, head: &str, score: &str) -> String {
+    Element::new("rsc_location")
+        .with("id", move_id(group))
+        .with("rsc", base)
+        .with("node", head)
+        .with("score", score)
+        .write()
+}
+
+/// The same CIB with a constraint in it, for the engine's own prediction; as it is where it cannot be read.
+pub fn with_constraint(cib: &str, constraint: &str) -> String {
+    let (Ok(mut cib), Ok(constraint)) = (Element::read(cib), Element::read(constraint)) else {
+        return cib.to_owned();
+    };
+    cib.child_mut("configuration").child_mut("constraints").children.push(constraint);
+    cib.write()
+}
+
+/// Properties that put the engine into maintenance until `end` (`2026-11-24 03:00:00Z`). The engine itself looks at
+/// its clock: the pause ends without anybody, also after a reboot.
+pub fn pause(end: &str) -> String {
+    let expression = Element::new("date_expression")
+        .with("id", format!("{PAUSE}-end"))
+        .with("operation", "lt")
+        .with("end", end);
+    let rule = Element::new("rule")
+        .with("id", format!("{PAUSE}-rule"))
+        .with("boolean-op", "and")
+        .with("score", "0")
+        .holding([expression]);
+    let mut set = pairs("cluster_property_set", PAUSE, [("maintenance-mode", "true".to_owned())]);
+    set.children.insert(0, rule);
+    set.write()
+}
+
+/// What takes a pause away.
+pub fn pause_selector() -> String {
+    Element::new("cluster_property_set").with("id", PAUSE).write()
+}
+
+/// When the pause in a CIB ends, in the CIB's own words; none without one.
+pub fn paused_until(cib: &str) -> Option<String> {
+    let cib = Element::read(cib).ok()?;
+    let sets = &cib.child("configuration")?.child("crm_config")?.children;
+    let set = sets.iter().find(|set| set.id() == PAUSE)?;
+    set.walk().into_iter().find_map(|e| e.get("end").map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_says_when_it_ends() {
+        let cib = format!(
+            "<cib><configuration><crm_config>{}</crm_config></configuration></cib>",
+            pause("2026-11-24 03:00:00Z")
+        );
+        assert_eq!(paused_until(&cib).as_deref(), Some("2026-11-24 03:00:00Z"));
+        assert_eq!(paused_until("<cib><configuration><crm_config/></configuration></cib>"), None);
+    }
+}
