@@ -125,6 +125,20 @@ pub enum LabError {
         /// Its last words.
         said: String,
     },
+    /// The kernel would give the hosts' systemds no inotify instances.
+    #[error(
+        "a lab of {hosts} hosts needs {needed} inotify instances ({used} are in use), and this machine allows {limit}"
+    )]
+    Instances {
+        /// Of the lab.
+        hosts: usize,
+        /// In use now.
+        used: usize,
+        /// fs.inotify.max_user_instances.
+        limit: usize,
+        /// That would do.
+        needed: usize,
+    },
     /// The keeper refused.
     #[error("the lab's keeper: {said}")]
     Keeper {

@@ -167,6 +167,17 @@ fn switch_on(lab: &Lab, host: &str) -> Result<(), LabError> {
     }
 }
 
+/// Has the keeper switch a host off; with the keeper dead it is switched off from here.
+pub(crate) fn order_off(lab: &Lab, host: &str) -> Result<(), LabError> {
+    if !lab.owner.runs() {
+        return power::cut(lab, host);
+    }
+    match ask(folder(lab).as_str(), &Ask::Off(host.to_owned()))? {
+        Answer::Failed(said) => Err(LabError::Keeper { said }),
+        Answer::Hosts(_) | Answer::On(_) => Ok(()),
+    }
+}
+
 /// Asks the keeper whose socket is in that folder.
 ///
 /// # Errors

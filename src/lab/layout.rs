@@ -1,13 +1,14 @@
 //! What a lab consists of, worked out of the spec: wires, hosts, ports. It must not touch the machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cluster, MacList, Network, Nic};
+use crate::desired::names;
+use crate::spec::{Cluster, MacList, Network, Nic, Range};
 
 /// What a host of the lab stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub enum HostKind {
 pub struct Wire {
     /// The bridge's name in the switch's namespace.
     pub bridge: String,
-    /// The switch's own addresses there, for the prober: the last usable ones.
+    /// The switch's own addresses there, for the prober: the last ones that are nobody else's.
     pub addresses: Vec<IpNet>,
 }
 
@@ -71,8 +72,12 @@ pub struct Layout {
 
 /// The lab of a spec.
 pub fn of(cluster: &Cluster) -> Layout {
-    let wires =
-        cluster.networks.iter().enumerate().map(|(n, (name, network))| (name.clone(), wire(n, network)));
+    let taken = taken(cluster);
+    let wires = cluster
+        .networks
+        .iter()
+        .enumerate()
+        .map(|(n, (name, network))| (name.clone(), wire(n, network, &taken)));
     let mut hosts = BTreeMap::new();
     for (name, head) in &cluster.heads {
         let storage =
@@ -91,22 +96,44 @@ pub fn of(cluster: &Cluster) -> Layout {
     Layout { wires: wires.collect(), hosts }
 }
 
-fn wire(number: usize, network: &Network) -> Wire {
-    let nets = [Some(network.cidr), network.cidr6];
-    Wire {
-        bridge: format!("wire{number}"),
-        addresses: nets.iter().flatten().filter_map(|c| last_usable(c.0)).collect(),
-    }
+fn wire(number: usize, network: &Network, taken: &BTreeSet<IpAddr>) -> Wire {
+    let free = |net: IpNet, pool: Option<Range>| last_free(net, pool, taken);
+    let four = free(network.cidr.0, network.pool);
+    let six = network.cidr6.and_then(|cidr| free(cidr.0, network.pool6));
+    Wire { bridge: format!("wire{number}"), addresses: four.into_iter().chain(six).collect() }
 }
 
-/// The highest address of a subnet that is not IPv4's broadcast.
-fn last_usable(net: IpNet) -> Option<IpNet> {
-    let last = match net.broadcast() {
-        IpAddr::V4(a) => IpAddr::V4(u32::from(a).checked_sub(1)?.into()),
-        last @ IpAddr::V6(_) => last,
-    };
-    IpNet::new(last, net.prefix_len()).ok()
+/// Every address that the spec gives to somebody.
+fn taken(cluster: &Cluster) -> BTreeSet<IpAddr> {
+    let machines = cluster.heads.values().map(|head| &head.nics);
+    let nics =
+        machines.chain(cluster.witnesses.values().map(|witness| &witness.nics)).flat_map(BTreeMap::values);
+    let own = nics.flat_map(|nic| [Some(nic.address), nic.address6]).flatten();
+    let groups = cluster.groups.values();
+    let groups = groups.flat_map(|group| group.addresses.values().chain(group.addresses6.values())).copied();
+    let gateways = cluster.networks.values().filter_map(|network| network.gateway);
+    let nodes = names::nodes(cluster).unwrap_or_default().into_iter().map(|node| node.address);
+    own.chain(groups).chain(gateways).chain(nodes).collect()
 }
+
+/// The highest address of a subnet that is not IPv4's broadcast, in no pool, and nobody's.
+fn last_free(net: IpNet, pool: Option<Range>, taken: &BTreeSet<IpAddr>) -> Option<IpNet> {
+    let pooled = |address: &IpAddr| pool.is_some_and(|pool| pool.contains(*address));
+    let free = |address: &IpAddr| net.contains(address) && !taken.contains(address) && !pooled(address);
+    let below = |address: &IpAddr| match address {
+        IpAddr::V4(a) => u32::from(*a).checked_sub(1).map(|a| IpAddr::V4(a.into())),
+        IpAddr::V6(a) => u128::from(*a).checked_sub(1).map(|a| IpAddr::V6(a.into())),
+    };
+    let first = match net.broadcast() {
+        last @ IpAddr::V4(_) => below(&last),
+        last @ IpAddr::V6(_) => Some(last),
+    };
+    let mut down = std::iter::successors(first, below).take(TRIED_MAX);
+    down.find(free).and_then(|address| IpNet::new(address, net.prefix_len()).ok())
+}
+
+/// A subnet whose last so many addresses are all somebody's has no place for the switch.
+const TRIED_MAX: usize = 65_536;
 
 fn machine(
     cluster: &Cluster,
@@ -179,6 +206,17 @@ mod tests {
         let layout = reference();
         assert_eq!(layout.wires["public"].addresses, ["192.0.2.254/24".parse().unwrap()]);
         assert_eq!(layout.wires["inside"].addresses, ["10.20.255.254/16".parse().unwrap()]);
+    }
+
+    #[test]
+    fn the_switch_gives_way_to_whoever_has_the_last_address() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml"))
+            .unwrap();
+        assert!(text.contains("address: 192.0.2.11"));
+        let text = text.replace("address: 192.0.2.11", "address: 192.0.2.254");
+        let sources = Sources::of_text("cluster.yaml", text.into_bytes());
+        let layout = of(&load(&sources).unwrap().cluster);
+        assert_eq!(layout.wires["public"].addresses, ["192.0.2.253/24".parse().unwrap()]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod disk;
 pub mod drill;
 mod error;
 pub mod fence;
+mod instances;
 pub mod keeper;
 mod layout;
 mod power;
@@ -32,7 +33,7 @@ pub use process::Process;
 pub use root::{CACHE_VARIABLE, build as build_root, path as root_path};
 pub use stage::LabGround;
 pub use state::{Lab, choose, find, names, running};
-pub use up::{Request, down, down_all, up};
+pub use up::{Request, check_root, down, down_all, up};
 
 /// Where heads and witnesses find the keeper's socket.
 pub(crate) const KEEPER_PLACE: &str = "/run/haoscar-lab";
@@ -70,7 +71,10 @@ pub fn hosts(lab: &str) -> Result<Vec<String>, LabError> {
 /// # Errors
 /// No such lab or host, or it does not die.
 pub fn power_cut(lab: &str, host: &str) -> Result<(), LabError> {
-    power::cut(&find(lab)?, host)
+    let lab = find(lab)?;
+    lab.host(host)?;
+    // by the keeper, so that a reboot which a fence agent has ordered does not switch it on again
+    keeper::order_off(&lab, host)
 }
 
 /// Switches a host on; it is up some seconds later.
@@ -81,17 +85,23 @@ pub fn boot(lab: &str, host: &str) -> Result<(), LabError> {
     power::boot(&find(lab)?, host)
 }
 
-/// Pulls (or puts back) the cable of a host's NICs on one network; the NIC sees its carrier go.
+/// Pulls (or puts back) the cable of a host's NICs on one network; the NIC sees its carrier go. A cable that is pulled
+/// stays so while the host is off and on again.
 ///
 /// # Errors
-/// No such lab, host or NIC, or the host is off.
+/// No such lab, host or NIC.
 pub fn set_link(lab: &str, host: &str, network: &str, plugged: bool) -> Result<(), LabError> {
     let lab = find(lab)?;
     let ports = lab.host(host)?.ports.iter().filter(|port| port.network == network);
     let mut any = false;
     for port in ports {
-        switch::set_port(&lab, port, plugged)?;
+        if lab.process(host).is_some() {
+            switch::set_port(&lab, port, plugged)?;
+        }
         any = true;
+    }
+    if any {
+        lab.record_cable(host, network, plugged)?;
     }
     let missing = LabError::NicMissing { host: host.to_owned(), network: network.to_owned() };
     if any { Ok(()) } else { Err(missing) }

@@ -141,8 +141,8 @@ pub(crate) fn command(lab: &Lab, host: &str, argv: &[&str]) -> Result<Command, L
 pub(crate) fn await_running(lab: &Lab, host: &str, within: Duration) -> Result<String, LabError> {
     let mut word = String::new();
     let is_up = || {
-        let output =
-            command(lab, host, &["systemctl", "is-system-running", "--wait"]).and_then(|mut systemctl| {
+        let output = command(lab, host, &["timeout", "10", "systemctl", "is-system-running", "--wait"])
+            .and_then(|mut systemctl| {
                 systemctl.stdin(Stdio::null()).stderr(Stdio::null()).output().map_err(io("nsenter"))
             });
         word = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();

@@ -72,8 +72,23 @@ pub fn build() -> Result<Utf8PathBuf, LabError> {
         remove(&half)?; // what a killed build left
         fill(&half)?;
         fs::rename(&half, &root).map_err(io(root.as_str()))?;
+        prune(&folder, &root);
     }
     Ok(root)
+}
+
+/// Older roots go, but for the newest of them (whoever goes back a version builds nothing) and those that a lab stands
+/// on. A root that cannot be removed is no reason to stop.
+fn prune(folder: &Utf8Path, new: &Utf8Path) {
+    let used: Vec<_> = super::running().into_iter().map(|lab| lab.root).collect();
+    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+    let roots = entries.filter(|entry| entry.file_name().starts_with("root-") && entry.path() != new);
+    let made = |path: &Utf8PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let mut old: Vec<_> = roots.map(|entry| entry.path().to_owned()).collect();
+    old.sort_by_key(|path| std::cmp::Reverse(made(path)));
+    for path in old.into_iter().skip(1).filter(|path| !used.contains(path)) {
+        let _ = fs::remove_dir_all(&path);
+    }
 }
 
 fn fill(root: &Utf8Path) -> Result<(), LabError> {

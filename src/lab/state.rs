@@ -1,6 +1,7 @@
 //! What is written down of a lab: its layout and owner in state.json, one small file a running host. A lab can be
 //! swept from these alone, whatever died.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use camino::Utf8PathBuf;
@@ -74,6 +75,25 @@ impl Lab {
 
     pub(crate) fn forget_process(&self, host: &str) {
         let _ = fs::remove_file(self.process_file(host));
+    }
+
+    fn cables_file(&self, host: &str) -> Utf8PathBuf {
+        self.disk(host).join("pulled.json")
+    }
+
+    /// Networks whose cable is pulled out of a host.
+    pub(crate) fn pulled(&self, host: &str) -> BTreeSet<String> {
+        read(&self.cables_file(host)).unwrap_or_default()
+    }
+
+    pub(crate) fn record_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), LabError> {
+        let mut pulled = self.pulled(host);
+        if plugged {
+            pulled.remove(network)
+        } else {
+            pulled.insert(network.to_owned())
+        };
+        write(&self.cables_file(host), &pulled)
     }
 
     pub(crate) fn record(&self) -> Result<(), LabError> {

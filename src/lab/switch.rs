@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::error::{LabError, io};
 use super::layout::{Layout, Port};
+use super::process::Process;
 use super::program;
 use super::state::{Lab, switch_name};
 
@@ -24,10 +25,14 @@ pub(crate) fn build(lab: &str, layout: &Layout) -> Result<(), LabError> {
     batch(lab, &lines)
 }
 
-/// Takes the namespace away, if it is there.
+/// Takes the namespace away, if it is there, with the clients that somebody started in it.
 pub(crate) fn remove(lab: &str) -> Result<(), LabError> {
     let name = switch_name(lab);
     if std::path::Path::new("/run/netns").join(&name).exists() {
+        let clients = program::run(&["ip", "netns", "pids", &name])?;
+        for process in clients.lines().filter_map(|line| line.trim().parse().ok()).filter_map(Process::of) {
+            process.kill();
+        }
         program::run(&["ip", "netns", "delete", &name])?;
     }
     Ok(())
@@ -41,11 +46,13 @@ pub(crate) fn plug(lab: &Lab, host: &str, pid: i32) -> Result<(), LabError> {
         let _ = program::run(&["ip", "-n", &lab.switch(), "link", "delete", &port.port]);
     }
     let mut lines = String::new();
+    let pulled = lab.pulled(host);
     for Port { nic, port, network, mac, .. } in ports {
         let address = mac.as_ref().map(|mac| format!(" address {mac}")).unwrap_or_default();
         let _ = writeln!(lines, "link add {port} type veth peer name {nic}{address} netns {pid}");
         if let Some(wire) = lab.layout.wires.get(network) {
-            let _ = writeln!(lines, "link set {port} master {} up", wire.bridge);
+            let up = if pulled.contains(network) { "" } else { " up" };
+            let _ = writeln!(lines, "link set {port} master {}{up}", wire.bridge);
         }
     }
     batch(&lab.name, &lines)

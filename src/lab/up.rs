@@ -11,7 +11,7 @@ use super::error::{LabError, io};
 use super::layout::{self, Layout};
 use super::process::Process;
 use super::state::{self, HOME, Lab};
-use super::{HostKind, disk, keeper, power, program, root, sweep, switch};
+use super::{HostKind, disk, instances, keeper, power, program, root, sweep, switch};
 use crate::spec::Cluster;
 
 /// An idle machine needs 3 seconds for seven hosts; a loaded one is given time.
@@ -40,6 +40,7 @@ pub fn up(request: &Request) -> Result<BTreeMap<String, String>, LabError> {
     check_root()?;
     state::check_name(request.name)?;
     let layout = chosen(layout::of(request.cluster), request)?;
+    instances::check(layout.hosts.len())?;
     let root = root::build()?;
     let mut lab = claim(request.name, layout, root)?;
     let result = make(&mut lab, request.program);
@@ -74,7 +75,11 @@ pub fn down_all() -> Result<Vec<String>, LabError> {
     Ok(names)
 }
 
-fn check_root() -> Result<(), LabError> {
+/// Namespaces and mounts are root's.
+///
+/// # Errors
+/// Somebody else asks.
+pub fn check_root() -> Result<(), LabError> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(LabError::NotRoot) }
 }
 

@@ -37,8 +37,8 @@ fn root() -> Option<PathBuf> {
     let kept = || kept.map(|entry| entry.path()).filter(whole).max_by_key(newest);
     let root = named.filter(whole).or_else(kept);
     if root.is_none() {
-        println!(
-            "skipped: there is no root with kea, dnsmasq, chrony and ganesha; `haoscar lab up` builds one"
+        super::harness::skipped(
+            "there is no root with kea, dnsmasq, chrony and ganesha; `haoscar lab up` builds one",
         );
     }
     root

@@ -42,6 +42,15 @@ fn heads_reach_each_other_on_both_networks_until_a_cable_is_pulled() {
     assert!(!lab.exec("head-1", &["ping", "-q", "-c1", "-W1", "10.20.0.2"]).status.success());
     assert_eq!(lab.sh("head-2", "cat /sys/class/net/eno2/carrier"), "0");
     lab.sh("head-1", "ping -q -c1 -W2 192.0.2.12");
+    for verb in [&["fault", "power"][..], &["boot"]] {
+        let said = haoscar(&[&["lab"], verb, &["--name", &lab.name, "head-2"]].concat());
+        assert!(said.status.success(), "{}", text(&said));
+    }
+    until("head-2 is back with its cable still out", || {
+        let carrier =
+            lab.exec("head-2", &["cat", "/sys/class/net/eno1/carrier", "/sys/class/net/eno2/carrier"]);
+        text(&carrier).trim() == "1\n0"
+    });
     link(&["--heal"]);
     lab.sh("head-1", "ping -q -c3 -i0.3 -W2 10.20.0.2");
 }
@@ -91,6 +100,15 @@ fn a_fenced_host_is_dead_when_the_agent_returns_and_comes_back_by_itself() {
     until("head-2 is back", || lab.exec("head-2", &["true"]).status.success());
     let after = lab.sh("head-2", "stat -c %Y /run/systemd/system; cat /proc/1/stat | cut -d' ' -f22");
     assert_ne!(before, after, "head-2 was never off");
+    assert!(fence("action=reboot\\nport=head-2\\n").status.success());
+    let cut = haoscar(&["lab", "fault", "power", "--name", &lab.name, "head-2"]);
+    assert!(cut.status.success(), "{}", text(&cut));
+    std::thread::sleep(std::time::Duration::from_secs(6)); // the reboot would have switched it on after 4
+    assert_eq!(
+        fence("action=status\\nport=head-2\\n").status.code(),
+        Some(2),
+        "a cut host came back by itself"
+    );
     let nobody = fence("action=off\\nport=head-9\\n");
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
 }

@@ -1,7 +1,7 @@
 //! OpenPBS itself in a lab: only where the lab's root has it in /opt/pbs. Debian has no package, so on most machines
 //! this says that it is skipped, and then nothing of OpenPBS was run.
 
-use super::harness::{TestLab, Turn, haoscar, is_root, text};
+use super::harness::{TestLab, Turn, haoscar, is_root, skipped, text};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004-pbs.yaml");
 
@@ -32,7 +32,7 @@ fn openpbs_holds_the_queues_and_nodes_of_the_spec_and_a_hand_edit_is_put_back() 
     }
     let _turn = Turn::take();
     if !is_installed() {
-        eprintln!("skipped: the lab's root has no OpenPBS in /opt/pbs; nothing of it was run");
+        skipped("the lab's root has no OpenPBS in /opt/pbs; nothing of it was run");
         return;
     }
     let lab = up("test-pbs", &[]);

@@ -19,9 +19,15 @@ fn two_labs_live_side_by_side_and_nothing_of_one_is_left_after_down() {
     assert!(!two.exec("head-1", &["ping", "-q", "-c1", "-W1", "10.20.0.2"]).status.success());
     let again = one.try_up("head-1");
     assert!(text(&again).contains("lab `test-one` runs already"), "{}", text(&again));
+    let client = std::process::Command::new("ip")
+        .args(["netns", "exec", "haoscar-test-one", "sleep", "600"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
     assert!(!one.remains().is_empty(), "the look for remains sees nothing of a lab that runs");
     one.down();
     one.assert_gone();
+    assert!(!{ client }.wait().unwrap().success(), "a client in the switch outlived its lab");
     assert_eq!(two.sh("head-1", "cat /proc/1/comm"), "systemd");
 }
 

@@ -49,6 +49,7 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let cluster = &spec.loaded.cluster;
     let name = options.name.as_deref().unwrap_or(&cluster.name);
     let program = own_program()?;
+    lab::check_root().map_err(failure)?;
     if !common.quiet && !lab::root_path().exists() {
         eprintln!("the lab's root is not there yet: building {} (90 s, once)", lab::root_path());
     }

@@ -126,6 +126,9 @@ fn hint(error: &LabError) -> Option<String> {
         LabError::SeveralLabs { .. } => Some("--name LAB, or set HAOSCAR_LAB".to_owned()),
         LabError::LabRuns { name } => Some(format!("haoscar lab down {name}, or another --name")),
         LabError::HostDown { host, .. } => Some(format!("haoscar lab boot {host}")),
+        LabError::Instances { needed, .. } => {
+            Some(format!("sysctl -w fs.inotify.max_user_instances={needed}, or fewer hosts: --hosts A,B"))
+        }
         LabError::HostStarting { .. } => Some("try again in a second".to_owned()),
         _ => None,
     }
