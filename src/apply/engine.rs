@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{ApplyError, Crew, Say};
 use crate::desired::{Answer, Desired, HostName};
-use crate::engines::EngineDesired;
-use crate::engines::pacemaker::{self, EngineError, EngineState};
+use crate::engines::pacemaker::{self, EngineError};
+use crate::engines::{EngineDesired, EngineState};
 use crate::host::{HostError, Request, Response};
 use crate::plan::{HostPlan, Plan, UnitAction, UnitVerb};
 

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Exit, Failure, problems, source};
 use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
-use crate::engines::pacemaker;
+use crate::engines::{main_unit, pacemaker};
 use crate::host::{HostError, Remote, Request, Response};
 use crate::observed::{Facts, Observed, Rehearsal};
-use crate::spec::{Cluster, WitnessKind};
+use crate::spec::{Cluster, EngineKind, WitnessKind};
 use crate::templates::Templates;
 
 /// How hosts are reached.
@@ -213,9 +213,10 @@ fn observe(
             Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
         }
     }
+    let engine = main_unit(desired.engine.as_ref().map_or_else(EngineKind::default, |engine| engine.kind));
     let runs = |name: &HostName| {
         let host = observed.hosts.get(name)?;
-        host.units.get("pacemaker.service").filter(|unit| unit.active == "active").map(|_| name.clone())
+        host.units.get(engine).filter(|unit| unit.active == "active").map(|_| name.clone())
     };
     let member = names.iter().find_map(runs);
     if let Some(member) = &member {

@@ -4,9 +4,14 @@
 //! talk to the engine: [`crate::apply`] does.
 
 pub mod pacemaker;
+mod state;
 pub mod watchlist;
 
 use std::collections::BTreeMap;
+
+use crate::spec::EngineKind;
+
+pub use state::{EngineNode, EngineResource, EngineState};
 
 /// What the engine starts and stops for a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +86,30 @@ const START_TIMEOUT_MS: u64 = 40_000;
 /// A unit that has not stopped by then has failed: systemd itself kills after 90 s, which is too late for a failover.
 const STOP_TIMEOUT_MS: u64 = 30_000;
 
+/// Units of an engine itself, the last of them the one that starts and stops resources.
+pub fn units(kind: EngineKind) -> &'static [&'static str] {
+    match kind {
+        EngineKind::Pacemaker => &["corosync.service", "pacemaker.service"],
+        EngineKind::Heartbeat => &["heartbeat.service"],
+    }
+}
+
+/// The unit that starts and stops resources: where it runs, the engine decides what else runs.
+pub fn main_unit(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Pacemaker => "pacemaker.service",
+        EngineKind::Heartbeat => "heartbeat.service",
+    }
+}
+
 /// The engine's configuration of the whole cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineDesired {
+    /// Which engine: what reads and changes its state.
+    pub kind: EngineKind,
     /// Members' node ids, by name.
     pub members: BTreeMap<String, u32>,
-    /// The CIB's `<configuration>` element that haoscar owns, canonical XML.
+    /// The CIB's `<configuration>` element that haoscar owns, canonical XML; empty where the engine has no CIB.
     pub cib: String,
     /// Resource ids by group name, as `crm_resource` knows them, in start order.
     pub resources: BTreeMap<String, Vec<String>>,

@@ -151,7 +151,7 @@ pub struct Observed {
     /// The live CIB, when some member runs the engine.
     pub cib: Option<String>,
     /// The engine's state (crm_mon XML), when some member runs it.
-    pub engine: Option<crate::engines::pacemaker::EngineState>,
+    pub engine: Option<crate::engines::EngineState>,
     /// What clients see of each group, where that was asked.
     pub views: BTreeMap<String, View>,
     /// Daemons that do not run with what they were given.

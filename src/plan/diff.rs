@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting};
 use crate::desired::{Desired, HostDesired, HostName, OnChange, Rendered, Role, Unit, UnitWant};
-use crate::engines::{EngineDesired, pacemaker};
+use crate::engines::{self, EngineDesired, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
-
-/// Units of the engine itself.
-const ENGINE_UNITS: [&str; 2] = ["corosync.service", "pacemaker.service"];
+use crate::spec::EngineKind;
 
 /// What leads from observed to desired. `adopt`: files that haoscar did not write may be taken over.
 pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     let mut plan = Plan { cluster: desired.cluster.clone(), ..Plan::default() };
     let mut restarts = BTreeMap::new();
+    let kind = desired.engine.as_ref().map_or_else(EngineKind::default, |engine| engine.kind);
     let carried = desired.engine.iter().flat_map(|engine| &engine.units);
     let moving = carried
         .filter(|(_, resource)| !resource.ends_with("-clone"))
@@ -26,7 +25,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
             plan.waits.insert(name.clone(), Waiting { why: why.clone(), objects });
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
-        let mut found = host_plan(host, seen, &moving);
+        let mut found = host_plan(host, seen, kind, &moving);
         found.turn = match role {
             Role::Node => Turn::Nodes,
             Role::Head if active.contains(name) => Turn::Active,
@@ -55,7 +54,7 @@ fn carriers(desired: &Desired, observed: &Observed) -> BTreeSet<HostName> {
     groups.filter_map(|group| observed.carrier(desired, group)).collect()
 }
 
-fn host_plan(host: &HostDesired, seen: &HostObserved, moving: &BTreeSet<&str>) -> HostPlan {
+fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: &BTreeSet<&str>) -> HostPlan {
     let changes: Vec<_> = host.files.iter().filter_map(|file| file_change(file, seen)).collect();
     let (joint, files) = changes
         .into_iter()
@@ -70,13 +69,15 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, moving: &BTreeSet<&str>) -
     }));
     let missing = host.directories.iter().filter(|directory| seen.directories.contains(&directory.path));
     plan.directories = missing.cloned().collect();
-    let (mut before, after) = wanted_units(&host.units, seen);
+    let (mut before, after) = wanted_units(&host.units, seen, engines::main_unit(kind));
     let mut restarts: BTreeMap<_, _> =
         seen.pending.clone().into_iter().filter(|(unit, _)| moving.contains(unit.as_str())).collect();
     before.extend(changed_units(&plan, seen, moving, &mut restarts));
     plan.restarts = restarts;
-    let (engine, own): (Vec<_>, Vec<_>) =
-        before.into_iter().chain(after).partition(|action| ENGINE_UNITS.contains(&action.unit.as_str()));
+    let (engine, own): (Vec<_>, Vec<_>) = before
+        .into_iter()
+        .chain(after)
+        .partition(|action| engines::units(kind).contains(&action.unit.as_str()));
     plan.units = own;
     plan.engine_units = engine;
     plan
@@ -116,8 +117,8 @@ fn action(verb: UnitVerb, unit: &str, reason: impl Into<String>) -> UnitAction {
 }
 
 /// What the wanted states ask for: first what must stop, then what must start.
-fn wanted_units(units: &[Unit], seen: &HostObserved) -> (Vec<UnitAction>, Vec<UnitAction>) {
-    let engine_runs = seen.units.get("pacemaker.service").is_some_and(|unit| unit.active == "active");
+fn wanted_units(units: &[Unit], seen: &HostObserved, engine: &str) -> (Vec<UnitAction>, Vec<UnitAction>) {
+    let engine_runs = seen.units.get(engine).is_some_and(|unit| unit.active == "active");
     let (mut stops, mut starts) = (Vec::new(), Vec::new());
     for unit in units {
         let fact = seen.units.get(&unit.name).cloned().unwrap_or_default();
@@ -246,6 +247,7 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
     };
     let resource = |(unit, reason)| Some((engine.units.get(&unit)?.clone(), reason));
     EnginePlan {
+        kind: engine.kind,
         changes,
         members: engine.members.keys().cloned().collect::<BTreeSet<_>>(),
         restarts: units.into_iter().filter_map(resource).collect(),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Directory, HostName, Rendered, Statement};
 use crate::engines::pacemaker::Forecast;
 use crate::observed::{Origin, Rehearsal};
+use crate::spec::EngineKind;
 
 pub use diff::diff;
 pub use impact::{impact, line as line_of, outage};
@@ -138,6 +139,9 @@ impl HostPlan {
 /// What changes in the engine's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnginePlan {
+    /// Which engine.
+    #[serde(default)]
+    pub kind: EngineKind,
     /// `+ ~ -` lines by object.
     pub changes: Vec<String>,
     /// Members after the change.

@@ -8,8 +8,7 @@ mod transaction;
 use std::collections::BTreeMap;
 
 use haoscar::desired::{Desired, HostDesired, Mode, OnChange, Owner, Piece, Rendered, Role, Unit, UnitWant};
-use haoscar::engines::EngineDesired;
-use haoscar::engines::pacemaker::{EngineResource, EngineState};
+use haoscar::engines::{EngineDesired, EngineResource, EngineState};
 use haoscar::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 use haoscar::plan::{Plan, Turn, UnitVerb, diff, sentence, show};
 

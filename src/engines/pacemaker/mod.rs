@@ -16,13 +16,15 @@ pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::members;
 pub use forecast::{Forecast, forecast};
 pub use requests::{move_constraint, move_id, pause, pause_selector, paused_until, with_constraint};
-pub use state::{EngineNode, EngineResource, EngineState, state};
+pub use state::state;
+
+pub use super::{EngineNode, EngineResource, EngineState};
 
 use std::collections::BTreeMap;
 
 use super::{Carried, EngineDesired};
 use crate::desired::{HostDesired, HostName, Surroundings};
-use crate::spec::{Cluster, Problem};
+use crate::spec::{Cluster, EngineKind, Problem};
 use crate::templates::Templates;
 
 /// What the engine said cannot be read.
@@ -66,7 +68,7 @@ pub fn compile(
     }
     let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
     let units = cib::units(&cib);
-    let engine = EngineDesired { members, cib: cib.write(), resources, units };
+    let engine = EngineDesired { kind: EngineKind::Pacemaker, members, cib: cib.write(), resources, units };
     for (name, host) in hosts.iter_mut().filter(|(name, _)| cluster.heads.contains_key(*name)) {
         host.files.extend(watch::files(name, cluster, &engine, &cib, templates)?);
         host.units.push(watch::unit());

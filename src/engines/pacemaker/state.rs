@@ -1,48 +1,8 @@
 //! What `crm_mon --output-as=xml -1` says, as facts.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use super::EngineError;
 use super::xml::Element;
-
-/// A member as the engine sees it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineNode {
-    /// In the membership, and its resources can be managed.
-    pub online: bool,
-    /// Carries nothing on request.
-    pub standby: bool,
-    /// Must be fenced before anything else.
-    pub unclean: bool,
-}
-
-/// A resource as the engine sees it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineResource {
-    /// Members where it is started.
-    pub on: Vec<String>,
-    /// A failure that has not been cleaned up.
-    pub failed: bool,
-    /// An operation is under way, in the engine's own word.
-    pub pending: Option<String>,
-}
-
-/// The engine's state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineState {
-    /// This partition may act.
-    pub quorum: bool,
-    /// The member that decides, once elected.
-    pub dc: Option<String>,
-    /// The engine watches but does nothing.
-    pub maintenance: bool,
-    /// Members, by name.
-    pub nodes: BTreeMap<String, EngineNode>,
-    /// Resources, by id; an instance of a clone counts for its primitive.
-    pub resources: BTreeMap<String, EngineResource>,
-}
+use crate::engines::{EngineNode, EngineState};
 
 /// Reads the XML of crm_mon 2.1.
 ///

@@ -1,0 +1,44 @@
+//! How an engine is, whichever it is: members and resources as plain facts.
+//!
+//! Each engine's folder reads its own programs' words into these. It must not say what should be.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A member as the engine sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineNode {
+    /// In the membership, and its resources can be managed.
+    pub online: bool,
+    /// Carries nothing on request.
+    pub standby: bool,
+    /// Must be fenced before anything else.
+    pub unclean: bool,
+}
+
+/// A resource as the engine sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineResource {
+    /// Members where it is started.
+    pub on: Vec<String>,
+    /// A failure that has not been cleaned up.
+    pub failed: bool,
+    /// An operation is under way, in the engine's own word.
+    pub pending: Option<String>,
+}
+
+/// The engine's state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineState {
+    /// This partition may act.
+    pub quorum: bool,
+    /// The member that decides, once elected.
+    pub dc: Option<String>,
+    /// The engine watches but does nothing.
+    pub maintenance: bool,
+    /// Members, by name.
+    pub nodes: BTreeMap<String, EngineNode>,
+    /// Resources, by id; an instance of a clone counts for its primitive.
+    pub resources: BTreeMap<String, EngineResource>,
+}
