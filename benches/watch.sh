@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The watcher in one lab: killed services with it and without it, planned stops, and what it costs at idle.
 # Prints Markdown tables: n, min / median / max in ms from `kill -9` of the main process until the unit has a new one,
-# and the machine's steal. Usage (root): benches/watch.sh [HAOSCAR] [KILLS] [PLANNED]
+# and of the longest silence of the public address (a ping each 10 ms) when the active head's public cable is pulled; and
+# the machine's steal. Usage (root): benches/watch.sh [HAOSCAR] [KILLS] [PLANNED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 haoscar=${1:-target/release/haoscar}
@@ -38,6 +39,21 @@ echo "| killed | n | min | median | max |"; echo "|---|---|---|---|---|"
 for unit in kea-dhcp4-server:dhcp dnsmasq:names; do
     on head-1 "$functions kills ${unit%:*} '${unit#*:}, with the watcher'"
 done
+link_pulled() { # ms
+    local from=head-1 to
+    [ "$(on arbiter "crm_resource --locate --resource control-address-public" | sed 's/.*: *//; s/ .*//')" = head-1 ] || from=head-2
+    on arbiter 'ping -D -n -i 0.01 -w 5 192.0.2.10 > /run/ping 2>&1 || true' &
+    to=$!
+    sleep 1
+    "$haoscar" lab fault link $from --network public -q
+    wait $to
+    "$haoscar" lab fault link $from --network public --heal -q
+    # shellcheck disable=SC2016 # awk's own
+    on arbiter 'awk -F "[][]" "/bytes from/ { if (last && \$2 - last > gap) gap = \$2 - last; last = \$2 } END { printf \"%.0f\n\", gap * 1000 }" /run/ping'
+    sleep 12
+}
+for _ in $(seq "$kills"); do link_pulled; done | sort -n |
+    awk '{ v[NR] = $1 } END { printf "| public cable, with the watcher | %d | %.0f | %.0f | %.0f |\n", NR, v[1], v[int((NR + 1) / 2)], v[NR] }'
 on head-1 "systemctl stop haoscar-watch"
 for unit in kea-dhcp4-server:dhcp dnsmasq:names; do
     on head-1 "$functions kills ${unit%:*} '${unit#*:}, without it'"

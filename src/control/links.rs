@@ -18,6 +18,7 @@ const TOGETHER_MS: u64 = 100;
 /// All networks of this head.
 #[derive(Debug)]
 pub(super) struct Links {
+    host: String,
     cards: wake::Cards,
     links: Vec<(WatchedLink, Gauge)>,
     begin: Instant,
@@ -27,11 +28,11 @@ impl Links {
     pub(super) fn new(list: &Watchlist) -> Result<Self, WatchProblem> {
         let links = list.links.iter().map(|link| (link.clone(), Gauge::default())).collect();
         let cards = wake::Cards::new().map_err(system("netlink"))?;
-        Ok(Self { cards, links, begin: Instant::now() })
+        Ok(Self { host: list.host.clone(), cards, links, begin: Instant::now() })
     }
 
     pub(super) fn run(&mut self, say: &(dyn Fn(&str) + Sync)) {
-        let told = Told { begin: self.begin, together_ms: TOGETHER_MS, say };
+        let told = Told { host: &self.host, begin: self.begin, together_ms: TOGETHER_MS, say };
         loop {
             for (link, gauge) in &mut self.links {
                 told.read(gauge, has_carrier(link), &link.attribute);

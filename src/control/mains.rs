@@ -129,7 +129,7 @@ fn report(host: &str, of: &WatchedUnit, why: &str, say: &(dyn Fn(&str) + Sync)) 
     let WatchedUnit { unit, resource } = of;
     let told = tell::failed(host, of).and_then(|before| {
         say(&format!("{unit}: {why}; the engine knows that {resource} failed"));
-        tell::count_once(of, before)
+        tell::count_once(host, of, before)
     });
     if let Err(error) = told {
         say(&format!("{unit}: {why}; the engine could not be told: {error}"));

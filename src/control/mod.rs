@@ -90,7 +90,7 @@ pub fn watch(list: &Watchlist, say: &(dyn Fn(&str) + Sync)) -> Result<(), WatchP
     ));
     std::thread::scope(|scope| {
         scope.spawn(|| links.run(say));
-        list.stores.iter().for_each(|store| drop(scope.spawn(|| stores::run(store, say))));
+        list.stores.iter().for_each(|store| drop(scope.spawn(|| stores::run(&list.host, store, say))));
         mains.run(scope, say);
     });
     Ok(())

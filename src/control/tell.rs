@@ -26,7 +26,7 @@ pub(super) fn states(units: &[&str]) -> Result<Vec<UnitState>, String> {
 
 /// The resource has failed on this head. Answers with what was counted before.
 pub(super) fn failed(host: &str, unit: &WatchedUnit) -> Result<u64, String> {
-    let before = number(&count_of(unit))?;
+    let before = number(host, &count_of(unit))?;
     run(&["crm_resource", "--fail", "--resource", &unit.resource, "--node", host])?;
     Ok(before)
 }
@@ -36,12 +36,12 @@ pub(super) fn failed(host: &str, unit: &WatchedUnit) -> Result<u64, String> {
 /// Pacemaker up to 2.1.5 counts [`failed`] twice (ClusterLabs/pacemaker#2947), and so would move a group after half the
 /// restarts that the spec allows: the count is put right before the engine acts on it, which it does after its
 /// `transition-delay`.
-pub(super) fn count_once(unit: &WatchedUnit, before: u64) -> Result<(), String> {
+pub(super) fn count_once(host: &str, unit: &WatchedUnit, before: u64) -> Result<(), String> {
     let name = count_of(unit);
     let once = (before + 1).to_string();
     for pause_ms in COUNT_PAUSES_MS {
         std::thread::sleep(Duration::from_millis(pause_ms));
-        if number(&name)? > before + 1 {
+        if number(host, &name)? > before + 1 {
             run(&["attrd_updater", "--name", &name, "--update", &once])?;
         }
     }
@@ -56,33 +56,34 @@ fn count_of(unit: &WatchedUnit) -> String {
     format!("fail-count-{}#asyncmon_0", unit.resource)
 }
 
-/// A node attribute of this head that counts.
-fn number(name: &str) -> Result<u64, String> {
-    Ok(query(name)?.parse().unwrap_or_default())
+/// A node attribute of that head that counts.
+fn number(host: &str, name: &str) -> Result<u64, String> {
+    Ok(query(host, name)?.parse().unwrap_or_default())
 }
 
-/// A node attribute of this head; empty if it was never set.
-fn query(name: &str) -> Result<String, String> {
-    match run(&["attrd_updater", "--name", name, "--query"]) {
-        Ok(text) => Ok(text
-            .split("value=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .unwrap_or_default()
-            .to_owned()),
+/// A node attribute of that head; empty if it was never set.
+fn query(host: &str, name: &str) -> Result<String, String> {
+    match run(&["attrd_updater", "--name", name, "--query", "--node", host]) {
+        Ok(text) => Ok(value_of(host, &text).unwrap_or_default().to_owned()),
         Err(why) if why.contains("does not exist") => Ok(String::new()),
         Err(why) => Err(why),
     }
 }
 
+/// The answer has a line a head, whichever was asked about: `name="N" host="H" value="V"`.
+fn value_of<'a>(host: &str, answer: &'a str) -> Option<&'a str> {
+    let line = answer.lines().find(|line| line.contains(&format!("host=\"{host}\"")))?;
+    line.split("value=\"").nth(1)?.split('"').next()
+}
+
 /// A node attribute of this head. The engine waits `delay_ms` for other heads that lose the same before it acts. One
 /// that was never set is not taken away. Says whether the engine was told.
-pub(super) fn attribute(name: &str, word: Word, delay_ms: u64) -> Result<bool, String> {
+pub(super) fn attribute(host: &str, name: &str, word: Word, delay_ms: u64) -> Result<bool, String> {
     let delay = format!("{delay_ms}ms");
     if word == Word::Lost {
         return run(&["attrd_updater", "--name", name, "--update", "0", "--delay", &delay]).map(|_| true);
     }
-    let held = query(name)? == "0";
+    let held = query(host, name)? == "0";
     if held {
         run(&["attrd_updater", "--name", name, "--delete"])?;
     }
@@ -91,6 +92,7 @@ pub(super) fn attribute(name: &str, word: Word, delay_ms: u64) -> Result<bool, S
 
 /// How the words of gauges reach the engine.
 pub(super) struct Told<'a> {
+    pub(super) host: &'a str,
     pub(super) begin: Instant,
     /// How long the engine waits for other heads that lose the same.
     pub(super) together_ms: u64,
@@ -107,7 +109,7 @@ impl Told<'_> {
         let known = gauge.is_lost();
         let Some(word) = gauge.read(good, self.now_ms()) else { return };
         let what = if word == Word::Lost { "lost" } else { "there" };
-        match attribute(name, word, self.together_ms) {
+        match attribute(self.host, name, word, self.together_ms) {
             Ok(changed) if changed && !(known && word == Word::Lost) => {
                 (self.say)(&format!("{name}: {what}"));
             }
@@ -148,5 +150,19 @@ fn run(argv: &[&str]) -> Result<String, String> {
 fn end_late(process: &OwnedFd) {
     if wake::wait(&[process.as_fd()], LIMIT_MS) != [true] {
         let _ = rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_this_head_is_read_and_not_anothers() {
+        // attrd_updater of Pacemaker 2.1.5, asked on head-1
+        let answer = "name=\"n\" host=\"head-2\" value=\"\"\nname=\"n\" host=\"head-1\" value=\"0\"\n";
+        assert_eq!(value_of("head-1", answer), Some("0"));
+        assert_eq!(value_of("head-2", answer), Some(""));
+        assert_eq!(value_of("head-3", answer), None);
     }
 }

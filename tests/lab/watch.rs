@@ -107,6 +107,16 @@ fn a_lost_link_moves_the_group_unless_all_have_lost_it(site: &Site) {
     until("the group goes where the network is", || site.carrier() == "head-1");
     site.cable(&["head-2"], &["--heal"]);
     until("nothing is lost", || !site.lab.sh("head-1", "crm_mon -1A").contains("haoscar-link-public"));
+    site.cable(&["head-1"], &[]);
+    until("the group has moved again", || site.carrier() == "head-2");
+    site.cable(&["head-1"], &["--heal"]);
+    until("nothing is lost again", || !site.lab.sh("head-1", "crm_mon -1A").contains("haoscar-link-public"));
+    site.cable(&["head-2"], &[]);
+    until("the group has moved back", || site.carrier() == "head-1");
+    site.cable(&["head-2"], &["--heal"]);
+    until("nothing is lost at last", || {
+        !site.lab.sh("head-1", "crm_mon -1A").contains("haoscar-link-public")
+    });
 }
 
 fn a_storage_that_is_read_only_moves_the_group(site: &Site) {
