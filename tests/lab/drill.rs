@@ -10,6 +10,8 @@ use std::time::Duration;
 use haoscar::lab::drill::{CommandGround, Course, Drill, Fault};
 use haoscar::spec::{Cluster, Sources, load};
 
+use super::harness::is_root;
+
 /// Seconds from the power cut to the other head's start.
 const DELAY_S: f64 = 1.5;
 
@@ -27,21 +29,13 @@ impl Drop for Machine {
     }
 }
 
-/// A root with the daemons: the one that the environment names, or the newest that the lab keeps.
+/// A root with the daemons: the one that the environment names, or the lab's own, built if it is not there yet.
 fn root() -> Option<PathBuf> {
-    let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
-    let cache = std::env::var("HAOSCAR_CACHE").unwrap_or_else(|_| "/var/cache/haoscar".to_owned());
-    let kept = std::fs::read_dir(Path::new(&cache).join("lab")).into_iter().flatten().flatten();
-    let whole = |root: &PathBuf| root.join("usr/sbin/kea-dhcp4").exists() && !root.ends_with("root-half");
-    let newest = |root: &PathBuf| std::fs::metadata(root).and_then(|m| m.modified()).ok();
-    let kept = || kept.map(|entry| entry.path()).filter(whole).max_by_key(newest);
-    let root = named.filter(whole).or_else(kept);
-    if root.is_none() {
-        super::harness::skipped(
-            "there is no root with kea, dnsmasq, chrony and ganesha; `haoscar lab up` builds one",
-        );
+    if !is_root() {
+        return None;
     }
-    root
+    let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
+    Some(named.unwrap_or_else(|| haoscar::lab::build_root().unwrap().into()))
 }
 
 impl Machine {

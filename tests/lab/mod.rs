@@ -1,7 +1,7 @@
 //! The real daemons in namespaces; needs root.
 
 mod drill;
-mod harness;
+pub mod harness;
 mod hosts;
 mod moves;
 mod openpbs;

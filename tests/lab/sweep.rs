@@ -1,7 +1,9 @@
 //! Nothing of a lab stays, whoever of it was killed, and labs leave each other alone.
 
 use std::fs;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::harness::{TestLab, Turn, haoscar, is_root, program, text, until};
@@ -19,7 +21,7 @@ fn two_labs_live_side_by_side_and_nothing_of_one_is_left_after_down() {
     assert!(!two.exec("head-1", &["ping", "-q", "-c1", "-W1", "10.20.0.2"]).status.success());
     let again = one.try_up("head-1");
     assert!(text(&again).contains("lab `test-one` runs already"), "{}", text(&again));
-    let client = std::process::Command::new("ip")
+    let client = Command::new("ip")
         .args(["netns", "exec", "haoscar-test-one", "sleep", "600"])
         .stdin(Stdio::null())
         .spawn()
@@ -89,6 +91,46 @@ fn a_lab_that_is_not_there_is_said_so() {
     let said = haoscar(&["lab", "exec", "--name", "test-nowhere", "head-1", "--", "true"]);
     assert_eq!(said.status.code(), Some(66));
     assert!(text(&said).contains("no lab `test-nowhere` runs here"), "{}", text(&said));
+}
+
+#[test]
+fn a_lab_without_root_is_refused_before_anything_is_built() {
+    if !is_root() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = work.path().join("haoscar"); // nobody may not look into everybody's folders
+    fs::copy(env!("CARGO_BIN_EXE_haoscar"), &copy).unwrap();
+    let spec = work.path().join("cluster.yaml");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/minimal.yaml"), &spec).unwrap();
+    let mut up = Command::new(&copy);
+    up.args(["lab", "up"]).arg(&spec).env("HAOSCAR_CACHE", work.path().join("cache"));
+    let said = up.current_dir(work.path()).uid(65_534).gid(65_534).output().unwrap();
+    assert_eq!(said.status.code(), Some(77), "{}", text(&said));
+    let plain = "error: a lab needs root: it makes namespaces and mounts\n  help: run it with sudo\n";
+    assert_eq!(text(&said), plain);
+    assert!(!work.path().join("cache").exists());
+}
+
+#[test]
+fn a_lab_that_the_machine_has_no_inotify_instances_for_is_refused_with_what_to_set() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab { name: "test-instances".to_owned() };
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/three-heads.yaml");
+    let said = haoscar(&["lab", "up", spec, "--name", &lab.name]);
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap();
+    if limit.trim() == "128" {
+        assert_eq!(said.status.code(), Some(1), "{}", text(&said));
+        assert!(text(&said).contains("help: sysctl -w fs.inotify.max_user_instances="), "{}", text(&said));
+        lab.assert_gone();
+    } else {
+        assert!(said.status.success(), "{}", text(&said));
+    }
+    assert_eq!(fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap(), limit);
 }
 
 fn keeper_of(lab: &TestLab) -> i32 {
