@@ -99,13 +99,51 @@ pub enum LabError {
         /// The host.
         host: String,
     },
-    /// The host has no NIC there.
-    #[error("host `{host}` has no NIC on network `{network}`")]
+    /// The host has no such NIC.
+    #[error("host `{host}` has no {wanted}: it has {has}")]
     NicMissing {
         /// The host.
         host: String,
-        /// The network.
-        network: String,
+        /// What was asked for.
+        wanted: String,
+        /// Those that it has.
+        has: String,
+    },
+    /// Nothing could be killed.
+    #[error("unit `{unit}` on host `{host}` was not killed: {said}")]
+    UnitNotKilled {
+        /// The host.
+        host: String,
+        /// The unit.
+        unit: String,
+        /// systemctl's words.
+        said: String,
+    },
+    /// A host does not come up.
+    #[error("host `{host}` was not up within {seconds} s; it is {state}, and the last it says is:\n{said}")]
+    HostLate {
+        /// The host.
+        host: String,
+        /// How long it was given.
+        seconds: u64,
+        /// `off`, or systemd's word for it.
+        state: String,
+        /// Jobs that its systemd waits for, and the end of its journal.
+        said: String,
+    },
+    /// Its units do not stop.
+    #[error("host `{host}` was not off within {seconds} s of its shutdown")]
+    HostStaysOn {
+        /// The host.
+        host: String,
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// Labs stand on it.
+    #[error("the cached root is in use by {labs}")]
+    RootUsed {
+        /// Labs that run.
+        labs: String,
     },
     /// It took too long.
     #[error("{subject} was not {awaited} within {seconds} s")]

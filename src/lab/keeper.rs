@@ -152,7 +152,8 @@ fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
             let (lab, orders) = (lab.clone(), orders.clone());
             std::thread::spawn(move || {
                 std::thread::sleep(REBOOT_AFTER);
-                if orders.stands(&host, number) { switch_on(&lab, &host) } else { Ok(()) }
+                // asked under the host's lock: an order that comes now waits for it, and has the last word
+                power::boot_if(&lab, &host, || orders.stands(&host, number))
             });
         }
     }

@@ -116,11 +116,14 @@ fn taken(cluster: &Cluster) -> BTreeSet<IpAddr> {
     own.chain(groups).chain(gateways).chain(nodes).collect()
 }
 
-/// The highest address of a subnet that is not IPv4's broadcast, in no pool, and nobody's.
+/// The highest address of a subnet that is neither its network address nor IPv4's broadcast, in no pool, and nobody's.
 fn last_free(net: IpNet, pool: Option<Range>, taken: &BTreeSet<IpAddr>) -> Option<IpNet> {
     let pooled = |address: &IpAddr| pool.is_some_and(|pool| pool.contains(*address));
-    let free = |address: &IpAddr| net.contains(address) && !taken.contains(address) && !pooled(address);
-    let below = |address: &IpAddr| match address {
+    let usable = |address: &IpAddr| net.contains(address) && *address != net.network();
+    let free = |address: &IpAddr| usable(address) && !taken.contains(address) && !pooled(address);
+    let start = |address: &IpAddr| pool.filter(|_| pooled(address)).map_or(*address, |pool| pool.first);
+    let below = |address: &IpAddr| match &start(address) {
+        // a pool of IPv6 is too large to walk through
         IpAddr::V4(a) => u32::from(*a).checked_sub(1).map(|a| IpAddr::V4(a.into())),
         IpAddr::V6(a) => u128::from(*a).checked_sub(1).map(|a| IpAddr::V6(a.into())),
     };
@@ -217,6 +220,18 @@ mod tests {
         let sources = Sources::of_text("cluster.yaml", text.into_bytes());
         let layout = of(&load(&sources).unwrap().cluster);
         assert_eq!(layout.wires["public"].addresses, ["192.0.2.253/24".parse().unwrap()]);
+    }
+
+    #[test]
+    fn the_switch_finds_its_address_below_a_pool_that_ends_the_subnet() {
+        let last = |net: &str, pool: &str| {
+            let taken = BTreeSet::new();
+            last_free(net.parse().unwrap(), Some(pool.parse().unwrap()), &taken).map(|net| net.to_string())
+        };
+        let six = last("2001:db8::/64", "2001:db8::1000-2001:db8::ffff:ffff:ffff:ffff");
+        assert_eq!(six.as_deref(), Some("2001:db8::fff/64"));
+        assert_eq!(last("192.0.2.0/24", "192.0.2.100-192.0.2.254").as_deref(), Some("192.0.2.99/24"));
+        assert_eq!(last("192.0.2.0/30", "192.0.2.1-192.0.2.2"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! only machines, wires and power are its business.
 #![allow(clippy::disallowed_methods)]
 
+mod cables;
 mod disk;
 pub mod drill;
 mod error;
@@ -27,13 +28,14 @@ use std::process::Command;
 
 use camino::Utf8PathBuf;
 
+pub use cables::Cables;
 pub use error::LabError;
 pub use layout::{HostKind, LabHost, Layout, Port, Wire};
 pub use process::Process;
 pub use root::{CACHE_VARIABLE, build as build_root, path as root_path};
 pub use stage::LabGround;
 pub use state::{Lab, choose, find, names, running};
-pub use up::{Request, check_root, down, down_all, up};
+pub use up::{Request, check_root, down, down_all, purge_cache, up};
 
 /// Where heads and witnesses find the keeper's socket.
 pub(crate) const KEEPER_PLACE: &str = "/run/haoscar-lab";
@@ -85,32 +87,50 @@ pub fn boot(lab: &str, host: &str) -> Result<(), LabError> {
     power::boot(&find(lab)?, host)
 }
 
-/// Pulls (or puts back) the cable of a host's NICs on one network; the NIC sees its carrier go. A cable that is pulled
-/// stays so while the host is off and on again.
+/// Shuts a host down in order, as by `poweroff` on it, and waits until it is off. It stays off.
+///
+/// # Errors
+/// No such lab or host, the host is off already, or its units do not stop.
+pub fn power_off(lab: &str, host: &str) -> Result<(), LabError> {
+    let lab = find(lab)?;
+    power::shut_down(&lab, host)?;
+    keeper::order_off(&lab, host) // voids a reboot that is pending, and clears what is left
+}
+
+/// Pulls (or puts back) cables of a host; each NIC sees its carrier go. A cable that is pulled stays so while the host
+/// is off and on again.
+///
+/// # Errors
+/// No such lab, host or NIC.
+pub fn set_cables(lab: &str, host: &str, which: &Cables, plugged: bool) -> Result<(), LabError> {
+    cables::set(&find(lab)?, host, which, plugged)
+}
+
+/// The same for the cables of a host on one network.
 ///
 /// # Errors
 /// No such lab, host or NIC.
 pub fn set_link(lab: &str, host: &str, network: &str, plugged: bool) -> Result<(), LabError> {
-    let lab = find(lab)?;
-    let ports = lab.host(host)?.ports.iter().filter(|port| port.network == network);
-    let mut any = false;
-    for port in ports {
-        if lab.process(host).is_some() {
-            switch::set_port(&lab, port, plugged)?;
-        }
-        any = true;
+    set_cables(lab, host, &Cables::Network(network), plugged)
+}
+
+/// Kills the main process of a unit on a host, as a crash does.
+///
+/// # Errors
+/// No such lab or host, the host is down, or the unit has no main process.
+pub fn kill_unit(lab: &str, host: &str, unit: &str) -> Result<(), LabError> {
+    let kill = ["systemctl", "kill", "--signal=KILL", "--kill-who=main", unit];
+    let refused = |said| LabError::UnitNotKilled { host: host.to_owned(), unit: unit.to_owned(), said };
+    match program::finish(&mut power::command(&find(lab)?, host, &kill)?) {
+        Err(LabError::ProgramFailed { said, .. }) => Err(refused(said)),
+        result => result.map(|_| ()),
     }
-    if any {
-        lab.record_cable(host, network, plugged)?;
-    }
-    let missing = LabError::NicMissing { host: host.to_owned(), network: network.to_owned() };
-    if any { Ok(()) } else { Err(missing) }
 }
 
 /// Waits until a host's systemd has come up: `running` or `degraded`.
 ///
 /// # Errors
-/// No such lab or host, or it takes too long.
+/// No such lab or host, or it takes too long; then with what the host's journal says.
 pub fn await_running(lab: &str, host: &str, within: std::time::Duration) -> Result<String, LabError> {
     power::await_running(&find(lab)?, host, within)
 }

@@ -18,6 +18,12 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const PIVOT_WITHIN: Duration = Duration::from_secs(20);
 /// The kernel needs some milliseconds to take a pid namespace down.
 const DEAD_WITHIN: Duration = Duration::from_secs(20);
+/// systemd gives a unit 90 s to stop (DefaultTimeoutStopSec) before it kills it; some more for those after it.
+const OFF_WITHIN: Duration = Duration::from_secs(120);
+/// A host whose systemd or journal does not answer a question within this time is hung.
+const WORD_MAX: [&str; 3] = ["timeout", "--kill-after=2", "10"];
+/// Enough of the journal to show what hangs, and not a screen full for each of many hosts.
+const LAST_WORDS: &str = "journalctl --boot --no-pager --output=short-monotonic --lines=8";
 const BREATH: Duration = Duration::from_millis(5);
 
 /// Switches a host on; its systemd has the word afterwards, but is not up yet.
@@ -25,7 +31,15 @@ const BREATH: Duration = Duration::from_millis(5);
 /// # Errors
 /// It is on already, or does not start.
 pub(crate) fn boot(lab: &Lab, host: &str) -> Result<(), LabError> {
+    boot_if(lab, host, || true)
+}
+
+/// The same, if that is still wanted when it is this order's turn.
+pub(crate) fn boot_if(lab: &Lab, host: &str, wanted: impl Fn() -> bool) -> Result<(), LabError> {
     let _lock = switch_lock(lab, host)?;
+    if !wanted() {
+        return Ok(());
+    }
     if lab.process(host).is_some() {
         return Err(LabError::HostRuns { lab: lab.name.clone(), host: host.to_owned() });
     }
@@ -113,6 +127,22 @@ pub(crate) fn cut(lab: &Lab, host: &str) -> Result<(), LabError> {
     tree::fell(&tree::of_lab(&lab.name)?.join(format!("host-{host}")))
 }
 
+/// Has a host shut itself down, and waits until it is off.
+///
+/// # Errors
+/// It is off already, or its units do not stop in time.
+pub(crate) fn shut_down(lab: &Lab, host: &str) -> Result<(), LabError> {
+    let mut poweroff = command(lab, host, &["systemctl", "--no-block", "poweroff"])?;
+    let process = lab.process(host);
+    let asked = super::program::finish(&mut poweroff);
+    let off = || !process.is_some_and(|process| process.runs());
+    if asked.is_err() && !off() {
+        return asked.map(|_| ()); // it may be off before systemctl has its answer
+    }
+    let stays = || LabError::HostStaysOn { host: host.to_owned(), seconds: OFF_WITHIN.as_secs() };
+    until(OFF_WITHIN, off).ok_or_else(stays)
+}
+
 /// A command on a host, with standard input, output and error free to use.
 ///
 /// # Errors
@@ -137,23 +167,46 @@ pub(crate) fn command(lab: &Lab, host: &str, argv: &[&str]) -> Result<Command, L
     Ok(command)
 }
 
-/// Waits until systemd has done what it wanted to do at boot, well or not so well.
+/// Waits until systemd has done what it wanted to do at boot, well or not so well, but not longer than `within` and
+/// one question.
 pub(crate) fn await_running(lab: &Lab, host: &str, within: Duration) -> Result<String, LabError> {
     let mut word = String::new();
     let is_up = || {
-        let output = command(lab, host, &["timeout", "10", "systemctl", "is-system-running", "--wait"])
-            .and_then(|mut systemctl| {
-                systemctl.stdin(Stdio::null()).stderr(Stdio::null()).output().map_err(io("nsenter"))
-            });
-        word = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
+        word = said(lab, host, &["systemctl", "is-system-running", "--wait"]).unwrap_or_default();
         let up = ["running", "degraded"].contains(&word.as_str());
         if !up {
             std::thread::sleep(Duration::from_millis(50)); // its bus is not there yet
         }
         up
     };
-    until(within, is_up).ok_or_else(|| late(host, "up", within))?;
+    until(within, is_up).ok_or_else(|| host_late(lab, host, within))?;
     Ok(word)
+}
+
+/// What a host that does not come up last said.
+fn host_late(lab: &Lab, host: &str, within: Duration) -> LabError {
+    let state = match lab.process(host) {
+        None => "off".to_owned(),
+        Some(_) => said(lab, host, &["systemctl", "is-system-running"])
+            .filter(|word| !word.is_empty())
+            .unwrap_or_else(|| "without an answer".to_owned()),
+    };
+    let script = format!("systemctl list-jobs --no-pager --no-legend; {LAST_WORDS}");
+    let words = said(lab, host, &["sh", "-c", &script]).filter(|words| !words.is_empty());
+    let log = || std::fs::read_to_string(lab.disk(host).join("start.log")).unwrap_or_default();
+    LabError::HostLate {
+        host: host.to_owned(),
+        seconds: within.as_secs(),
+        state,
+        said: words.unwrap_or_else(log).trim().to_owned(),
+    }
+}
+
+/// What a question on a host printed; none if it could not be asked.
+fn said(lab: &Lab, host: &str, argv: &[&str]) -> Option<String> {
+    let mut question = command(lab, host, &[&WORD_MAX[..], argv].concat()).ok()?;
+    let output = question.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The start script is `sh` until it becomes systemd, and stands in this machine's root for a part of that time.
@@ -162,7 +215,7 @@ fn pivoted(process: &Process) -> bool {
 }
 
 /// One at a time switches a host.
-fn switch_lock(lab: &Lab, host: &str) -> Result<File, LabError> {
+pub(super) fn switch_lock(lab: &Lab, host: &str) -> Result<File, LabError> {
     lab.host(host)?;
     let path = state::folder(&lab.name).join("hosts").join(format!("{host}.lock"));
     let file = File::create(&path).map_err(io(path.as_str()))?;

@@ -77,14 +77,40 @@ pub fn build() -> Result<Utf8PathBuf, LabError> {
     Ok(root)
 }
 
+/// Takes every cached root away, half ones too, and gives their paths. Nothing else in the cache is touched.
+///
+/// # Errors
+/// A lab stands on one of them, or one resists.
+pub fn purge() -> Result<Vec<Utf8PathBuf>, LabError> {
+    let folder = path().parent().map(Utf8Path::to_owned).unwrap_or_default();
+    let labs = super::running().into_iter().filter(|lab| lab.root.starts_with(&folder));
+    let labs: Vec<_> = labs.map(|lab| lab.name).collect();
+    if !labs.is_empty() {
+        return Err(LabError::RootUsed { labs: labs.join(", ") });
+    }
+    let Ok(lock) = File::open(folder.join("lock")) else { return Ok(Vec::new()) }; // nothing was ever built here
+    lock.lock().map_err(io("the lock of the lab's roots"))?;
+    let roots = roots(&folder);
+    roots.iter().try_for_each(|root| remove(root))?;
+    Ok(roots)
+}
+
+fn roots(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+    let mut roots: Vec<_> = entries
+        .filter(|entry| entry.file_name().starts_with("root-"))
+        .map(|entry| entry.path().to_owned())
+        .collect();
+    roots.sort();
+    roots
+}
+
 /// Older roots go, but for the newest of them (whoever goes back a version builds nothing) and those that a lab stands
 /// on. A root that cannot be removed is no reason to stop.
 fn prune(folder: &Utf8Path, new: &Utf8Path) {
     let used: Vec<_> = super::running().into_iter().map(|lab| lab.root).collect();
-    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
-    let roots = entries.filter(|entry| entry.file_name().starts_with("root-") && entry.path() != new);
     let made = |path: &Utf8PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let mut old: Vec<_> = roots.map(|entry| entry.path().to_owned()).collect();
+    let mut old: Vec<_> = roots(folder).into_iter().filter(|path| path != new).collect();
     old.sort_by_key(|path| std::cmp::Reverse(made(path)));
     for path in old.into_iter().skip(1).filter(|path| !used.contains(path)) {
         let _ = fs::remove_dir_all(&path);

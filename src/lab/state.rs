@@ -81,19 +81,13 @@ impl Lab {
         self.disk(host).join("pulled.json")
     }
 
-    /// Networks whose cable is pulled out of a host.
+    /// NICs of a host whose cable is out.
     pub(crate) fn pulled(&self, host: &str) -> BTreeSet<String> {
         read(&self.cables_file(host)).unwrap_or_default()
     }
 
-    pub(crate) fn record_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), LabError> {
-        let mut pulled = self.pulled(host);
-        if plugged {
-            pulled.remove(network)
-        } else {
-            pulled.insert(network.to_owned())
-        };
-        write(&self.cables_file(host), &pulled)
+    pub(crate) fn record_pulled(&self, host: &str, nics: &BTreeSet<String>) -> Result<(), LabError> {
+        write(&self.cables_file(host), nics)
     }
 
     pub(crate) fn record(&self) -> Result<(), LabError> {

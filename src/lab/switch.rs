@@ -51,7 +51,7 @@ pub(crate) fn plug(lab: &Lab, host: &str, pid: i32) -> Result<(), LabError> {
         let address = mac.as_ref().map(|mac| format!(" address {mac}")).unwrap_or_default();
         let _ = writeln!(lines, "link add {port} type veth peer name {nic}{address} netns {pid}");
         if let Some(wire) = lab.layout.wires.get(network) {
-            let up = if pulled.contains(network) { "" } else { " up" };
+            let up = if pulled.contains(nic) { "" } else { " up" };
             let _ = writeln!(lines, "link set {port} master {}{up}", wire.bridge);
         }
     }

@@ -75,6 +75,16 @@ pub fn down_all() -> Result<Vec<String>, LabError> {
     Ok(names)
 }
 
+/// Takes the cached roots away and gives their paths; the next lab builds one.
+///
+/// # Errors
+/// A lab stands on one of them, or one resists.
+pub fn purge_cache() -> Result<Vec<Utf8PathBuf>, LabError> {
+    check_root()?;
+    let _lock = home_lock()?; // no lab is claimed meanwhile
+    root::purge()
+}
+
 /// Namespaces and mounts are root's.
 ///
 /// # Errors

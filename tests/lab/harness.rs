@@ -66,6 +66,12 @@ impl TestLab {
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
     }
 
+    /// `haoscar lab` with these words must succeed.
+    pub fn good(&self, argv: &[&str]) {
+        let said = haoscar(&[&["lab"], argv].concat());
+        assert!(said.status.success(), "lab {argv:?}: {}", text(&said));
+    }
+
     pub fn down(&self) {
         let said = haoscar(&["lab", "down", &self.name]);
         assert!(said.status.success(), "lab down: {}", text(&said));

@@ -112,3 +112,83 @@ fn a_fenced_host_is_dead_when_the_agent_returns_and_comes_back_by_itself() {
     let nobody = fence("action=off\\nport=head-9\\n");
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
 }
+
+#[test]
+fn a_host_that_is_shut_down_stops_its_units_first_and_boots_again() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab::up("test-off", "head-1");
+    let unit = "[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sh -c 'echo well >/etc/stopped'\n";
+    lab.sh("head-1", &format!("cat >/etc/systemd/system/last.service <<'X'\n{unit}X\nsystemctl start last"));
+    lab.good(&["poweroff", "--name", &lab.name, "head-1"]);
+    assert_eq!(lab.exec("head-1", &["true"]).status.code(), Some(69));
+    let again = haoscar(&["lab", "poweroff", "--name", &lab.name, "head-1"]);
+    assert_eq!(again.status.code(), Some(69), "{}", text(&again));
+    lab.good(&["boot", "--name", &lab.name, "head-1"]);
+    assert_eq!(lab.sh("head-1", "cat /etc/stopped"), "well");
+}
+
+#[test]
+fn one_cable_or_all_of_them_are_out_until_they_are_put_back() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab::up("test-cables", "head-1");
+    let carriers = || lab.sh("head-1", "cat /sys/class/net/eno1/carrier /sys/class/net/eno2/carrier | xargs");
+    lab.good(&["fault", "nic", "--name", &lab.name, "head-1", "eno1"]);
+    assert_eq!(carriers(), "0 1");
+    lab.good(&["fault", "links", "--name", &lab.name, "head-1"]);
+    assert_eq!(carriers(), "0 0");
+    lab.good(&["fault", "nic", "--name", &lab.name, "head-1", "eno2", "--heal"]);
+    assert_eq!(carriers(), "0 1");
+    lab.good(&["fault", "links", "--name", &lab.name, "head-1", "--heal"]);
+    assert_eq!(carriers(), "1 1");
+    let none = haoscar(&["lab", "fault", "nic", "--name", &lab.name, "head-1", "eno9"]);
+    assert_eq!(none.status.code(), Some(66));
+    let expected = "host `head-1` has no NIC `eno9`: it has eno1 on public, eno2 on inside";
+    assert!(text(&none).contains(expected), "{}", text(&none));
+}
+
+#[test]
+fn a_unit_is_killed_as_by_a_crash() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab::up("test-kill", "head-1");
+    let unit = "[Service]\nExecStart=/bin/sleep infinity\n";
+    lab.sh("head-1", &format!("cat >/etc/systemd/system/prey.service <<'X'\n{unit}X\nsystemctl start prey"));
+    lab.good(&["fault", "kill", "--name", &lab.name, "head-1", "prey.service"]);
+    until("systemd has seen the signal", || {
+        lab.sh("head-1", "systemctl show -p Result --value prey") == "signal"
+    });
+    let none = haoscar(&["lab", "fault", "kill", "--name", &lab.name, "head-1", "nobody.service"]);
+    assert_eq!(none.status.code(), Some(1), "{}", text(&none));
+    assert!(text(&none).contains("unit `nobody.service` on host `head-1` was not killed"), "{}", text(&none));
+}
+
+#[test]
+fn a_host_that_does_not_come_up_is_named_with_what_it_waits_for() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab::up("test-hangs", "head-1");
+    let unit = "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo I hang; sleep 600'\n\
+                [Install]\nWantedBy=multi-user.target\n";
+    lab.sh(
+        "head-1",
+        &format!("cat >/etc/systemd/system/hangs.service <<'X'\n{unit}X\nsystemctl enable hangs"),
+    );
+    lab.good(&["fault", "power", "--name", &lab.name, "head-1"]);
+    lab.good(&["boot", "--name", &lab.name, "head-1"]);
+    let begin = std::time::Instant::now();
+    let within = std::time::Duration::from_secs(3);
+    let said = haoscar::lab::await_running(&lab.name, "head-1", within).unwrap_err().to_string();
+    assert!(begin.elapsed().as_secs() < 20, "the limit is none");
+    assert!(said.starts_with("host `head-1` was not up within 3 s; it is starting"), "{said}");
+    assert!(said.contains("hangs.service") && said.contains("I hang"), "{said}");
+}

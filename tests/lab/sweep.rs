@@ -1,6 +1,6 @@
 //! Nothing of a lab stays, whoever of it was killed, and labs leave each other alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -131,6 +131,55 @@ fn a_lab_that_the_machine_has_no_inotify_instances_for_is_refused_with_what_to_s
         assert!(said.status.success(), "{}", text(&said));
     }
     assert_eq!(fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap(), limit);
+}
+
+#[test]
+fn the_cached_roots_go_only_when_that_is_asked_for_and_nothing_else_of_the_cache_does() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let cache = tempfile::tempdir().unwrap();
+    for folder in ["lab/root-0123456789ab", "lab/root-half/usr", "lab/other", "images"] {
+        fs::create_dir_all(cache.path().join(folder)).unwrap();
+    }
+    File::create(cache.path().join("lab/lock")).unwrap();
+    let down = |more: &[&str]| {
+        let mut down = program(&[&["lab", "down", "test-nowhere"], more].concat());
+        let said = down.env("HAOSCAR_CACHE", cache.path()).output().unwrap();
+        assert!(said.status.success(), "{}", text(&said));
+    };
+    let there = |folder: &str| cache.path().join(folder).exists();
+    down(&[]);
+    assert!(there("lab/root-0123456789ab"));
+    down(&["--purge-cache"]);
+    assert!(!there("lab/root-0123456789ab") && !there("lab/root-half"));
+    assert!(there("lab/other") && there("images"));
+}
+
+#[test]
+fn a_cached_root_that_a_lab_stands_on_is_not_purged() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let lab = TestLab { name: "test-purge".to_owned() };
+    let cache = tempfile::tempdir().unwrap(); // with a link to the root: a purge that goes wrong costs no more than that
+    let real = haoscar::lab::build_root().unwrap();
+    let link = cache.path().join("lab").join(real.file_name().unwrap());
+    fs::create_dir(cache.path().join("lab")).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let there = |argv: &[&str]| program(argv).env("HAOSCAR_CACHE", cache.path()).output().unwrap();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
+    let up = there(&["lab", "up", spec, "--name", &lab.name, "--hosts", "head-1"]);
+    assert!(up.status.success(), "{}", text(&up));
+    let said = there(&["lab", "down", "test-nowhere", "--purge-cache"]);
+    assert_eq!(said.status.code(), Some(1), "{}", text(&said));
+    assert!(text(&said).contains("the cached root is in use by test-purge"), "{}", text(&said));
+    assert!(link.exists());
+    let said = there(&["lab", "down", &lab.name, "--purge-cache"]);
+    assert!(said.status.success(), "{}", text(&said));
+    assert!(!link.exists() && real.join("usr").is_dir());
 }
 
 fn keeper_of(lab: &TestLab) -> i32 {

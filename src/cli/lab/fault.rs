@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use super::super::{Common, Exit, Failure};
 use super::{Which, failure};
-use crate::lab;
+use crate::lab::{self, Cables};
 
 /// Options of `haoscar lab fault`.
 #[derive(Debug, Args)]
@@ -20,6 +20,12 @@ enum Fault {
     Power(Power),
     /// Pull a host's cable on one network
     Link(Link),
+    /// Pull the cable of one NIC of a host
+    Nic(Nic),
+    /// Pull every cable of a host
+    Links(Links),
+    /// Kill the main process of a unit on a host, as a crash does
+    Kill(Kill),
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +50,41 @@ struct Link {
     heal: bool,
 }
 
-/// Options of `haoscar lab boot`.
+#[derive(Debug, Args)]
+struct Nic {
+    #[command(flatten)]
+    which: Which,
+    /// The host
+    host: String,
+    /// The NIC, as the host calls it
+    nic: String,
+    /// Put it back
+    #[arg(long)]
+    heal: bool,
+}
+
+#[derive(Debug, Args)]
+struct Links {
+    #[command(flatten)]
+    which: Which,
+    /// The host
+    host: String,
+    /// Put them back
+    #[arg(long)]
+    heal: bool,
+}
+
+#[derive(Debug, Args)]
+struct Kill {
+    #[command(flatten)]
+    which: Which,
+    /// The host
+    host: String,
+    /// The unit
+    unit: String,
+}
+
+/// Options of `haoscar lab boot` and `lab poweroff`.
 #[derive(Debug, Args)]
 pub(super) struct Boot {
     #[command(flatten)]
@@ -60,11 +100,33 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             format!("{host} is off")
         }
         Fault::Link(Link { which, host, network, heal }) => {
-            lab::set_link(&which.choose()?.name, host, network, *heal).map_err(failure)?;
+            pull(which, host, &Cables::Network(network), *heal)?;
             format!("{host} is {} {network}", if *heal { "back on" } else { "cut off from" })
+        }
+        Fault::Nic(Nic { which, host, nic, heal }) => {
+            pull(which, host, &Cables::Nic(nic), *heal)?;
+            format!("the cable of {nic} on {host} is {}", if *heal { "in" } else { "out" })
+        }
+        Fault::Links(Links { which, host, heal }) => {
+            pull(which, host, &Cables::All, *heal)?;
+            format!("every cable of {host} is {}", if *heal { "in" } else { "out" })
+        }
+        Fault::Kill(Kill { which, host, unit }) => {
+            lab::kill_unit(&which.choose()?.name, host, unit).map_err(failure)?;
+            format!("{unit} on {host} is killed")
         }
     };
     say(common, &said)
+}
+
+fn pull(which: &Which, host: &str, cables: &Cables, heal: bool) -> Result<(), Failure> {
+    lab::set_cables(&which.choose()?.name, host, cables, heal).map_err(failure)
+}
+
+/// `haoscar lab poweroff`.
+pub(super) fn poweroff(common: &Common, options: &Boot) -> Result<Exit, Failure> {
+    lab::power_off(&options.which.choose()?.name, &options.host).map_err(failure)?;
+    say(common, &format!("{} is off", options.host))
 }
 
 pub(super) fn boot(common: &Common, options: &Boot) -> Result<Exit, Failure> {

@@ -34,6 +34,9 @@ pub(super) struct Down {
     /// Every lab of this machine
     #[arg(long)]
     all: bool,
+    /// The cached roots too: the next lab builds one again (90 s)
+    #[arg(long)]
+    purge_cache: bool,
 }
 
 /// Options of `haoscar lab status`.
@@ -89,6 +92,8 @@ fn sweep_when_interrupted(name: &str, program: &Utf8Path) -> Result<(), Failure>
 pub(super) fn down(common: &Common, options: &Down) -> Result<Exit, Failure> {
     let gone = if options.all {
         lab::down_all().map_err(failure)?
+    } else if options.name.is_none() && options.purge_cache && lab::names().is_empty() {
+        Vec::new()
     } else {
         let name = match &options.name {
             Some(name) => name.clone(),
@@ -96,11 +101,13 @@ pub(super) fn down(common: &Common, options: &Down) -> Result<Exit, Failure> {
         };
         if lab::down(&name).map_err(failure)? { vec![name] } else { Vec::new() }
     };
+    let purged = if options.purge_cache { lab::purge_cache().map_err(failure)? } else { Vec::new() };
     if !common.quiet {
         match gone.as_slice() {
             [] => line!("no lab was there"),
             names => line!("gone: {}", names.join(", ")),
         }
+        purged.iter().for_each(|root| line!("gone: {root}"));
     }
     Ok(Exit::Done)
 }

@@ -19,6 +19,7 @@ Examples:
   haoscar lab up specs/ha-oscar-2004.yaml   every machine of the spec, up in seconds
   haoscar lab exec head-1 -- ip address     run a command on a host
   haoscar lab fault power head-1            cut its power
+  haoscar lab fault nic head-1 eno2         pull one cable; --heal puts it back
   haoscar lab boot head-1                   and switch it on again
   haoscar lab down                          take the lab away; nothing of it is left
 
@@ -33,7 +34,7 @@ pub struct Options {
 enum Verb {
     /// Make the lab of a spec and wait until every host is up
     Up(life::Up),
-    /// Take a lab away, running or dead; the cached root stays
+    /// Take a lab away, running or dead; the cached root stays unless --purge-cache
     Down(life::Down),
     /// Run a command on a host
     Exec(inside::Exec),
@@ -41,10 +42,12 @@ enum Verb {
     Shell(inside::Shell),
     /// Show the labs of this machine and their hosts
     Status(life::Status),
-    /// Break something: power or a link
+    /// Break something: power, cables, a unit
     Fault(fault::Options),
     /// Switch a host on
     Boot(fault::Boot),
+    /// Shut a host down in order, and wait until it is off
+    Poweroff(fault::Boot),
     /// Make a fault on purpose and show the outage that clients saw
     Drill(Drill),
     /// Own a lab and serve its fence agents (started by `lab up`)
@@ -95,6 +98,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Verb::Status(status) => life::status(common, status),
         Verb::Fault(fault) => fault::run(common, fault),
         Verb::Boot(boot) => fault::boot(common, boot),
+        Verb::Poweroff(poweroff) => fault::poweroff(common, poweroff),
         Verb::Drill(drill) => run_drill(common, drill),
         Verb::Keeper(keeper) => hidden::keeper(keeper),
         Verb::Fence(fence) => hidden::fence(fence),
@@ -106,9 +110,12 @@ fn failure(error: LabError) -> Failure {
     let exit = match &error {
         LabError::NotRoot | LabError::ProgramMissing { .. } => Exit::NotPermitted,
         LabError::NameBad { .. } => Exit::Usage,
-        LabError::NoLab | LabError::LabMissing { .. } | LabError::HostMissing { .. } => Exit::Missing,
+        LabError::NoLab
+        | LabError::LabMissing { .. }
+        | LabError::HostMissing { .. }
+        | LabError::NicMissing { .. } => Exit::Missing,
         LabError::HostDown { .. } | LabError::HostStarting { .. } => Exit::Unreachable,
-        LabError::Late { .. } => Exit::TimedOut,
+        LabError::Late { .. } | LabError::HostLate { .. } | LabError::HostStaysOn { .. } => Exit::TimedOut,
         _ => Exit::Failed,
     };
     let failure = Failure::new(exit, error.to_string());
@@ -129,6 +136,14 @@ fn hint(error: &LabError) -> Option<String> {
         LabError::Instances { needed, .. } => {
             Some(format!("sysctl -w fs.inotify.max_user_instances={needed}, or fewer hosts: --hosts A,B"))
         }
+        LabError::HostLate { .. } => {
+            Some("a loaded machine needs longer: fewer hosts, --hosts A,B".to_owned())
+        }
+        LabError::UnitNotKilled { host, .. } => {
+            Some(format!("haoscar lab exec {host} -- systemctl list-units --state=running"))
+        }
+        LabError::HostStaysOn { host, .. } => Some(format!("cut its power: haoscar lab fault power {host}")),
+        LabError::RootUsed { .. } => Some("haoscar lab down --all --purge-cache".to_owned()),
         LabError::HostStarting { .. } => Some("try again in a second".to_owned()),
         _ => None,
     }
