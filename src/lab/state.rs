@@ -82,7 +82,7 @@ impl Lab {
     }
 
     /// NICs of a host whose cable is out.
-    pub(crate) fn pulled(&self, host: &str) -> BTreeSet<String> {
+    pub fn pulled(&self, host: &str) -> BTreeSet<String> {
         read(&self.cables_file(host)).unwrap_or_default()
     }
 

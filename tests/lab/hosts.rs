@@ -142,10 +142,13 @@ fn one_cable_or_all_of_them_are_out_until_they_are_put_back() {
     assert_eq!(carriers(), "0 1");
     lab.good(&["fault", "links", "--name", &lab.name, "head-1"]);
     assert_eq!(carriers(), "0 0");
+    let status = || text(&haoscar(&["lab", "status", &lab.name]));
+    assert!(status().contains(", without cable: eno1, eno2"), "{}", status());
     lab.good(&["fault", "nic", "--name", &lab.name, "head-1", "eno2", "--heal"]);
     assert_eq!(carriers(), "0 1");
     lab.good(&["fault", "links", "--name", &lab.name, "head-1", "--heal"]);
     assert_eq!(carriers(), "1 1");
+    assert!(!status().contains("without cable"), "{}", status());
     let none = haoscar(&["lab", "fault", "nic", "--name", &lab.name, "head-1", "eno9"]);
     assert_eq!(none.status.code(), Some(66));
     let expected = "host `head-1` has no NIC `eno9`: it has eno1 on public, eno2 on inside";

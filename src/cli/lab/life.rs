@@ -142,7 +142,10 @@ pub(super) fn status(common: &Common, options: &Status) -> Result<Exit, Failure>
         for (host, about) in &lab.layout.hosts {
             let process =
                 lab.process(host).map_or_else(|| "off".to_owned(), |p| format!("on, pid {}", p.pid));
-            line!("  {host:<20} {:<8} {process}", kind(about.kind));
+            let out: Vec<_> = lab.pulled(host).into_iter().collect();
+            let cables =
+                if out.is_empty() { String::new() } else { format!(", without cable: {}", out.join(", ")) };
+            line!("  {host:<20} {:<8} {process}{cables}", kind(about.kind));
         }
     }
     Ok(Exit::Done)
@@ -159,7 +162,10 @@ fn kind(kind: HostKind) -> &'static str {
 fn as_json(lab: &Lab) -> serde_json::Value {
     let hosts = lab.layout.hosts.iter().map(|(host, about)| {
         let pid = lab.process(host).map(|process| process.pid);
-        (host.clone(), serde_json::json!({ "kind": kind(about.kind), "on": pid.is_some(), "pid": pid }))
+        let fields = serde_json::json!({
+            "kind": kind(about.kind), "on": pid.is_some(), "pid": pid, "pulled": lab.pulled(host),
+        });
+        (host.clone(), fields)
     });
     let hosts: serde_json::Map<_, _> = hosts.collect();
     serde_json::json!({ "name": lab.name, "alive": lab.owner.runs(), "up": lab.up, "hosts": hosts })
