@@ -15,15 +15,23 @@ use crate::spec::{Cluster, Span};
 Examples:
   haoscar lab drill                                  power cut of the head that carries the group
   haoscar lab drill --fault none                     what the prober sees of a healthy cluster
+  haoscar lab drill --fault killed --unit dnsmasq.service
+  haoscar lab drill --all --out drills               one after the other, each until the cluster is whole again
   haoscar lab drill --target head-2 --wait-return --out drills
   haoscar lab drill --format junit > drill.xml
 
 Exit status: 0 every service came back and nothing was lost, 1 otherwise.
 What the figures mean: docs/book/drills.md")]
 pub struct Options {
-    /// What is done on purpose
-    #[arg(long, value_enum, default_value_t = FaultWord::Power)]
-    fault: FaultWord,
+    /// What is done on purpose; several run one after the other
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "power")]
+    fault: Vec<FaultWord>,
+    /// Every fault, one after the other, each until the cluster is whole again
+    #[arg(long)]
+    all: bool,
+    /// The unit that is killed or hangs
+    #[arg(long, value_name = "UNIT", default_value = "dnsmasq.service")]
+    unit: String,
     /// The host that it hits, or `active`: the head that carries the group
     #[arg(long, value_name = "HOST", default_value = "active")]
     target: String,
@@ -45,8 +53,45 @@ pub struct Options {
 enum FaultWord {
     /// Switch ports down, then SIGKILL of the host's pid 1
     Power,
+    /// Every cable of the host out
+    Links,
+    /// Its cables of the public networks out
+    Public,
+    /// Its cables of the private networks out
+    Private,
+    /// The public networks dead for everybody
+    PublicEverywhere,
+    /// SIGKILL of a unit's main process (--unit)
+    Killed,
+    /// SIGSTOP of a unit's processes (--unit)
+    Hung,
+    /// SIGKILL of corosync
+    Corosync,
+    /// SIGKILL of pacemakerd
+    Pacemaker,
+    /// SIGKILL of haoscar's event watcher
+    Watcher,
     /// Nothing
     None,
+}
+
+impl FaultWord {
+    fn fault(self, unit: &str) -> drill::Fault {
+        use drill::Fault;
+        match self {
+            Self::Power => Fault::Power,
+            Self::Links => Fault::Links,
+            Self::Public => Fault::Public,
+            Self::Private => Fault::Private,
+            Self::PublicEverywhere => Fault::PublicEverywhere,
+            Self::Killed => Fault::Killed(unit.to_owned()),
+            Self::Hung => Fault::Hung(unit.to_owned()),
+            Self::Corosync => Fault::Corosync,
+            Self::Pacemaker => Fault::Pacemaker,
+            Self::Watcher => Fault::Watcher,
+            Self::None => Fault::None,
+        }
+    }
 }
 
 /// Options of the hidden `haoscar lab-drill`, which takes the lab as command lines.
@@ -80,32 +125,58 @@ pub(super) fn run(
     (spec, cluster): (&Utf8Path, &Cluster),
     ground: &dyn Ground,
 ) -> Result<Exit, Failure> {
-    let course = course(options, cluster)?;
+    let faults = if options.all { FaultWord::value_variants() } else { &options.fault };
+    let mut report = Report { spec: spec.to_string(), resolution_s: BTreeMap::new(), drills: Vec::new() };
+    let mut away = Vec::new();
+    let whole = options.wait_return || faults.len() > 1;
+    for fault in faults {
+        let course = course(options, cluster, *fault)?;
+        let (outcome, back) = one(common, &course, ground, whole).inspect_err(|_| {
+            show(common.format, &report); // what was measured before is not lost
+        })?;
+        report.resolution_s.extend(outcome.resolution_s.clone());
+        report.drills.push(outcome.drill.clone());
+        if let Some(folder) = &options.out {
+            write(folder, &report, &outcome)
+                .map_err(|e| Failure::new(Exit::Failed, format!("{folder}: {e}")))?;
+        }
+        if !back {
+            let (target, limit) = (&outcome.drill.target, options.limit);
+            away.push(format!(
+                "after {limit} the cluster is not whole again: {target} is no member, or a loss still counts"
+            ));
+            break; // the next fault would hit a cluster that is not whole
+        }
+    }
+    show(common.format, &report);
+    if let Some(message) = away.pop() {
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    Ok(if report.drills.iter().all(Drill::is_good) { Exit::Done } else { Exit::Failed })
+}
+
+/// One drill, and whether the host that was hit is a member again (not asked unless `whole`).
+fn one(
+    common: &Common,
+    course: &Course<'_>,
+    ground: &dyn Ground,
+    whole: bool,
+) -> Result<(Outcome, bool), Failure> {
     let mut say = |text: &str| {
         if !common.quiet {
             eprintln!("{text}");
         }
     };
     let outcome = course.run(ground, &mut say).map_err(|e| failure(&e))?;
-    let back = !options.wait_return || {
-        say(&format!("waiting until {} is a member again", outcome.drill.target));
-        course.wait_return(ground, &outcome.drill, options.limit.as_duration())
-    };
-    let resolution_s = outcome.resolution_s.clone();
-    let report = Report { spec: spec.to_string(), resolution_s, drills: vec![outcome.drill.clone()] };
-    show(common.format, &report);
-    if let Some(folder) = &options.out {
-        write(folder, &report, &outcome).map_err(|e| Failure::new(Exit::Failed, format!("{folder}: {e}")))?;
+    if !whole {
+        return Ok((outcome, true));
     }
-    if !back {
-        let target = &outcome.drill.target;
-        let message = format!("{target} is not a member again after {}", options.limit);
-        return Err(Failure::new(Exit::Failed, message));
-    }
-    Ok(if outcome.drill.is_good() { Exit::Done } else { Exit::Failed })
+    say(&format!("waiting until {} is a member again", outcome.drill.target));
+    let back = course.wait_return(ground, &outcome.drill, course.limit);
+    Ok((outcome, back))
 }
 
-fn course<'a>(options: &'a Options, cluster: &'a Cluster) -> Result<Course<'a>, Failure> {
+fn course<'a>(options: &'a Options, cluster: &'a Cluster, fault: FaultWord) -> Result<Course<'a>, Failure> {
     let first = || cluster.groups.keys().next().map(String::as_str);
     let group = options.group.as_deref().or_else(first);
     let group = group.filter(|name| cluster.groups.contains_key(*name)).ok_or_else(|| {
@@ -119,10 +190,7 @@ fn course<'a>(options: &'a Options, cluster: &'a Cluster) -> Result<Course<'a>, 
     {
         return Err(Failure::new(Exit::Usage, format!("{target} is no head and no witness of the spec")));
     }
-    let fault = match options.fault {
-        FaultWord::Power => drill::Fault::Power,
-        FaultWord::None => drill::Fault::None,
-    };
+    let fault = fault.fault(&options.unit);
     Ok(Course { cluster, group, fault, target, limit: options.limit.as_duration() })
 }
 

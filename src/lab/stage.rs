@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::drill::Ground;
-use super::{command, power_cut, switch_command};
+use super::{command, power_cut, set_link, switch_command};
 
 /// A lab, by name, and the program that probes from its switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,5 +33,9 @@ impl Ground for LabGround {
 
     fn cut_power(&self, host: &str) -> Result<(), String> {
         power_cut(&self.lab, host).map_err(|error| error.to_string())
+    }
+
+    fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String> {
+        set_link(&self.lab, host, network, plugged).map_err(|error| error.to_string())
     }
 }

@@ -10,7 +10,7 @@ use crate::spec::{Cluster, Group, SchedulerBackend, Service};
 
 use super::prober::{Prober, Record};
 use super::{
-    CpuTime, Drill, Instants, Jobs, Phases, ServiceOutage, Timeline, Writes, instants_of, job_states,
+    CpuTime, Drill, Fault, Instants, Jobs, Phases, ServiceOutage, Timeline, Writes, instants_of, job_states,
     jobs_of, steal_share, svg,
 };
 
@@ -24,25 +24,6 @@ const WATCH_MIN_US: u64 = 5_000_000;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What is done on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The target's power is cut.
-    Power,
-    /// Nothing: shows what the prober sees of a healthy cluster.
-    None,
-}
-
-impl Fault {
-    /// Its word in reports.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Power => "power",
-            Self::None => "none",
-        }
-    }
-}
-
 /// What a drill asks of a lab.
 pub trait Ground {
     /// The words before a command that run it in `host`; none if the host is down.
@@ -55,6 +36,19 @@ pub trait Ground {
     /// # Errors
     /// What kept it from doing so.
     fn cut_power(&self, host: &str) -> Result<(), String>;
+    /// Pulls the cables of `host` on a network, or puts them back.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String>;
+
+    /// Runs a command in `host` to its end.
+    ///
+    /// # Errors
+    /// The host is down, or the command failed.
+    fn run(&self, host: &str, argv: &[&str]) -> Result<(), String> {
+        ask(self, host, argv).map(|_| ()).ok_or_else(|| format!("{} failed on {host}", argv.join(" ")))
+    }
 }
 
 /// Why a drill has no figures.
@@ -174,9 +168,10 @@ impl Course<'_> {
         let moved_to = self.carrier(ground, group).ok();
         let survivors = moved_to.iter().chain(&group.heads).filter(|head| **head != target);
         let instants = match self.fault {
-            Fault::Power => instants(ground, survivors.map(String::as_str), &target, fault_us),
             Fault::None => Instants::default(),
+            _ => instants(ground, survivors.map(String::as_str), &target, fault_us),
         };
+        self.mend(ground, &target)?;
         let record = prober.record();
         let read = |(path, head)| written(ground, head, path, &record);
         let writes = written_folder.zip(moved_to.as_deref()).and_then(read);
@@ -185,7 +180,8 @@ impl Course<'_> {
         Ok(self.outcome(&record, &targets, watched, facts))
     }
 
-    /// Waits until the host that was hit is a member again, seen by the head that carries the group. Whether it is.
+    /// Waits until the host that was hit is a member again and nothing of the fault counts any more, seen by the head that
+    /// carries the group. Whether it is so.
     pub fn wait_return(&self, ground: &dyn Ground, drill: &Drill, limit: Duration) -> bool {
         let start = monotonic_us();
         let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
@@ -193,7 +189,7 @@ impl Course<'_> {
         let crm_mon = ["crm_mon", "--one-shot", "--output-as=xml"];
         loop {
             let status = seen_by.and_then(|head| ask(ground, head, &crm_mon));
-            if status.is_some_and(|xml| is_online(&xml, &drill.target)) {
+            if status.is_some_and(|xml| is_whole(&xml, &drill.target)) {
                 return true;
             }
             if monotonic_us() - start > limit_us {
@@ -272,14 +268,15 @@ impl Course<'_> {
     }
 
     fn make(&self, ground: &dyn Ground, target: &str) -> Result<(), DrillProblem> {
-        match self.fault {
-            Fault::None => Ok(()),
-            Fault::Power => ground.cut_power(target).map_err(|reason| DrillProblem::Fault {
-                fault: self.fault.word(),
-                target: target.to_owned(),
-                reason,
-            }),
-        }
+        self.fault.make(self.cluster, ground, target).map_err(|reason| self.problem(target, reason))
+    }
+
+    fn mend(&self, ground: &dyn Ground, target: &str) -> Result<(), DrillProblem> {
+        self.fault.mend(self.cluster, ground, target).map_err(|reason| self.problem(target, reason))
+    }
+
+    fn problem(&self, target: &str, reason: String) -> DrillProblem {
+        DrillProblem::Fault { fault: self.fault.word(), target: target.to_owned(), reason }
     }
 
     /// Waits until every target answers again, or the limit; the end of the watch.
@@ -350,15 +347,22 @@ fn held(text: &str, address: IpAddr) -> bool {
     text.split_whitespace().any(is)
 }
 
-/// Whether `crm_mon --output-as=xml` shows `host` as a member that takes part.
-fn is_online(xml: &str, host: &str) -> bool {
+/// Whether `crm_mon --output-as=xml` shows `host` as a member that takes part, and no head still counts a loss of its
+/// links or storage: the next fault would meet a cluster that has not forgotten this one.
+fn is_whole(xml: &str, host: &str) -> bool {
     let Ok(tree) = roxmltree::Document::parse(xml) else { return false };
     let told = |n: &roxmltree::Node<'_, '_>| n.has_tag_name("node") && n.attribute("name") == Some(host);
-    tree.descendants().find(told).is_some_and(|n| {
+    let member = tree.descendants().find(told).is_some_and(|n| {
         n.attribute("online") == Some("true")
             && n.attribute("pending") != Some("true")
             && n.attribute("unclean") != Some("true")
-    })
+    });
+    let loss = |n: roxmltree::Node<'_, '_>| {
+        n.has_tag_name("attribute")
+            && n.attribute("name").is_some_and(|name| name.starts_with("haoscar-"))
+            && n.attribute("value") == Some("0")
+    };
+    member && !tree.descendants().any(loss)
 }
 
 /// The journal of the first survivor that has something to say.
@@ -393,7 +397,7 @@ fn cpu_time() -> Option<CpuTime> {
 }
 
 /// What `argv` printed in `host`; none if the host is down, the command failed, or it took too long.
-fn ask(ground: &dyn Ground, host: &str, argv: &[&str]) -> Option<String> {
+fn ask<G: Ground + ?Sized>(ground: &G, host: &str, argv: &[&str]) -> Option<String> {
     let mut words = ground.entering(host)?;
     let limit = format!("--kill-after=1s {}s", ANSWER_MAX.as_secs());
     let mut timed: Vec<String> =
@@ -408,7 +412,7 @@ fn ask(ground: &dyn Ground, host: &str, argv: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{held, is_online};
+    use super::{held, is_whole};
 
     #[test]
     fn a_head_that_still_joins_is_not_back() {
@@ -417,9 +421,21 @@ mod tests {
                 "<r><nodes><node name='head-1' online='true' pending='{pending}' unclean='false'/></nodes></r>"
             )
         };
-        assert!(is_online(&xml(false), "head-1"));
-        assert!(!is_online(&xml(true), "head-1"));
-        assert!(!is_online(&xml(false), "head-2"));
+        assert!(is_whole(&xml(false), "head-1"));
+        assert!(!is_whole(&xml(true), "head-1"));
+        assert!(!is_whole(&xml(false), "head-2"));
+    }
+
+    #[test]
+    fn a_cluster_that_still_counts_a_lost_link_is_not_whole() {
+        let xml = |value| {
+            format!(
+                "<r><nodes><node name='head-1' online='true'/></nodes><node_attributes><node name='head-2'>\
+                 <attribute name='haoscar-link-inside' value='{value}'/></node></node_attributes></r>"
+            )
+        };
+        assert!(is_whole(&xml(1), "head-1"));
+        assert!(!is_whole(&xml(0), "head-1"));
     }
 
     #[test]

@@ -40,6 +40,10 @@ impl Ground for CommandGround {
             Err(error) => Err(format!("{program}: {error}")),
         }
     }
+
+    fn set_cable(&self, host: &str, network: &str, _plugged: bool) -> Result<(), String> {
+        Err(format!("no command pulls the cable of {host} on {network}"))
+    }
 }
 
 #[cfg(test)]

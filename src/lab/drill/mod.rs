@@ -4,6 +4,7 @@
 //! [`Ground`] is all that it asks of one.
 
 mod course;
+mod fault;
 mod ground;
 mod jobs;
 mod junit;
@@ -13,7 +14,8 @@ mod report;
 mod steal;
 mod timeline;
 
-pub use course::{Course, DrillProblem, Fault, Ground, Outcome};
+pub use course::{Course, DrillProblem, Ground, Outcome};
+pub use fault::Fault;
 pub use ground::CommandGround;
 pub use jobs::{Jobs, job_states, jobs_of};
 pub use junit::junit;

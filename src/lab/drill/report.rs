@@ -21,7 +21,7 @@ pub struct Report {
 /// One fault and what followed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drill {
-    /// `power` or `none`.
+    /// Its word: `power`, `links`, `killed` …; `none` without one.
     pub fault: String,
     /// The host that it hit.
     pub target: String,
