@@ -65,6 +65,7 @@ fn services(group: &GroupStatus) {
     for (service, seen) in &group.services {
         let seen = match seen {
             Seen::Answers => format!("answers (asked from {from})"),
+            Seen::NotYet(what) => format!("answers, but {what} (asked from {from})"),
             Seen::Wrong(what) => format!("answers wrong: {what} (asked from {from})"),
             Seen::Silent => format!("does not answer (asked from {from})"),
             Seen::NotAsked(why) => format!("not asked: {why}"),

@@ -111,6 +111,8 @@ pub enum Seen {
     Answers,
     /// An answer came, and it is wrong or says "not yet".
     Wrong(String),
+    /// It serves, and says that it waits for somebody outside (a clock without its sources).
+    NotYet(String),
     /// Nothing came in time.
     Silent,
     /// It could not be asked from there.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::time::NOT_SYNCHRONIZED;
 use super::{Answer, Line, ProbeTarget, Sample, View, Window, monotonic_us, run};
 use crate::observed::Seen;
 
@@ -18,7 +19,8 @@ pub fn once(targets: &[ProbeTarget], limit: Duration) -> BTreeMap<String, Seen> 
         let still_open = &open;
         scope.spawn(move || run(targets, still_open, &sender));
         let begin = Instant::now();
-        while seen.values().any(|seen| !matches!(seen, Seen::Answers | Seen::NotAsked(_))) {
+        let ended = |seen: &Seen| matches!(seen, Seen::Answers | Seen::NotYet(_) | Seen::NotAsked(_));
+        while !seen.values().all(ended) {
             match lines.recv_timeout(limit.saturating_sub(begin.elapsed())) {
                 Ok(line) => take(&line, &mut seen),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
@@ -69,6 +71,7 @@ fn take(line: &Line, seen: &mut BTreeMap<String, Seen>) {
 fn of(answer: &Answer) -> Seen {
     match answer {
         Answer::Good => Seen::Answers,
+        Answer::Wrong(what) if what == NOT_SYNCHRONIZED => Seen::NotYet(what.clone()),
         Answer::Wrong(what) | Answer::NotYet(what) => Seen::Wrong(what.clone()),
         Answer::Silent => Seen::Silent,
     }

@@ -13,6 +13,9 @@ const UNSYNCHRONIZED: u8 = 3;
 const STRATUM_MAX: u8 = 15;
 
 /// Marks our transmit timestamps, which the server sends back as origin; the id follows.
+/// What a server answers that serves and has no time of its own yet: its sources are not reached.
+pub(super) const NOT_SYNCHRONIZED: &str = "not synchronized";
+
 const COOKIE: [u8; 6] = *b"haosca";
 
 pub(super) struct Clock;
@@ -33,7 +36,7 @@ impl Question for Clock {
         let origin = datagram.get(24..32)?;
         let id = origin.strip_prefix(&COOKIE)?.try_into().ok()?;
         let answer = match (first & MODE, first >> 6, stratum) {
-            (SERVER_MODE, UNSYNCHRONIZED, _) => Answer::Wrong("not synchronized".to_owned()),
+            (SERVER_MODE, UNSYNCHRONIZED, _) => Answer::Wrong(NOT_SYNCHRONIZED.to_owned()),
             (SERVER_MODE, _, 1..=STRATUM_MAX) => Answer::Good,
             (SERVER_MODE, _, 0) => Answer::Wrong(format!("kiss of death {:?}", kiss(datagram))),
             (mode, _, stratum) => Answer::Wrong(format!("mode {mode}, stratum {stratum}")),
@@ -62,10 +65,7 @@ mod tests {
     #[test]
     fn only_a_synchronized_server_is_right() {
         assert_eq!(Clock.read(&reply(0b00_100_100, 10)), Some((513, Answer::Good)));
-        assert_eq!(
-            Clock.read(&reply(0b11_100_100, 0)),
-            Some((513, Answer::Wrong("not synchronized".into())))
-        );
+        assert_eq!(Clock.read(&reply(0b11_100_100, 0)), Some((513, Answer::Wrong(NOT_SYNCHRONIZED.into()))));
         assert!(matches!(Clock.read(&reply(0b00_100_100, 0)), Some((513, Answer::Wrong(_)))));
     }
 

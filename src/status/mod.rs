@@ -75,6 +75,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         wrong.insert(0, maintenance(observed));
     }
     wrong.extend(complaints(observed));
+    wrong.extend(waiting(observed));
     status.degraded = !wrong.is_empty();
     status.sentence = sentence(&desired.cluster, &status, &wrong);
     status
@@ -136,11 +137,21 @@ fn starting(desired: &Desired, observed: &Observed) -> Vec<String> {
     hosts.iter().map(|(unit, hosts)| format!("{unit} still starting on {}", hosts.join(", "))).collect()
 }
 
+/// Services that serve and wait for somebody outside: no fault of what was applied, and not well either.
+fn waiting(observed: &Observed) -> Vec<String> {
+    let services = observed.views.values().flat_map(|view| &view.services);
+    let waits = |(service, seen): (&String, &Seen)| match seen {
+        Seen::NotYet(what) => Some(format!("{service} is {what}")),
+        _ => None,
+    };
+    services.filter_map(waits).collect()
+}
+
 /// What clients and the daemons themselves say is wrong, a line each; empty: every service answers with what it was
 /// given, as far as was asked.
 pub fn complaints(observed: &Observed) -> Vec<String> {
     let wrong = |service: &String, seen: &Seen, from: &str| match seen {
-        Seen::Answers | Seen::NotAsked(_) => None,
+        Seen::Answers | Seen::NotYet(_) | Seen::NotAsked(_) => None,
         Seen::Wrong(what) => Some(format!("{service} answers wrong ({what}), asked from {from}")),
         Seen::Silent => Some(format!("{service} does not answer, asked from {from}")),
     };
