@@ -171,7 +171,9 @@ impl Course<'_> {
             Fault::None => Instants::default(),
             _ => instants(ground, survivors.map(String::as_str), &target, fault_us),
         };
-        self.mend(ground, &target)?;
+        if let Err(problem) = self.mend(ground, &target) {
+            say(&problem.to_string()); // the figures stand; whether the cluster is whole again is asked next
+        }
         let record = prober.record();
         let read = |(path, head)| written(ground, head, path, &record);
         let writes = written_folder.zip(moved_to.as_deref()).and_then(read);
