@@ -101,16 +101,17 @@ fn drop_ins(
     templates: &Templates,
 ) -> Result<Vec<Rendered>, Problem> {
     let here = cluster.groups.iter().filter(|(_, group)| group.heads.iter().any(|head| head == name));
-    let units: BTreeSet<_> = here
-        .flat_map(|(group, _)| carried.get(group).into_iter().flatten())
-        .filter_map(|service| match &service.what {
-            CarriedAs::Unit { unit, .. } => Some(unit),
-            CarriedAs::Agent { .. } => None,
-        })
-        .collect();
-    let drop_in = |unit: &String| {
+    let mut units: BTreeMap<&String, bool> = BTreeMap::new();
+    for service in here.flat_map(|(group, _)| carried.get(group).into_iter().flatten()) {
+        if let CarriedAs::Unit { unit, .. } = &service.what {
+            // a policy of the spec's own is the engine's to count
+            *units.entry(unit).or_insert(true) &= service.clone && service.recovery.is_none();
+        }
+    }
+    let drop_in = |(unit, restarts): (&String, bool)| {
         let path = format!("/etc/systemd/system/{unit}.d/haoscar-engine.conf");
-        templates.file(path, "engine/pacemaker/unit.conf.hbs", json!({}), OnChange::DaemonReload(None))
+        let values = json!({ "restarts": restarts });
+        templates.file(path, "engine/pacemaker/unit.conf.hbs", values, OnChange::DaemonReload(None))
     };
     units.into_iter().map(drop_in).collect()
 }
