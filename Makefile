@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast lint ci clean
+.PHONY: help build demo test test-fast bench-failover lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,10 @@ test-fast: ## the tests that need no root
 	@packaging/setup.sh build
 	cargo test --locked --lib --bins
 	cargo test --locked --test all -- --skip lab::
+
+bench-failover: build ## failover times beside a pair built by hand, 50 minutes (ROUNDS=10)
+	@packaging/setup.sh lab
+	@$(ROOT) benches/failover.sh target/release/haoscar $(or $(ROUNDS),10)
 
 lint: ## fmt, clippy, docs, licences
 	@packaging/setup.sh build

@@ -1,6 +1,7 @@
 //! `haoscar lab drill`: makes a fault on purpose and shows the outage that clients saw.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
@@ -41,6 +42,9 @@ pub struct Options {
     /// How long a service may be away before it counts as not back
     #[arg(long, value_name = "TIME", default_value = "60s")]
     limit: Span,
+    /// The shortest watch after the fault: longer where an engine needs longer to see it
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    watch: Span,
     /// Wait until the host that was hit is a member again; not back within the limit is a failure
     #[arg(long)]
     wait_return: bool,
@@ -71,12 +75,14 @@ enum FaultWord {
     Pacemaker,
     /// SIGKILL of haoscar's event watcher
     Watcher,
+    /// The engine is asked to move the group away
+    Switchover,
     /// Nothing
     None,
 }
 
 impl FaultWord {
-    fn fault(self, unit: &str) -> drill::Fault {
+    fn fault(self, unit: &str, address: IpAddr) -> drill::Fault {
         use drill::Fault;
         match self {
             Self::Power => Fault::Power,
@@ -89,6 +95,7 @@ impl FaultWord {
             Self::Corosync => Fault::Corosync,
             Self::Pacemaker => Fault::Pacemaker,
             Self::Watcher => Fault::Watcher,
+            Self::Switchover => Fault::Switchover(address),
             Self::None => Fault::None,
         }
     }
@@ -190,8 +197,19 @@ fn course<'a>(options: &'a Options, cluster: &'a Cluster, fault: FaultWord) -> R
     {
         return Err(Failure::new(Exit::Usage, format!("{target} is no head and no witness of the spec")));
     }
-    let fault = fault.fault(&options.unit);
-    Ok(Course { cluster, group, fault, target, limit: options.limit.as_duration() })
+    let carried = &cluster.groups[group];
+    let address = carried.addresses.values().chain(carried.addresses6.values()).next();
+    let address =
+        address.ok_or_else(|| Failure::new(Exit::Usage, format!("group {group} has no address to watch")))?;
+    let fault = fault.fault(&options.unit, *address);
+    Ok(Course {
+        cluster,
+        group,
+        fault,
+        target,
+        watch: options.watch.as_duration(),
+        limit: options.limit.as_duration(),
+    })
 }
 
 fn failure(problem: &drill::DrillProblem) -> Failure {

@@ -61,7 +61,14 @@ impl Machine {
     fn drill(&self, fault: Fault, target: Option<&str>, limit_s: u64) -> Drill {
         let cluster = cluster();
         let limit = Duration::from_secs(limit_s);
-        let course = Course { cluster: &cluster, group: "control", fault, target, limit };
+        let course = Course {
+            cluster: &cluster,
+            group: "control",
+            fault,
+            target,
+            watch: Duration::from_secs(5),
+            limit,
+        };
         course.run(&self.ground, &mut |_| ()).unwrap().drill
     }
 }

@@ -18,8 +18,6 @@ use super::{
 const SETTLED_US: u64 = 2_000_000;
 /// A group that is not settled by then is not drilled.
 const SETTLE_MAX_US: u64 = 60_000_000;
-/// The shortest watch after a fault: well over the detection of a dead head.
-const WATCH_MIN_US: u64 = 5_000_000;
 /// The longest that a host may take to answer a question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,12 +40,17 @@ pub trait Ground {
     /// What kept it from doing so.
     fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String>;
 
+    /// What a command printed in `host`; none if the host is down, it failed, or it took too long.
+    fn ask(&self, host: &str, argv: &[&str]) -> Option<String> {
+        ask(self, host, argv)
+    }
+
     /// Runs a command in `host` to its end.
     ///
     /// # Errors
     /// The host is down, or the command failed.
     fn run(&self, host: &str, argv: &[&str]) -> Result<(), String> {
-        ask(self, host, argv).map(|_| ()).ok_or_else(|| format!("{} failed on {host}", argv.join(" ")))
+        self.ask(host, argv).map(|_| ()).ok_or_else(|| format!("{} failed on {host}", argv.join(" ")))
     }
 }
 
@@ -116,6 +119,8 @@ pub struct Course<'a> {
     pub fault: Fault,
     /// To which host; none: the head that carries the group.
     pub target: Option<&'a str>,
+    /// The shortest watch after the fault: an outage that begins later is not seen.
+    pub watch: Duration,
     /// How long after the fault a service may be away before it counts as not back.
     pub limit: Duration,
 }
@@ -283,12 +288,13 @@ impl Course<'_> {
 
     /// Waits until every target answers again, or the limit; the end of the watch.
     fn watch(&self, prober: &Prober, targets: &[ProbeTarget], fault_us: u64) -> u64 {
-        let limit_us = u64::try_from(self.limit.as_micros()).unwrap_or(u64::MAX);
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (watch_us, limit_us) = (us(self.watch), us(self.limit));
         loop {
             std::thread::sleep(LOOK);
             let now = monotonic_us();
             let well = prober.record().unwell(targets, now - SETTLED_US).is_empty();
-            if (well && now - fault_us >= WATCH_MIN_US) || now - fault_us >= limit_us {
+            if (well && now - fault_us >= watch_us) || now - fault_us >= limit_us {
                 return now;
             }
         }

@@ -1,5 +1,7 @@
 //! What is done on purpose in a drill, and what undoes it. Decides what is broken; [`Ground`] does it.
 
+use std::net::IpAddr;
+
 use super::Ground;
 use crate::spec::{Cluster, NetworkRole};
 
@@ -26,6 +28,9 @@ pub enum Fault {
     Pacemaker,
     /// haoscar's event watcher is killed.
     Watcher,
+    /// The group goes to another head because somebody asked the engine for it. Its address finds the resource, so that
+    /// a cluster which haoscar did not build is moved in the same way.
+    Switchover(IpAddr),
     /// Nothing: shows what the prober sees of a healthy cluster.
     None,
 }
@@ -44,6 +49,7 @@ impl Fault {
             Self::Corosync => "corosync",
             Self::Pacemaker => "pacemaker",
             Self::Watcher => "watcher",
+            Self::Switchover(_) => "switchover",
             Self::None => "none",
         }
     }
@@ -69,16 +75,20 @@ impl Fault {
             Self::Corosync => kill("--signal=KILL", "--kill-who=main", "corosync.service"),
             Self::Pacemaker => kill("--signal=KILL", "--kill-who=main", "pacemaker.service"),
             Self::Watcher => kill("--signal=KILL", "--kill-who=main", "haoscar-watch.service"),
+            Self::Switchover(address) => placed(ground, target, *address, "--move"),
         }
     }
 
-    /// Puts back what does not mend itself: cables, and a unit that still hangs.
+    /// Puts back what does not mend itself: cables, a unit that still hangs, and a move's constraint.
     ///
     /// # Errors
     /// What kept it from being mended.
     pub fn mend(&self, cluster: &Cluster, ground: &dyn Ground, target: &str) -> Result<(), String> {
         if let Self::Hung(unit) = self {
             return ground.run(target, &["systemctl", "kill", "--signal=CONT", "--kill-who=all", unit]);
+        }
+        if let Self::Switchover(address) = self {
+            return placed(ground, target, *address, "--clear");
         }
         let cables = self.cables(cluster, target);
         cables.iter().try_for_each(|(host, network)| ground.set_cable(host, network, true))
@@ -103,6 +113,20 @@ impl Fault {
         });
         nics.collect()
     }
+}
+
+/// Has the engine move the resource that holds `address` away from where it is, or take that order back. The resource is
+/// looked up before, so that its time is not the move's.
+fn placed(ground: &dyn Ground, target: &str, address: IpAddr, order: &str) -> Result<(), String> {
+    let wanted = format!("//primitive[instance_attributes/nvpair[@name='ip'][@value='{address}']]");
+    let xml = ground.ask(target, &["cibadmin", "--query", "--xpath", &wanted]);
+    let id = xml.as_deref().and_then(id_of).ok_or_else(|| format!("no resource holds {address}"))?;
+    ground.run(target, &["crm_resource", order, "--resource", &id])
+}
+
+fn id_of(xml: &str) -> Option<String> {
+    let tree = roxmltree::Document::parse(xml).ok()?;
+    tree.root_element().attribute("id").map(str::to_owned)
 }
 
 #[cfg(test)]
