@@ -105,6 +105,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/ocf/address.hbs",
     "engine/pacemaker/unit.conf.hbs",
     "engine/pacemaker/watch.service.hbs",
+    "engine/recover.conf.hbs",
+    "engine/recover.service.hbs",
     "engine/pacemaker/fence.hbs",
     "engine/pacemaker/secret.hbs",
 ];

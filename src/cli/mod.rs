@@ -22,6 +22,7 @@ mod plan;
 mod predict;
 mod probe;
 mod problems;
+mod recover;
 mod rehearse;
 mod render;
 mod run;
@@ -115,6 +116,9 @@ enum Verb {
     /// Serve one session on this host over stdin and stdout (started by haoscar itself)
     #[command(hide = true)]
     Agent(agent::Options),
+    /// Finish or put back an apply that was cut short on this host (started by systemd at boot)
+    #[command(hide = true)]
+    Recover(recover::Options),
     /// The same cluster as namespaces on this machine, with the real daemons
     Lab(lab::Options),
     /// Probe a lab's services from the network namespace that it is started in
@@ -153,6 +157,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Fenced(options) => fenced::run(&cli.common, options),
         Verb::Rehearse(options) => rehearse::run(&cli.common, options),
         Verb::Agent(options) => agent::run(&cli.common, options),
+        Verb::Recover(options) => recover::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
         Verb::LabProbe(options) => probe::run(&cli.common, options),
         Verb::LabDrill(options) => drill::run_on_ground(&cli.common, options),

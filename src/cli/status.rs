@@ -48,6 +48,11 @@ fn print(status: &Status) {
             host.drift
         );
     }
+    for (name, host) in &status.hosts {
+        if let Some(recovered) = &host.recovered {
+            line!("{name}: {recovered}");
+        }
+    }
     for (name, group) in &status.groups {
         let place = group.on.as_deref().unwrap_or("nowhere");
         let missing = if group.missing.is_empty() {

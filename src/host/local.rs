@@ -9,7 +9,7 @@ use super::file::{hex, mode_of, owner_of, unhex};
 use super::ledger::Ledger;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, file, rehearsals, socket, units};
+use super::{Host, HostError, PROTOCOL, Request, Response, file, recover, rehearsals, socket, units};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
@@ -28,8 +28,8 @@ impl Local {
         Self { root: root.into(), open: None }
     }
 
-    /// Ends what a dead transaction left, unless another session has one open. What keeps it from doing so is said
-    /// by the next `Begin`.
+    /// Ends what a dead transaction left, unless another session has one open. What keeps it from doing so is
+    /// remembered, and said by the next `Begin`.
     fn recover(&mut self) {
         if self.open.is_some() {
             return;
@@ -86,6 +86,7 @@ impl Local {
             pending: ledger.awaited(units::invocation),
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,
+            recovered: recover::remembered(&self.root),
         })
     }
 

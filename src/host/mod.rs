@@ -5,9 +5,11 @@
 
 pub mod agent;
 mod file;
+mod journal;
 mod ledger;
 mod local;
 mod protocol;
+mod recover;
 mod rehearsals;
 mod remote;
 mod secrets;
@@ -18,6 +20,7 @@ mod units;
 pub use local::Local;
 pub use protocol::{PROTOCOL, Request, Response};
 pub use remote::Remote;
+pub use transaction::recover_alone;
 
 /// A machine that answers questions and carries out steps.
 pub trait Host {

@@ -5,40 +5,17 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use super::HostError;
 use super::file::{fingerprint, mode_of, owner_of, put};
+use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger};
+use super::recover::{done_in_this_boot, forget, put_back, recover};
 use super::secrets::Secrets;
 use super::units;
 use crate::desired::{Mode, Owner, Rendered};
-use crate::observed::Origin;
+use crate::observed::{Origin, Recovered};
 use crate::plan::UnitAction;
-
-/// What the journal remembers of one path before it was touched.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Saved {
-    path: Utf8PathBuf,
-    /// Where the old bytes are kept; none when there was no file.
-    kept: Option<Utf8PathBuf>,
-    /// Where it pointed, when it was a symbolic link.
-    #[serde(default)]
-    link: Option<Utf8PathBuf>,
-    owner: Owner,
-    mode: Mode,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Journal {
-    id: String,
-    saved: Vec<Saved>,
-    /// What was done to units, or was about to be.
-    #[serde(default)]
-    acted: Vec<UnitAction>,
-    /// The new ledger, once the transaction has been decided: from then on it is carried forward, not back.
-    committed: Option<Ledger>,
-}
 
 /// An open transaction.
 #[derive(Debug)]
@@ -50,20 +27,17 @@ pub struct Transaction {
     _lock: File,
 }
 
-const STATE: &str = "var/lib/haoscar";
-
 impl Transaction {
     /// Takes the lock, puts back what a dead transaction left, and opens a new one. None: somebody else holds it.
     ///
     /// # Errors
     /// What the system said.
     pub fn begin(root: &Utf8Path, id: &str) -> Result<Option<Self>, HostError> {
-        let run = root.join("run/haoscar");
-        fs::create_dir_all(&run).map_err(|e| HostError::failed(&run, e))?;
-        let path = run.join("apply.lock");
-        let lock = File::create(&path).map_err(|e| HostError::failed(&path, e))?;
-        if lock.try_lock().is_err() {
-            return Ok(None);
+        let (path, lock) = lock_file(root)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(std::fs::TryLockError::Error(e)) => return Err(HostError::failed(&path, e)),
         }
         recover(root)?;
         let journal = Journal { id: id.to_owned(), ..Journal::default() };
@@ -184,9 +158,7 @@ impl Transaction {
     }
 
     fn write_journal(&self) -> Result<(), HostError> {
-        let path = journal_path(&self.root);
-        let text = serde_json::to_string(&self.journal).map_err(|e| HostError::failed(&path, e))?;
-        put(&path, text.as_bytes(), &Owner::root(), Mode(0o600))
+        self.journal.write(&self.root)
     }
 
     fn area(&self) -> Utf8PathBuf {
@@ -203,7 +175,8 @@ impl Transaction {
         self.journal.committed = Some(self.ledger.clone());
         self.write_journal()?;
         self.ledger.write(&self.root)?;
-        end(&self.root, &self.journal.id);
+        forget(&self.root);
+        self.journal.end(&self.root);
         Ok(())
     }
 
@@ -212,68 +185,31 @@ impl Transaction {
     /// # Errors
     /// What the system said; the journal stays then, for the next try.
     pub fn revert(self) -> Result<(), HostError> {
-        recover(&self.root)?;
-        end(&self.root, &self.journal.id);
+        put_back(&self.root, &self.journal, false)?;
+        self.journal.end(&self.root);
         Ok(())
     }
 }
 
-/// Ends a dead transaction as its journal says: back, or forward where it was decided. Nothing to do without one.
+/// The lock of everybody who changes this machine.
+fn lock_file(root: &Utf8Path) -> Result<(Utf8PathBuf, File), HostError> {
+    let run = root.join("run/haoscar");
+    fs::create_dir_all(&run).map_err(|e| HostError::failed(&run, e))?;
+    let path = run.join("apply.lock");
+    let lock = File::create(&path).map_err(|e| HostError::failed(&path, e))?;
+    Ok((path, lock))
+}
+
+/// Waits for the lock and ends what a dead transaction left: what a head does at its boot, before its engine starts.
+/// None: nothing was left.
 ///
 /// # Errors
-/// What the system said.
-pub fn recover(root: &Utf8Path) -> Result<(), HostError> {
-    let path = journal_path(root);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let journal: Journal = serde_json::from_str(&text).map_err(|e| HostError::failed(&path, e))?;
-    if let Some(ledger) = &journal.committed {
-        ledger.write(root)?;
-        end(root, &journal.id);
-        return Ok(());
+/// Why it could be ended neither way.
+pub fn recover_alone(root: &Utf8Path) -> Result<Option<Recovered>, HostError> {
+    if done_in_this_boot(root) {
+        return Ok(None); // also an apply that starts this very unit and holds the lock
     }
-    for saved in journal.saved.iter().rev() {
-        let place = below(root, &saved.path);
-        match (&saved.link, &saved.kept) {
-            (Some(target), _) => {
-                let _ = fs::remove_file(&place);
-                std::os::unix::fs::symlink(target, &place).map_err(|e| HostError::failed(&place, e))?;
-            }
-            (None, Some(kept)) => {
-                let bytes = fs::read(kept).map_err(|e| HostError::failed(kept, e))?;
-                put(&place, &bytes, &saved.owner, saved.mode)?;
-            }
-            (None, None) => {
-                let _ = fs::remove_file(&place);
-            }
-        }
-    }
-    let put_back = undo(root, &journal.acted);
-    end(root, &journal.id);
-    put_back
-}
-
-/// Units as they were before; each is tried, and the first that would not is told.
-fn undo(root: &Utf8Path, acted: &[UnitAction]) -> Result<(), HostError> {
-    if root != "/" {
-        return Ok(()); // a test's folder has no systemd of its own
-    }
-    let results: Vec<_> = units::inverse(acted).iter().map(units::act).collect();
-    results.into_iter().collect()
-}
-
-/// Forgets a transaction: the journal first, then what it kept.
-fn end(root: &Utf8Path, id: &str) {
-    let _ = fs::remove_file(journal_path(root));
-    let _ = super::file::sync_folder(&root.join(STATE));
-    for folder in ["stage", "checkpoint"] {
-        let _ = fs::remove_dir_all(root.join(STATE).join(folder).join(id));
-    }
-}
-
-fn journal_path(root: &Utf8Path) -> Utf8PathBuf {
-    root.join(STATE).join("journal.json")
-}
-
-fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
+    let (path, lock) = lock_file(root)?;
+    lock.lock().map_err(|e| HostError::failed(&path, e))?;
+    recover(root)
 }

@@ -14,6 +14,9 @@ use crate::plan::{UnitAction, UnitVerb};
 /// A unit's job that has not ended by then has failed: systemd's own limit is 90 s.
 const JOB_TIMEOUT_MS: u64 = 100_000;
 
+/// Asks for all this at boot: it would stop itself.
+const RECOVER: &str = "haoscar-recover.service";
+
 /// How the named units are.
 pub fn observe(units: &[String]) -> BTreeMap<String, UnitFact> {
     units.iter().map(|unit| (unit.clone(), fact(unit))).collect()
@@ -86,6 +89,31 @@ pub fn act(action: &UnitAction) -> Result<(), HostError> {
         UnitVerb::EngineRestart => return Ok(()), // the engine's to do, on the cluster as a whole
     };
     systemctl(&[verb, &action.unit], &action.unit)
+}
+
+/// What undoes a transaction of before this boot, while the machine boots: what is enabled at once, and the rest as jobs
+/// that nobody waits for, since they may wait for whoever asks. What does not run is not started, unless the boot would
+/// have started it.
+///
+/// # Errors
+/// The first that would not; each is tried.
+pub fn act_later(actions: &[UnitAction]) -> Result<(), HostError> {
+    let at_once = |action: &&UnitAction| {
+        matches!(action.verb, UnitVerb::DaemonReload | UnitVerb::Enable | UnitVerb::Disable)
+    };
+    let mut results: Vec<_> = actions.iter().filter(at_once).map(act).collect();
+    for action in actions.iter().filter(|action| action.unit != RECOVER) {
+        let unit = action.unit.as_str();
+        results.push(match action.verb {
+            UnitVerb::Stop if !fact(unit).loaded => Ok(()), // its file is gone, and it has never run in this boot
+            UnitVerb::Stop => systemctl(&["--no-block", "stop", unit], unit),
+            UnitVerb::Start if fact(unit).enabled => systemctl(&["--no-block", "start", unit], unit),
+            UnitVerb::Restart => systemctl(&["--no-block", "try-restart", unit], unit),
+            UnitVerb::Reload => systemctl(&["--no-block", "try-reload-or-restart", unit], unit),
+            _ => Ok(()),
+        });
+    }
+    results.into_iter().collect()
 }
 
 fn systemctl(words: &[&str], subject: &str) -> Result<(), HostError> {

@@ -87,6 +87,41 @@ pub struct UnitFact {
     pub active: String,
 }
 
+/// How an apply ended that was cut short on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Put back: all is as before it.
+    Old,
+    /// It had been decided: all is as it asked.
+    New,
+    /// Neither, and why. The engine is not started there.
+    Stuck(String),
+}
+
+/// An apply that was cut short on a host, by a kill or a power cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Its name: when it began.
+    pub id: String,
+    /// What came of it.
+    pub end: End,
+}
+
+impl std::fmt::Display for Recovered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = &self.id;
+        match &self.end {
+            End::Old => write!(f, "apply {id} was cut short and has been put back: all is as before it"),
+            End::New => write!(f, "apply {id} was cut short and has been finished: all is as it asked"),
+            End::Stuck(why) => write!(
+                f,
+                "apply {id} was cut short and can be neither finished nor put back, so the engine is not started: {why}"
+            ),
+        }
+    }
+}
+
 /// How one host is, as far as the spec asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostObserved {
@@ -98,6 +133,9 @@ pub struct HostObserved {
     pub units: BTreeMap<String, UnitFact>,
     /// Files that haoscar wrote here and the spec no longer has.
     pub gone: Vec<Utf8PathBuf>,
+    /// The last apply that was cut short here, until another is committed.
+    #[serde(default)]
+    pub recovered: Option<Recovered>,
     /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
     #[serde(default)]
     pub pending: BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{Observed, Seen};
+use crate::observed::{End, Observed, Recovered, Seen};
 use crate::plan::Plan;
 
 /// One host.
@@ -22,6 +22,9 @@ pub struct HostStatus {
     pub engine: String,
     /// Objects that differ from the spec.
     pub drift: usize,
+    /// The last apply that was cut short here, until another is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
 }
 
 /// One group.
@@ -99,7 +102,9 @@ fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus 
         Some(_) => "offline",
     };
     let drift = plan.hosts.get(name).map_or(0, crate::plan::HostPlan::objects);
-    HostStatus { role, reached: observed.hosts.contains_key(name), engine: engine.to_owned(), drift }
+    let seen = observed.hosts.get(name);
+    let recovered = seen.and_then(|seen| seen.recovered.clone());
+    HostStatus { role, reached: seen.is_some(), engine: engine.to_owned(), drift, recovered }
 }
 
 fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observed) -> GroupStatus {
@@ -175,6 +180,9 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
             wrong.push(format!("{name} unreachable"));
         } else if !host.engine.is_empty() && host.engine != "online" {
             wrong.push(format!("{name} {}", host.engine));
+        }
+        if let Some(stuck) = host.recovered.as_ref().filter(|found| matches!(found.end, End::Stuck(_))) {
+            wrong.push(format!("{name}: {stuck}"));
         }
     }
     if !plan.is_empty() {

@@ -6,6 +6,7 @@ mod hosts;
 mod moves;
 mod openpbs;
 mod put_back;
+mod recover;
 mod sweep;
 mod watch;
 mod whole_way;
