@@ -109,6 +109,14 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/recover.service.hbs",
     "engine/pacemaker/fence.hbs",
     "engine/pacemaker/secret.hbs",
+    "engine/heartbeat/ha.cf.hbs",
+    "engine/heartbeat/haresources.hbs",
+    "engine/heartbeat/authkeys.hbs",
+    "engine/heartbeat/address.hbs",
+    "engine/heartbeat/unit.hbs",
+    "engine/heartbeat/unit.conf.hbs",
+    "engine/heartbeat/give-away.service.hbs",
+    "engine/heartbeat/stonith.hbs",
 ];
 
 /// Every packaged template, by its name under `templates/`, as `haoscar explain template` shows them.

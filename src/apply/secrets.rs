@@ -60,6 +60,10 @@ fn one(
             say(&format!("making secret {name}"));
             random(size)?
         }
+        (None, SecretKind::RandomHex(size)) => {
+            say(&format!("making secret {name}"));
+            random(size)?.bytes().map(|digit| format!("{digit:02x}")).collect() // the digits are the secret
+        }
         (None, SecretKind::Given) => return Err(ApplyError::SecretMissing(name.to_owned())),
     };
     crew.all(&missing, |_, host| host.ask(&Request::SecretPut { name: name.to_owned(), hex: hex.clone() }))

@@ -81,6 +81,10 @@ pub struct Survey {
 /// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
 pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
     let cluster = &spec.loaded.cluster;
+    if cluster.ha.engine == EngineKind::Heartbeat {
+        let failure = Failure::new(Exit::Failed, "engine heartbeat can be rendered, not applied yet");
+        return Err(failure.hint("haoscar render shows its files; use `engine: pacemaker` to apply"));
+    }
     let way = reach.way();
     let scope = scope(cluster, reach)?;
     let (mut crew, facts, unreachable) = connect(&scope, &way);

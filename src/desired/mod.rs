@@ -160,6 +160,8 @@ pub struct Probe {
 pub enum SecretKind {
     /// This many random bytes, made once by haoscar.
     Random(usize),
+    /// This many random bytes as lower-case hex digits, for files of text; made once by haoscar.
+    RandomHex(usize),
     /// Only a person can know it; a missing one is an error that says how to add it.
     Given,
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Desired, HostDesired, HostName, OnChange, Role, Surroundings, Unit, UnitWant, names};
 use crate::backends::{self, Context, Part, Placement};
-use crate::engines::{Carried, CarriedAs, pacemaker};
+use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
 use crate::spec::{Cluster, EngineKind, Problem};
 use crate::templates::Templates;
 
@@ -126,7 +126,10 @@ impl<'a> Builder<'a> {
     /// Two services of a group may share one unit (names and boot share dnsmasq): it is carried once.
     fn carry(&mut self, carried: Carried, group: &str, heads: &BTreeSet<HostName>) {
         if let CarriedAs::Unit { unit, .. } = &carried.what {
-            let unit = Unit { name: unit.clone(), want: UnitWant::Engine };
+            // heartbeat has no clones: what runs on every head is systemd's there
+            let everywhere = carried.clone && self.cluster.ha.engine == EngineKind::Heartbeat;
+            let want = if everywhere { UnitWant::Running } else { UnitWant::Engine };
+            let unit = Unit { name: unit.clone(), want };
             self.hosts(&Placement::Heads, heads).for_each(|host| host.units.push(unit.clone()));
         }
         let known = self.carried.entry(group.to_owned()).or_default();
@@ -145,11 +148,11 @@ impl<'a> Builder<'a> {
     }
 
     fn engine(&mut self, surroundings: &Surroundings, templates: &Templates) -> Result<(), Problem> {
-        if self.cluster.ha.engine != EngineKind::Pacemaker {
-            let message = "engine heartbeat is not built yet";
-            return Err(Problem::error("ha/engine", message).hint("use `engine: pacemaker`"));
-        }
-        let compiled = pacemaker::compile(self.cluster, surroundings, &self.carried, templates)?;
+        let compile = match self.cluster.ha.engine {
+            EngineKind::Pacemaker => pacemaker::compile,
+            EngineKind::Heartbeat => heartbeat::compile,
+        };
+        let compiled = compile(self.cluster, surroundings, &self.carried, templates)?;
         for (name, part) in compiled.hosts {
             if let Some((_, host)) = self.desired.hosts.get_mut(&name) {
                 host.files.extend(part.files);

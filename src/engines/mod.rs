@@ -3,12 +3,15 @@
 //! This room compiles the spec into the engine's own configuration and reads the engine's state back. It must not
 //! talk to the engine: [`crate::apply`] does.
 
+pub mod heartbeat;
 pub mod pacemaker;
+mod slots;
 mod state;
 pub mod watchlist;
 
 use std::collections::BTreeMap;
 
+use crate::desired::{HostDesired, HostName};
 use crate::spec::EngineKind;
 
 pub use state::{EngineNode, EngineResource, EngineState};
@@ -115,4 +118,13 @@ pub struct EngineDesired {
     pub resources: BTreeMap<String, Vec<String>>,
     /// Resource to restart for a unit; a clone's id restarts every instance.
     pub units: BTreeMap<String, String>,
+}
+
+/// The engine's part of every member, and of the cluster as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// Files, units, packages, checks and secrets, by member.
+    pub hosts: BTreeMap<HostName, HostDesired>,
+    /// The cluster's own objects.
+    pub engine: EngineDesired,
 }

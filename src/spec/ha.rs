@@ -1,5 +1,7 @@
 //! The HA engine and how fast it must notice.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +36,8 @@ pub struct Ha {
     /// Which engine.
     #[serde(default)]
     pub engine: EngineKind,
-    /// A dead head is declared dead after this long: corosync's token plus consensus (1.2 × token).
+    /// A dead head is declared dead after this long: corosync's token plus consensus (1.2 × token), or heartbeat's
+    /// deadtime.
     #[serde(default = "detect_default")]
     pub detect: Span,
     /// What happens when a preferred head comes back.
@@ -44,6 +47,11 @@ pub struct Ha {
     /// wins. Unused with a witness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_delay: Option<Span>,
+    /// An address outside of the cluster by which a head tells that it is cut off; engine heartbeat only. Default: the
+    /// gateway of the heads' public network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"192.0.2.1")]
+    pub ping: Option<IpAddr>,
 }
 
 /// Token 500 ms and consensus 600 ms: the fastest that had no false failover under load (knowledge/pacemaker.md 7).
@@ -58,6 +66,7 @@ impl Default for Ha {
             detect: detect_default(),
             failback: Failback::default(),
             fence_delay: None,
+            ping: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine is configured with, and what is read back from it.
 
 mod forecast;
+mod heartbeat;
 mod watch;
 
 use std::collections::BTreeSet;

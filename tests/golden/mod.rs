@@ -10,8 +10,16 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 7] =
-    ["ha-oscar-2004", "ha-oscar-2004-pbs", "ipv6", "minimal", "qnetd", "three-heads", "two-node"];
+const SPECS: [&str; 8] = [
+    "ha-oscar-2004",
+    "ha-oscar-2004-pbs",
+    "heartbeat",
+    "ipv6",
+    "minimal",
+    "qnetd",
+    "three-heads",
+    "two-node",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -48,7 +56,8 @@ fn tree(desired: &Desired) -> BTreeMap<String, String> {
         }
     }
     tree.insert("list.txt".to_owned(), list);
-    tree.extend(desired.engine.iter().map(|engine| ("cluster/cib.xml".to_owned(), engine.cib.clone())));
+    let with_cib = desired.engine.iter().filter(|engine| !engine.cib.is_empty());
+    tree.extend(with_cib.map(|engine| ("cluster/cib.xml".to_owned(), engine.cib.clone())));
     tree
 }
 

@@ -10,6 +10,7 @@ use crate::desired::{
     Answer, Check, Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Question, Rendered,
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
 };
+use crate::engines::slots::{slot, with_secrets};
 use crate::engines::{Carried, CarriedAs};
 use crate::spec::{Cluster, Problem};
 use crate::templates::Templates;
@@ -32,6 +33,9 @@ const PACKAGES: [&str; 6] = [
     "fence-agents-base",
     "iputils-arping",
 ];
+
+/// A script for root alone: it holds a secret.
+const PROGRAM: Mode = Mode(0o700);
 
 /// What one member gets from the engine.
 ///
@@ -153,7 +157,7 @@ fn fence_secrets(
             let rows: Vec<_> = wrapped.iter().map(row).collect();
             let values = json!({ "agent": fence::agent(device), "secrets": rows });
             let path = format!("/usr/sbin/{}", fence::wrapper(member));
-            host.files.push(with_secrets(templates, path, "engine/pacemaker/fence.hbs", values)?);
+            host.files.push(with_secrets(templates, path, "engine/pacemaker/fence.hbs", values, PROGRAM)?);
         }
     }
     if !scripts.is_empty() {
@@ -162,32 +166,10 @@ fn fence_secrets(
     for secret in scripts {
         let values = json!({ "secret": slot(&secret) });
         let path = fence::script_path(&secret);
-        host.files.push(with_secrets(templates, path, "engine/pacemaker/secret.hbs", values)?);
+        host.files.push(with_secrets(templates, path, "engine/pacemaker/secret.hbs", values, PROGRAM)?);
         host.secrets.insert(secret, SecretKind::Given);
     }
     Ok(())
-}
-
-/// Marks a secret's place in a rendered text; no template and no name in the store holds this character.
-const SLOT: char = '\u{1}';
-
-fn slot(secret: &str) -> String {
-    format!("{SLOT}{secret}{SLOT}")
-}
-
-/// A script for root alone, whose secrets go in on the target.
-fn with_secrets(
-    templates: &Templates,
-    path: String,
-    template: &str,
-    values: serde_json::Value,
-) -> Result<Rendered, Problem> {
-    let file = templates.file(path, template, values, OnChange::Nothing)?;
-    let text = file.shown();
-    let piece = |(i, part): (usize, &str)| {
-        if i % 2 == 0 { Piece::Text(part.to_owned()) } else { Piece::Secret(part.to_owned()) }
-    };
-    Ok(Rendered { mode: Mode(0o700), text: text.split(SLOT).enumerate().map(piece).collect(), ..file })
 }
 
 /// `corosync -t` must run where one of the addresses is local, accepts unknown keys (knowledge/formats.md), reads the

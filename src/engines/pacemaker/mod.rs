@@ -3,7 +3,7 @@
 mod back;
 mod cib;
 mod corosync;
-mod fence;
+pub(in crate::engines) mod fence;
 mod files;
 mod forecast;
 mod group;
@@ -22,8 +22,8 @@ pub use super::{EngineNode, EngineResource, EngineState};
 
 use std::collections::BTreeMap;
 
-use super::{Carried, EngineDesired};
-use crate::desired::{HostDesired, HostName, Surroundings};
+use super::{Carried, Compiled, EngineDesired};
+use crate::desired::Surroundings;
 use crate::spec::{Cluster, EngineKind, Problem};
 use crate::templates::Templates;
 
@@ -36,15 +36,6 @@ pub enum EngineError {
     /// XML, but not what was asked for.
     #[error("the engine's XML has no `{0}`")]
     Missing(&'static str),
-}
-
-/// The engine's part of every member, and of the cluster as a whole.
-#[derive(Debug, Clone, Default)]
-pub struct Compiled {
-    /// Files, units, packages, checks and secrets, by member.
-    pub hosts: BTreeMap<HostName, HostDesired>,
-    /// The cluster's own objects.
-    pub engine: EngineDesired,
 }
 
 /// Compiles the spec for the members in `surroundings`. Heads that are only declared are in no node list and no

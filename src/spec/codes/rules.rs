@@ -220,6 +220,27 @@ pub(super) const RULES: &[Code] = &[
         "use engine: pacemaker.",
         "ha: { engine: pacemaker }",
     ),
+    shape(
+        "ha/no-ping",
+        "the heartbeat engine without a ping node",
+        "two heads that do not hear each other both think that they are alone; the one that still sees the ping node is right, and shoots first.",
+        "name an address outside of the cluster that always answers, or the gateway of the public network.",
+        "ha: { engine: heartbeat, ping: 192.0.2.1 }",
+    ),
+    shape(
+        "ha/ping-own",
+        "a ping node that is a part of the cluster",
+        "a head always sees itself, and would never notice that it is cut off.",
+        "name a router or a switch.",
+        "ha: { engine: heartbeat, ping: 192.0.2.1 }",
+    ),
+    shape(
+        "ha/ping-unused",
+        "a ping node that nobody asks",
+        "corosync and pacemaker decide by votes; only the heartbeat engine asks a ping node.",
+        "remove it.",
+        "ha: { engine: pacemaker }",
+    ),
     rule(
         "group/no-storage",
         "a group with state but no storage",
