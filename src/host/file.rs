@@ -1,13 +1,12 @@
-//! Files of this machine: written beside, synced, renamed, so that a reader or a power cut sees old or new, never half.
+//! Files of a machine: written beside, synced, renamed, so that a reader or a power cut sees old or new, never half.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::HostError;
+use super::machine::{Look, Machine};
 use crate::desired::{Directory, Mode, Owner};
 
 /// sha256 of bytes, in hex.
@@ -27,89 +26,95 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     if digits.len().is_multiple_of(2) { digits.chunks(2).map(pair).collect() } else { None }
 }
 
-/// Numeric ids of an owner.
-///
-/// # Errors
-/// A user or group that this machine does not have.
-pub fn ids(owner: &Owner) -> Result<(u32, u32), HostError> {
-    let user = nix::unistd::User::from_name(&owner.user).ok().flatten();
-    let group = nix::unistd::Group::from_name(&owner.group).ok().flatten();
-    let missing = |what: &str, name: &str| {
-        HostError::failed(format!("{what} {name}"), "is not known on this host: is its package installed?")
-    };
-    let user = user.ok_or_else(|| missing("user", &owner.user))?;
-    let group = group.ok_or_else(|| missing("group", &owner.group))?;
-    Ok((user.uid.as_raw(), group.gid.as_raw()))
-}
-
-/// The owner of what is there, by name where names are known.
-pub fn owner_of(meta: &fs::Metadata) -> Owner {
-    let user = nix::unistd::User::from_uid(meta.uid().into()).ok().flatten().map(|u| u.name);
-    let group = nix::unistd::Group::from_gid(meta.gid().into()).ok().flatten().map(|g| g.name);
-    Owner {
-        user: user.unwrap_or_else(|| meta.uid().to_string()),
-        group: group.unwrap_or_else(|| meta.gid().to_string()),
-    }
-}
-
-/// Permission bits of what is there.
-pub fn mode_of(meta: &fs::Metadata) -> Mode {
-    Mode(meta.mode() & 0o7777)
-}
-
 /// Puts bytes at a path: beside, fsync, rename, fsync of the folder. Folders above are made.
 ///
 /// # Errors
 /// What the system said, with the path.
-pub fn put(path: &Utf8Path, bytes: &[u8], owner: &Owner, mode: Mode) -> Result<(), HostError> {
-    let (user, group) = ids(owner)?;
+pub fn put(
+    machine: &dyn Machine,
+    path: &Utf8Path,
+    bytes: &[u8],
+    owner: &Owner,
+    mode: Mode,
+) -> Result<(), HostError> {
     let beside = beside(path);
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Utf8Path::new("/"));
-        fs::create_dir_all(folder)?;
-        let _ = fs::remove_file(&beside);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(bytes)?;
-        std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
-        file.set_permissions(fs::Permissions::from_mode(mode.0))?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        sync_folder(folder)
+    let write = || -> io::Result<()> {
+        make_folders(machine, above(path))?;
+        let _ = machine.remove(&beside);
+        machine.create(&beside, bytes, owner, mode)?;
+        machine.sync(&beside)?;
+        machine.rename(&beside, path)?;
+        machine.sync(above(path))
     };
     write().map_err(|e| HostError::failed(path, e))
 }
 
-/// The name beside `path` that a write goes to first.
-fn beside(path: &Utf8Path) -> Utf8PathBuf {
-    let name = path.file_name().unwrap_or("file");
-    path.with_file_name(format!(".{name}.haoscar-new"))
-}
-
-/// Makes the names in a folder durable.
+/// Takes a file away, for good: not there is as good, and stays so after a power cut.
 ///
 /// # Errors
-/// What the system said.
-pub fn sync_folder(folder: &Utf8Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
+/// What the system said, with the path.
+pub fn take_away(machine: &dyn Machine, path: &Utf8Path) -> Result<(), HostError> {
+    let gone = match machine.remove(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()), // by another hand, or by a try before this one
+        other => other,
+    };
+    gone.and_then(|()| match machine.sync(above(path)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()), // its folder is gone, too
+        other => other,
+    })
+    .map_err(|e| HostError::failed(path, e))
+}
+
+/// Puts a symbolic link at a path.
+///
+/// # Errors
+/// What the system said, with the path.
+pub fn put_link(machine: &dyn Machine, path: &Utf8Path, target: &Utf8Path) -> Result<(), HostError> {
+    let beside = beside(path);
+    let _ = machine.remove(&beside);
+    let write = || {
+        machine.link(target, &beside)?;
+        machine.rename(&beside, path)?;
+        machine.sync(above(path))
+    };
+    write().map_err(|e| HostError::failed(path, e))
+}
+
+fn above(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(Utf8Path::new("/"))
+}
+
+/// Makes a folder and those above it, where they are not there; what is made is durable.
+fn make_folders(machine: &dyn Machine, folder: &Utf8Path) -> io::Result<()> {
+    if machine.look(folder).is_ok() {
+        return Ok(());
+    }
+    make_folders(machine, above(folder))?;
+    match machine.make_folder(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()), // another was faster
+        other => other.and_then(|()| machine.sync(above(folder))),
+    }
+}
+
+/// The name beside `path` that a write goes to first.
+pub fn beside(path: &Utf8Path) -> Utf8PathBuf {
+    let name = path.file_name().unwrap_or("file");
+    path.with_file_name(format!(".{name}.haoscar-new"))
 }
 
 /// Makes a folder as wanted; what is in it is not touched.
 ///
 /// # Errors
 /// What the system said, with the path.
-pub fn make_folder(directory: &Directory) -> Result<(), HostError> {
-    let (user, group) = ids(&directory.owner)?;
-    let make = || -> std::io::Result<()> {
-        fs::create_dir_all(&directory.path)?;
-        std::os::unix::fs::chown(&directory.path, Some(user), Some(group))?;
-        fs::set_permissions(&directory.path, fs::Permissions::from_mode(directory.mode.0))
-    };
-    make().map_err(|e| HostError::failed(&directory.path, e))
+pub fn make_folder(machine: &dyn Machine, directory: &Directory) -> Result<(), HostError> {
+    let path = &directory.path;
+    make_folders(machine, path)
+        .and_then(|()| machine.give(path, &directory.owner, directory.mode))
+        .map_err(|e| HostError::failed(path, e))
 }
 
 /// Whether a folder is as wanted.
-pub fn folder_is(directory: &Directory) -> bool {
-    fs::metadata(&directory.path).is_ok_and(|meta| {
-        meta.is_dir() && owner_of(&meta) == directory.owner && mode_of(&meta) == directory.mode
-    })
+pub fn folder_is(machine: &dyn Machine, directory: &Directory) -> bool {
+    let wanted = Look { folder: true, owner: directory.owner.clone(), mode: directory.mode };
+    machine.look(&directory.path).is_ok_and(|look| look == wanted)
 }

@@ -1,18 +1,17 @@
 //! What a transaction on this machine remembers, so that whoever comes after its death can end it.
 
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::HostError;
-use super::file::{put, sync_folder};
+use super::file::{put, take_away};
 use super::ledger::Ledger;
+use super::machine::Machine;
 use crate::desired::{Mode, Owner};
-use crate::plan::UnitAction;
+use crate::plan::{UnitAction, UnitVerb};
 
-/// haoscar's own state below a root.
-pub const STATE: &str = "var/lib/haoscar";
+/// haoscar's own state.
+pub const STATE: &str = "/var/lib/haoscar";
 
 /// What is remembered of one path before it is touched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,10 +48,10 @@ impl Journal {
     ///
     /// # Errors
     /// One that is there and cannot be read: what it remembers is then nobody's to guess.
-    pub fn left(root: &Utf8Path) -> Result<Option<Self>, HostError> {
-        let path = path(root);
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| HostError::failed(&path, e)),
+    pub fn left(machine: &dyn Machine) -> Result<Option<Self>, HostError> {
+        let path = path();
+        match machine.read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| HostError::failed(&path, e)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(HostError::failed(&path, e)),
         }
@@ -62,27 +61,38 @@ impl Journal {
     ///
     /// # Errors
     /// What the system said.
-    pub fn write(&self, root: &Utf8Path) -> Result<(), HostError> {
-        let path = path(root);
+    pub fn write(&self, machine: &dyn Machine) -> Result<(), HostError> {
+        let path = path();
         let text = serde_json::to_string(self).map_err(|e| HostError::failed(&path, e))?;
-        put(&path, text.as_bytes(), &Owner::root(), Mode(0o600))
+        put(machine, &path, text.as_bytes(), &Owner::root(), Mode(0o600))
     }
 
     /// Forgets a transaction: the journal first, then what it kept.
-    pub fn end(&self, root: &Utf8Path) {
-        let _ = fs::remove_file(path(root));
-        let _ = sync_folder(&root.join(STATE));
-        for folder in ["stage", "checkpoint"] {
-            let _ = fs::remove_dir_all(root.join(STATE).join(folder).join(&self.id));
+    ///
+    /// # Errors
+    /// The journal cannot be taken away. What it kept is only in nobody's way.
+    pub fn end(&self, machine: &dyn Machine) -> Result<(), HostError> {
+        take_away(machine, &path())?;
+        for folder in KEPT {
+            let _ = machine.remove_tree(&Utf8Path::new(STATE).join(folder).join(&self.id));
         }
+        Ok(())
+    }
+
+    /// Whether what starts at boot was changed: systemd makes and takes away links, and syncs none.
+    pub fn changed_boot(&self) -> bool {
+        self.acted.iter().any(|action| matches!(action.verb, UnitVerb::Enable | UnitVerb::Disable))
     }
 }
 
-fn path(root: &Utf8Path) -> Utf8PathBuf {
-    root.join(STATE).join("journal.json")
+/// Folders below [`STATE`] that hold what a transaction needs while it is open, by its name.
+pub const KEPT: [&str; 2] = ["stage", "checkpoint"];
+
+fn path() -> Utf8PathBuf {
+    Utf8Path::new(STATE).join("journal.json")
 }
 
-/// An absolute path, below a root.
-pub fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
+/// An absolute path, below a folder.
+pub fn below(folder: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    folder.join(path.strip_prefix("/").unwrap_or(path))
 }

@@ -1,31 +1,38 @@
 //! This machine itself: the one place where files, units and programs are touched.
 
-use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::file::{hex, mode_of, owner_of, unhex};
+use super::file::{hex, unhex};
 use super::ledger::Ledger;
+use super::machine::Machine;
+use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, file, recover, rehearsals, socket, units};
+use super::{Host, HostError, PROTOCOL, Request, Response, file, recover, rehearsals};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
 use crate::probe;
 
-/// This machine, below a root: `/`, or a folder of a test.
+/// This machine, or one of a test.
 #[derive(Debug)]
 pub struct Local {
-    root: Utf8PathBuf,
+    machine: Arc<dyn Machine>,
     open: Option<Transaction>,
 }
 
 impl Local {
-    /// This machine below a root.
+    /// This machine below a root: `/`, or a folder of a test.
     pub fn under(root: impl Into<Utf8PathBuf>) -> Self {
-        Self { root: root.into(), open: None }
+        Self::over(Arc::new(Real::under(root)))
+    }
+
+    /// Over a machine.
+    pub fn over(machine: Arc<dyn Machine>) -> Self {
+        Self { machine, open: None }
     }
 
     /// Ends what a dead transaction left, unless another session has one open. What keeps it from doing so is
@@ -34,7 +41,7 @@ impl Local {
         if self.open.is_some() {
             return;
         }
-        if let Ok(Some(transaction)) = Transaction::begin(&self.root, "recover") {
+        if let Ok(Some(transaction)) = Transaction::begin(self.machine.clone(), "recover") {
             let _ = transaction.revert();
         }
     }
@@ -43,18 +50,15 @@ impl Local {
         self.open.as_mut().ok_or_else(|| HostError::failed("transaction", "none is open"))
     }
 
-    fn place(&self, path: &Utf8Path) -> Utf8PathBuf {
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
-    }
-
     fn facts(&self) -> Facts {
-        let read = |path: &str| fs::read_to_string(self.root.join(path)).ok();
-        let release = read("etc/os-release").unwrap_or_default();
+        let read = |path: &str| String::from_utf8(self.machine.read(Utf8Path::new(path)).ok()?).ok();
+        let release = read("/etc/os-release").unwrap_or_default();
         let word = |key: &str| {
             let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().trim_matches('"').to_owned()
         };
-        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let machine = self.machine.as_ref();
+        let groups = read("/proc/self/cgroup").unwrap_or_default();
         Facts {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,8 +67,8 @@ impl Local {
                 .unwrap_or_default(),
             os: format!("{}-{}", word("ID"), word("VERSION_ID")),
             cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
-            corosync_conf: read("etc/corosync/corosync.conf"),
-            rehearsals: rehearsals::read(&self.root),
+            corosync_conf: read("/etc/corosync/corosync.conf"),
+            rehearsals: rehearsals::read(machine),
         }
     }
 
@@ -74,28 +78,28 @@ impl Local {
         directories: &[Directory],
         names: &[String],
     ) -> Result<HostObserved, HostError> {
-        let ledger = Ledger::read(&self.root)?;
-        let secrets = Secrets::under(&self.root);
+        let machine = self.machine.as_ref();
+        let ledger = Ledger::read(machine)?;
+        let secrets = Secrets::of(machine);
         let wanted = files.iter().map(|file| (file.path.clone(), self.file(file, &ledger, &secrets)));
         let files: std::collections::BTreeMap<_, _> = wanted.collect();
-        let directories =
-            directories.iter().filter(|d| !file::folder_is(&self.below(d))).map(|d| d.path.clone());
+        let directories = directories.iter().filter(|d| !file::folder_is(machine, d)).map(|d| d.path.clone());
         Ok(HostObserved {
             directories: directories.collect(),
-            units: units::observe(names),
-            pending: ledger.awaited(units::invocation),
+            units: machine.units(names),
+            pending: ledger.awaited(|unit| machine.invocation(unit)),
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,
-            recovered: recover::remembered(&self.root),
+            recovered: recover::remembered(machine),
         })
     }
 
     fn file(&self, wanted: &Rendered, ledger: &Ledger, secrets: &Secrets) -> FileFact {
-        let place = self.place(&wanted.path);
-        let (Ok(bytes), Ok(meta)) = (fs::read(&place), fs::metadata(&place)) else {
+        let machine = self.machine.as_ref();
+        let (Ok(bytes), Ok(look)) = (machine.read(&wanted.path), machine.look(&wanted.path)) else {
             return FileFact::Missing;
         };
-        let (owner, mode) = (owner_of(&meta), mode_of(&meta));
+        let (owner, mode) = (look.owner, look.mode);
         let same = secrets.fill(&wanted.text).is_ok_and(|filled| filled == bytes);
         if same && owner == wanted.owner && mode == wanted.mode && ledger.files.contains_key(&wanted.path) {
             return FileFact::Same;
@@ -105,40 +109,40 @@ impl Local {
             Some(name) => format!("<not shown: holds secret {name}>\n"),
             None => secrets.mask(&bytes),
         };
-        FileFact::Differs { text, owner, mode, origin: ledger.origin(&self.root, &wanted.path, &bytes) }
+        FileFact::Differs { text, owner, mode, origin: ledger.origin(machine, &wanted.path, &bytes) }
     }
 
     fn begin(&mut self, id: &str) -> Result<Response, HostError> {
-        self.open = Transaction::begin(&self.root, id)?;
+        self.open = Transaction::begin(self.machine.clone(), id)?;
         Ok(if self.open.is_some() { Response::Done } else { Response::Locked })
     }
 
     fn check(&mut self, question: &Question) -> Result<Response, HostError> {
         let transaction = self.transaction()?;
         let Question::Command { argv, timeout_ms } = question else {
-            return Ok(Response::Answer(ask(question)));
+            return Ok(Response::Answer(self.machine.ask(question)));
         };
         let argv: Vec<_> = argv.iter().map(|argument| transaction.place(argument)).collect();
-        let answer = units::run(&argv, "", *timeout_ms);
+        let answer = self.machine.run(&argv, "", *timeout_ms);
         Ok(Response::Answer(self.masked(&answer)))
     }
 
     /// What a program said, with secrets as their names.
     fn masked(&self, answer: &Answer) -> Answer {
-        let secrets = Secrets::under(&self.root);
+        let secrets = Secrets::of(self.machine.as_ref());
         let mask = |text: &str| secrets.mask(text.as_bytes());
         Answer { status: answer.status, stdout: mask(&answer.stdout), stderr: mask(&answer.stderr) }
     }
 
     /// The answer as it is, for it may be data that is written back (a CIB); only complaints are for people.
     fn complaint_masked(&self, answer: Answer) -> Answer {
-        let stderr = Secrets::under(&self.root).mask(answer.stderr.as_bytes());
+        let stderr = Secrets::of(self.machine.as_ref()).mask(answer.stderr.as_bytes());
         Answer { stderr, ..answer }
     }
 
     /// Acts on units; what systemd or a unit's journal says of a failure is shown with secrets as their names.
     fn act(&mut self, actions: &[UnitAction]) -> Result<Response, HostError> {
-        let secrets = Secrets::under(&self.root);
+        let secrets = Secrets::of(self.machine.as_ref());
         let masked = |error| match error {
             HostError::Failed { subject, why } => {
                 HostError::Failed { subject, why: secrets.mask(why.as_bytes()) }
@@ -147,41 +151,27 @@ impl Local {
         };
         let acted = match &mut self.open {
             Some(transaction) => transaction.act(actions),
-            None => actions.iter().try_for_each(units::act),
+            None => actions.iter().try_for_each(|action| self.machine.act(action)),
         };
         acted.map(|()| Response::Done).map_err(masked)
     }
 
-    /// The folder below this root.
-    fn below(&self, directory: &Directory) -> Directory {
-        Directory { path: self.place(&directory.path), ..directory.clone() }
-    }
-
     fn stage(&mut self, files: &[Rendered]) -> Result<Response, HostError> {
-        let secrets = Secrets::under(&self.root);
-        self.transaction()?.stage(files, &secrets)?;
+        let machine = self.machine.clone();
+        self.transaction()?.stage(files, &Secrets::of(machine.as_ref()))?;
         Ok(Response::Done)
     }
 
     fn keep_secret(&self, name: &str, text: &str) -> Result<Response, HostError> {
         let bytes = unhex(text).ok_or_else(|| HostError::failed(format!("secret {name}"), "is not hex"))?;
-        Secrets::under(&self.root).put(name, &bytes)?;
+        Secrets::of(self.machine.as_ref()).put(name, &bytes)?;
         Ok(Response::Done)
     }
 
     fn secret(&self, name: &str) -> Result<Response, HostError> {
-        Secrets::under(&self.root)
+        Secrets::of(self.machine.as_ref())
             .fill(&[Piece::Secret(name.to_owned())])
             .map(|bytes| Response::Secret(hex(&bytes)))
-    }
-}
-
-fn ask(question: &Question) -> Answer {
-    match question {
-        Question::Command { argv, timeout_ms } => units::run(argv, "", *timeout_ms),
-        Question::Socket { path, send, timeout_ms } => {
-            socket::ask(path, send, Duration::from_millis(*timeout_ms))
-        }
     }
 }
 
@@ -194,22 +184,24 @@ impl Host for Local {
                 self.recover(); // what is half done is not what is
                 self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))
             }
-            Request::Ask(question) => Ok(Response::Answer(self.complaint_masked(ask(question)))),
+            Request::Ask(question) => Ok(Response::Answer(self.complaint_masked(self.machine.ask(question)))),
             Request::See { targets, limit_ms } => {
                 Ok(Response::Seen(probe::once(targets, Duration::from_millis(*limit_ms))))
             }
-            Request::SecretHave(names) => Ok(Response::Secrets(Secrets::under(&self.root).have(names))),
+            Request::SecretHave(names) => {
+                Ok(Response::Secrets(Secrets::of(self.machine.as_ref()).have(names)))
+            }
             Request::SecretGet(name) => self.secret(name),
             Request::SecretPut { name, hex } => self.keep_secret(name, hex),
             Request::Remember { group, rehearsal } => {
-                rehearsals::remember(&self.root, group, rehearsal).map(done)
+                rehearsals::remember(self.machine.as_ref(), group, rehearsal).map(done)
             }
             Request::Watch { targets, window_ms } => {
                 Ok(Response::Watched(probe::watched(targets, Duration::from_millis(*window_ms))))
             }
             Request::Begin { id } => self.begin(id),
             Request::Directories(list) => {
-                list.iter().try_for_each(|directory| file::make_folder(&self.below(directory))).map(done)
+                list.iter().try_for_each(|one| file::make_folder(self.machine.as_ref(), one)).map(done)
             }
             Request::Stage(files) => self.stage(files),
             Request::Check(question) => self.check(question),
@@ -221,7 +213,7 @@ impl Host for Local {
             }
             Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),
             Request::Run { argv, input, timeout_ms } => {
-                Ok(Response::Answer(self.complaint_masked(units::run(argv, input, *timeout_ms))))
+                Ok(Response::Answer(self.complaint_masked(self.machine.run(argv, input, *timeout_ms))))
             }
         }
     }

@@ -8,7 +8,11 @@ mod file;
 mod journal;
 mod ledger;
 mod local;
+mod machine;
+mod memory;
+mod moment;
 mod protocol;
+mod real;
 mod recover;
 mod rehearsals;
 mod remote;
@@ -18,7 +22,11 @@ mod transaction;
 mod units;
 
 pub use local::Local;
+pub use machine::{Lock, Look, Machine};
+pub use memory::Memory;
+pub use moment::{Moment, mixed};
 pub use protocol::{PROTOCOL, Request, Response};
+pub use real::Real;
 pub use remote::Remote;
 pub use transaction::recover_alone;
 

@@ -2,12 +2,12 @@
 //! into staged files and over an agent's stdio.
 
 use std::collections::BTreeMap;
-use std::fs;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::HostError;
 use super::file::{fingerprint, put};
+use super::machine::Machine;
 use crate::desired::{Directory, Mode, Owner, Piece};
 
 /// Shorter ones are found in every text by chance.
@@ -29,14 +29,15 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// Where secrets lie.
-pub struct Secrets {
+pub struct Secrets<'a> {
+    machine: &'a dyn Machine,
     folder: Utf8PathBuf,
 }
 
-impl Secrets {
-    /// The store under a root (`/`, or a test's folder).
-    pub fn under(root: &Utf8Path) -> Self {
-        Self { folder: root.join("etc/haoscar/secrets") }
+impl<'a> Secrets<'a> {
+    /// The store of a machine.
+    pub fn of(machine: &'a dyn Machine) -> Self {
+        Self { machine, folder: "/etc/haoscar/secrets".into() }
     }
 
     /// A secret's bytes.
@@ -44,7 +45,7 @@ impl Secrets {
     /// # Errors
     /// It is not in the store.
     pub fn get(&self, name: &str) -> Result<Vec<u8>, HostError> {
-        fs::read(self.folder.join(name)).map_err(|e| HostError::failed(format!("secret {name}"), e))
+        self.machine.read(&self.folder.join(name)).map_err(|e| HostError::failed(format!("secret {name}"), e))
     }
 
     /// Keeps a secret.
@@ -57,14 +58,10 @@ impl Secrets {
         }
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         for (path, mode) in [(above, 0o755), (self.folder.clone(), 0o700)] {
-            super::file::make_folder(&Directory {
-                path,
-                owner: Owner::root(),
-                mode: Mode(mode),
-                shared: false,
-            })?;
+            let folder = Directory { path, owner: Owner::root(), mode: Mode(mode), shared: false };
+            super::file::make_folder(self.machine, &folder)?;
         }
-        put(&self.folder.join(name), bytes, &Owner::root(), Mode(0o600))
+        put(self.machine, &self.folder.join(name), bytes, &Owner::root(), Mode(0o600))
     }
 
     /// Fingerprints of those that are here. The name goes into the hash, so that equal secrets of two names differ.
@@ -78,8 +75,7 @@ impl Secrets {
 
     /// Bytes as text that may be shown: every kept secret in them stands as its name.
     pub fn mask(&self, bytes: &[u8]) -> String {
-        let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let names = self.machine.list(&self.folder).into_iter();
         let mut kept: Vec<_> = names.filter_map(|name| Some((self.get(&name).ok()?, name))).collect();
         kept.sort_by_key(|(secret, name)| (std::cmp::Reverse(secret.len()), name.clone()));
         let mut shown = bytes.to_vec();

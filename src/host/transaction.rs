@@ -2,17 +2,17 @@
 //! state back, until the commit; after it, the new state stays.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::HostError;
-use super::file::{fingerprint, mode_of, owner_of, put};
+use super::file::{fingerprint, put, take_away};
 use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger};
-use super::recover::{done_in_this_boot, forget, put_back, recover};
+use super::machine::{Lock, Machine};
+use super::recover::{done_in_this_boot, forget, put_back, recover, sync_boot};
 use super::secrets::Secrets;
-use super::units;
 use crate::desired::{Mode, Owner, Rendered};
 use crate::observed::{Origin, Recovered};
 use crate::plan::UnitAction;
@@ -20,11 +20,11 @@ use crate::plan::UnitAction;
 /// An open transaction.
 #[derive(Debug)]
 pub struct Transaction {
-    root: Utf8PathBuf,
+    machine: Arc<dyn Machine>,
     journal: Journal,
     staged: Vec<Rendered>,
     ledger: Ledger,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Transaction {
@@ -32,17 +32,12 @@ impl Transaction {
     ///
     /// # Errors
     /// What the system said.
-    pub fn begin(root: &Utf8Path, id: &str) -> Result<Option<Self>, HostError> {
-        let (path, lock) = lock_file(root)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(std::fs::TryLockError::Error(e)) => return Err(HostError::failed(&path, e)),
-        }
-        recover(root)?;
+    pub fn begin(machine: Arc<dyn Machine>, id: &str) -> Result<Option<Self>, HostError> {
+        let Some(lock) = machine.lock(false)? else { return Ok(None) };
+        recover(machine.as_ref())?;
         let journal = Journal { id: id.to_owned(), ..Journal::default() };
-        let ledger = Ledger::read(root)?;
-        Ok(Some(Self { root: root.to_owned(), journal, staged: Vec::new(), ledger, _lock: lock }))
+        let ledger = Ledger::read(machine.as_ref())?;
+        Ok(Some(Self { machine, journal, staged: Vec::new(), ledger, _lock: lock }))
     }
 
     /// Puts files in the staging area, with their secrets.
@@ -51,11 +46,11 @@ impl Transaction {
     /// A missing secret or user, or what the system said.
     pub fn stage(&mut self, files: &[Rendered], secrets: &Secrets) -> Result<(), HostError> {
         let area = self.area();
-        let _ = fs::remove_dir_all(&area);
+        let _ = self.machine.remove_tree(&area);
         for file in files {
             let bytes = secrets.fill(&file.text)?;
-            super::file::ids(&file.owner)?;
-            put(&below(&area, &file.path), &bytes, &Owner::root(), Mode(0o600))?;
+            self.machine.knows(&file.owner)?;
+            put(self.machine.as_ref(), &below(&area, &file.path), &bytes, &Owner::root(), Mode(0o600))?;
         }
         files.clone_into(&mut self.staged);
         Ok(())
@@ -67,7 +62,8 @@ impl Transaction {
         let Some((path, after)) = rest.split_once('}') else { return argument.to_owned() };
         let path = Utf8Path::new(path);
         let staged = self.staged.iter().any(|file| file.path == path);
-        let place = if staged { below(&self.area(), path) } else { below(&self.root, path) };
+        let place = if staged { below(&self.area(), path) } else { path.to_owned() };
+        let place = self.machine.place(&place);
         format!("{before}{place}{after}")
     }
 
@@ -77,11 +73,11 @@ impl Transaction {
     /// What the system said; the caller reverts.
     pub fn swap(&mut self, paths: &[Utf8PathBuf]) -> Result<(), HostError> {
         let files: Vec<_> = self.staged.iter().filter(|file| paths.contains(&file.path)).cloned().collect();
+        self.keep(files.iter().map(|file| &file.path))?;
         for file in files {
             let staged = below(&self.area(), &file.path);
-            let bytes = fs::read(&staged).map_err(|e| HostError::failed(&staged, e))?;
-            self.keep(&file.path)?;
-            put(&below(&self.root, &file.path), &bytes, &file.owner, file.mode)?;
+            let bytes = self.machine.read(&staged).map_err(|e| HostError::failed(&staged, e))?;
+            put(self.machine.as_ref(), &file.path, &bytes, &file.owner, file.mode)?;
             let entry = Entry { sha256: fingerprint(&bytes), source: file.source.clone() };
             self.ledger.files.insert(file.path.clone(), entry);
         }
@@ -93,18 +89,11 @@ impl Transaction {
     /// # Errors
     /// What the system said; the caller reverts.
     pub fn remove(&mut self, paths: &[Utf8PathBuf]) -> Result<(), HostError> {
-        for path in
-            paths.iter().filter(|path| self.ledger.files.contains_key(*path)).cloned().collect::<Vec<_>>()
-        {
-            self.keep(&path)?;
-            let place = below(&self.root, &path);
-            match fs::remove_file(&place) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(HostError::failed(&place, e));
-                }
-                _ => {} // gone by another hand is gone
-            }
-            self.ledger.files.remove(&path);
+        let owned: Vec<_> = paths.iter().filter(|path| self.ledger.files.contains_key(*path)).collect();
+        self.keep(owned.iter().copied())?;
+        for path in owned {
+            take_away(self.machine.as_ref(), path)?;
+            self.ledger.files.remove(path);
         }
         Ok(())
     }
@@ -117,52 +106,53 @@ impl Transaction {
         for action in actions {
             self.journal.acted.push(action.clone());
             self.write_journal()?;
-            units::act(action)?;
+            self.machine.act(action)?;
         }
         Ok(())
     }
 
-    /// Saves the old state of a path and says so in the journal, before it is touched.
-    fn keep(&mut self, path: &Utf8Path) -> Result<(), HostError> {
-        let place = below(&self.root, path);
-        let link = place.read_link_utf8().ok();
-        let read = match fs::read(&place) {
+    /// Saves the old state of paths and says so in the journal, before any is touched.
+    fn keep<'a>(&mut self, paths: impl Iterator<Item = &'a Utf8PathBuf>) -> Result<(), HostError> {
+        let before = self.journal.saved.len();
+        for path in paths {
+            let saved = self.save(path)?;
+            self.journal.saved.push(saved);
+        }
+        if self.journal.saved.len() == before { Ok(()) } else { self.write_journal() }
+    }
+
+    /// The old state of a path. A hand edit and somebody else's file are kept for good.
+    fn save(&self, path: &Utf8Path) -> Result<Saved, HostError> {
+        let link = self.machine.link_of(path);
+        let read = match self.machine.read(path) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(HostError::failed(&place, e)), // there, and could not be put back
+            Err(e) => return Err(HostError::failed(path, e)), // there, and could not be put back
         };
         let Some(bytes) = read else {
             let (owner, mode) = (Owner::root(), Mode(0));
-            self.journal.saved.push(Saved { path: path.to_owned(), kept: None, link, owner, mode });
-            return self.write_journal();
+            return Ok(Saved { path: path.to_owned(), kept: None, link, owner, mode });
         };
-        let meta = fs::metadata(&place).map_err(|e| HostError::failed(&place, e))?;
-        let (owner, mode) = (owner_of(&meta), mode_of(&meta));
-        let kept = below(&self.root.join(STATE).join("checkpoint").join(&self.journal.id), path);
-        put(&kept, &bytes, &Owner::root(), Mode(0o600))?;
-        let forever = match self.ledger.origin(&self.root, path, &bytes) {
-            Origin::Edited => Some("edits"),
-            Origin::Unowned | Origin::Packaged => Some("adopted"),
-            Origin::Old => None,
+        let look = self.machine.look(path).map_err(|e| HostError::failed(path, e))?;
+        let store = |kind: &str| {
+            let place = below(&Utf8Path::new(STATE).join(kind).join(&self.journal.id), path);
+            put(self.machine.as_ref(), &place, &bytes, &Owner::root(), Mode(0o600)).map(|()| place)
         };
-        if let Some(kind) = forever {
-            put(
-                &below(&self.root.join(STATE).join(kind).join(&self.journal.id), path),
-                &bytes,
-                &Owner::root(),
-                Mode(0o600),
-            )?;
+        let kept = Some(store("checkpoint")?);
+        match self.ledger.origin(self.machine.as_ref(), path, &bytes) {
+            Origin::Edited => drop(store("edits")?),
+            Origin::Unowned | Origin::Packaged => drop(store("adopted")?),
+            Origin::Old => {}
         }
-        self.journal.saved.push(Saved { path: path.to_owned(), kept: Some(kept), link, owner, mode });
-        self.write_journal()
+        Ok(Saved { path: path.to_owned(), kept, link, owner: look.owner, mode: look.mode })
     }
 
     fn write_journal(&self) -> Result<(), HostError> {
-        self.journal.write(&self.root)
+        self.journal.write(self.machine.as_ref())
     }
 
     fn area(&self) -> Utf8PathBuf {
-        self.root.join(STATE).join("stage").join(&self.journal.id)
+        Utf8Path::new(STATE).join("stage").join(&self.journal.id)
     }
 
     /// Keeps what was done: the journal says so with the new ledger, then the ledger follows, then the journal goes.
@@ -171,13 +161,14 @@ impl Transaction {
     /// # Errors
     /// What the system said.
     pub fn commit(mut self, restarts: &BTreeMap<String, String>) -> Result<(), HostError> {
-        self.ledger.await_restart(restarts, units::invocation);
+        let machine = self.machine.as_ref();
+        self.ledger.await_restart(restarts, |unit| machine.invocation(unit));
+        sync_boot(machine, &self.journal)?;
         self.journal.committed = Some(self.ledger.clone());
-        self.write_journal()?;
-        self.ledger.write(&self.root)?;
-        forget(&self.root);
-        self.journal.end(&self.root);
-        Ok(())
+        self.journal.write(machine)?;
+        self.ledger.write(machine)?;
+        forget(machine);
+        self.journal.end(machine)
     }
 
     /// Puts everything back.
@@ -185,19 +176,9 @@ impl Transaction {
     /// # Errors
     /// What the system said; the journal stays then, for the next try.
     pub fn revert(self) -> Result<(), HostError> {
-        put_back(&self.root, &self.journal, false)?;
-        self.journal.end(&self.root);
-        Ok(())
+        put_back(self.machine.as_ref(), &self.journal, false)?;
+        self.journal.end(self.machine.as_ref())
     }
-}
-
-/// The lock of everybody who changes this machine.
-fn lock_file(root: &Utf8Path) -> Result<(Utf8PathBuf, File), HostError> {
-    let run = root.join("run/haoscar");
-    fs::create_dir_all(&run).map_err(|e| HostError::failed(&run, e))?;
-    let path = run.join("apply.lock");
-    let lock = File::create(&path).map_err(|e| HostError::failed(&path, e))?;
-    Ok((path, lock))
 }
 
 /// Waits for the lock and ends what a dead transaction left: what a head does at its boot, before its engine starts.
@@ -205,11 +186,10 @@ fn lock_file(root: &Utf8Path) -> Result<(Utf8PathBuf, File), HostError> {
 ///
 /// # Errors
 /// Why it could be ended neither way.
-pub fn recover_alone(root: &Utf8Path) -> Result<Option<Recovered>, HostError> {
-    if done_in_this_boot(root) {
+pub fn recover_alone(machine: &dyn Machine) -> Result<Option<Recovered>, HostError> {
+    if done_in_this_boot(machine) {
         return Ok(None); // also an apply that starts this very unit and holds the lock
     }
-    let (path, lock) = lock_file(root)?;
-    lock.lock().map_err(|e| HostError::failed(&path, e))?;
-    recover(root)
+    let _lock = machine.lock(true)?;
+    recover(machine)
 }

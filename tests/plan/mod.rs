@@ -3,6 +3,7 @@
 mod interrupted;
 mod live;
 mod mom;
+mod power;
 mod transaction;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,245 @@
+//! Power cuts at every step on the disk of an apply of every reference spec, with any subset of what was not synced
+//! lost: after recovery a host is wholly old or wholly new, and says which. The real transaction code on the memory
+//! host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use haoscar::apply::{Crew, apply};
+use haoscar::desired::{Desired, Mode, Owner, Piece, Surroundings, resolve};
+use haoscar::host::{Host, Local, Machine, Memory, Moment, Request, Response, mixed, recover_alone};
+use haoscar::observed::{End, Observed, Recovered};
+use haoscar::plan::{Plan, diff};
+use haoscar::spec::{Sources, load};
+use haoscar::templates::Templates;
+
+const SPECS: [&str; 7] =
+    ["ha-oscar-2004", "ha-oscar-2004-pbs", "ipv6", "minimal", "qnetd", "three-heads", "two-node"];
+
+/// Subsets of what was not synced that each cut is tried with: nothing kept, all kept, and some.
+const SEEDS: u64 = 4;
+
+/// The spec's desired state without the engine's own configuration, which is not on a disk of ours.
+fn wanted(spec: &str) -> Desired {
+    let path = format!("{}/specs/{spec}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let cluster = load(&Sources::of_text("cluster.yaml", std::fs::read(path).unwrap())).unwrap().cluster;
+    let surroundings = Surroundings::whole(&cluster);
+    let mut desired = resolve(&cluster, &surroundings, &Templates::packaged().unwrap()).unwrap();
+    desired.engine = None;
+    desired.live.clear();
+    desired.hosts.retain(|_, (role, _)| *role != haoscar::desired::Role::Node);
+    desired
+}
+
+/// Another version of it: some files and units gone, some changed, all else as it was.
+fn changed(mut desired: Desired) -> Desired {
+    for (_, host) in desired.hosts.values_mut() {
+        let mut number = 0;
+        host.files.retain_mut(|file| {
+            number += 1;
+            if number % 2 == 1 {
+                file.text.push(Piece::Text("# changed\n".to_owned()));
+                file.mode = Mode(0o640);
+            }
+            number % 3 != 0
+        });
+        host.units.truncate(host.units.len() / 2);
+        host.units.iter_mut().for_each(|unit| unit.want = haoscar::desired::UnitWant::Stopped);
+    }
+    desired
+}
+
+type Cluster = BTreeMap<String, Arc<Memory>>;
+
+fn put(memory: &Memory, path: &Utf8Path, text: &str) {
+    let mut folders: Vec<_> = path.ancestors().skip(1).collect();
+    folders.pop(); // the root
+    folders.iter().rev().for_each(|folder| drop(memory.make_folder(folder)));
+    memory.create(path, text.as_bytes(), &Owner::root(), Mode(0o600)).unwrap();
+    memory.sync_disk(path).unwrap();
+}
+
+/// Hosts that carry files and links of others where some of ours will come; and the secrets.
+fn machines(desired: &Desired) -> Cluster {
+    let machine = |(_, host): &(_, haoscar::desired::HostDesired)| {
+        let memory = Arc::new(Memory::at(Moment::default()));
+        for file in host.files.iter().step_by(3) {
+            put(&memory, &file.path, "somebody's\n");
+        }
+        for (number, file) in host.files.iter().enumerate().skip(1).step_by(3) {
+            let target = format!("target-{number}");
+            put(&memory, &file.path.with_file_name(&target), "behind a link\n");
+            memory.link(Utf8Path::new(&target), &file.path).unwrap();
+        }
+        for name in host.secrets.keys() {
+            put(&memory, &Utf8PathBuf::from("/etc/haoscar/secrets").join(name), "a secret of some length\n");
+        }
+        memory.sync_disk(Utf8Path::new("/")).unwrap();
+        memory
+    };
+    desired.hosts.iter().map(|(name, host)| (name.clone(), machine(host))).collect()
+}
+
+fn plan(desired: &Desired, cluster: &Cluster) -> Plan {
+    let mut observed = Observed::default();
+    for (name, (_, host)) in &desired.hosts {
+        let (files, directories) = (host.files.clone(), host.directories.clone());
+        let units = host.units.iter().map(|unit| unit.name.clone()).collect();
+        let asked = Local::over(cluster[name].clone()).ask(&Request::Observe { files, directories, units });
+        let Response::Observed(found) = asked.unwrap() else { panic!("{name} answered something else") };
+        observed.hosts.insert(name.clone(), *found);
+    }
+    diff(desired, &observed, true)
+}
+
+/// Applies, and gives every moment on every host.
+fn run(desired: &Desired, cluster: &Cluster, id: &str) -> (bool, BTreeMap<String, Vec<Moment>>) {
+    let plan = plan(desired, cluster);
+    let mut crew = Crew::default();
+    for (name, memory) in cluster {
+        crew.add(name, Box::new(Local::over(memory.clone())));
+        memory.record();
+    }
+    let done = apply(&plan, desired, &mut crew, id, &|_| {});
+    drop(crew);
+    (done.is_ok(), cluster.iter().map(|(name, memory)| (name.clone(), memory.moments())).collect())
+}
+
+type Tree = BTreeMap<Utf8PathBuf, (Vec<u8>, String)>;
+
+/// What counts: all files and links, and the ledger. What is only kept for somebody to look at does not.
+fn state(memory: &Memory) -> Tree {
+    let elsewhere = ["/run/", "/var/lib/haoscar/", "/etc/haoscar/secrets/"];
+    let mut tree = memory.tree();
+    tree.retain(|path, _| {
+        path == "/var/lib/haoscar/ledger.json" || !elsewhere.iter().any(|at| path.as_str().starts_with(at))
+    });
+    tree
+}
+
+/// What `status` would tell.
+fn remembered(memory: &Memory) -> Option<End> {
+    let text = memory.read(Utf8Path::new("/var/lib/haoscar/recovered.json")).ok()?;
+    Some(serde_json::from_slice::<Recovered>(&text).unwrap().end)
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    cuts: usize,
+    old: usize,
+    new: usize,
+    nothing: usize,
+}
+
+/// Old or new, and what is said of it fits.
+fn judge(memory: &Arc<Memory>, (old, new): (&Tree, &Tree), place: &str, seen: &mut Seen) {
+    let found = state(memory);
+    let tell = |wanted: &Tree| {
+        let paths = found.keys().chain(wanted.keys());
+        paths
+            .filter(|path| found.get(*path) != wanted.get(*path))
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    seen.cuts += 1;
+    match remembered(memory) {
+        Some(End::Old) => {
+            seen.old += 1;
+            assert!(found == *old, "{place}: said to be old, and is not: {:?}", tell(old));
+        }
+        Some(End::New) => {
+            seen.new += 1;
+            assert!(found == *new, "{place}: said to be new, and is not: {:?}", tell(new));
+        }
+        Some(End::Stuck(why)) => panic!("{place}: stuck: {why}"),
+        None => {
+            seen.nothing += 1;
+            assert!(found == *old || found == *new, "{place}: {:?} and {:?}", tell(old), tell(new));
+        }
+    }
+    let left = ["stage", "checkpoint"]
+        .map(|kept| memory.list(&Utf8Path::new("/var/lib/haoscar").join(kept)))
+        .concat();
+    assert!(left.is_empty(), "{place}: left {left:?}");
+}
+
+/// Cuts the power at every moment, with several subsets; then once more in the middle of the recovery.
+fn cut_everywhere(moments: &[Moment], ends: (&Tree, &Tree), host: &str) -> Seen {
+    let mut seen = Seen::default();
+    let mut known = BTreeSet::new();
+    for (step, moment) in moments.iter().enumerate() {
+        for seed in (0..SEEDS).filter(|seed| known.insert(moment.print(*seed))) {
+            let place = format!("{host}, step {step} of {}, seed {seed}", moments.len());
+            let cut = moment.cut(seed);
+            let memory = Arc::new(Memory::at(cut.clone()));
+            recover_alone(memory.as_ref()).unwrap_or_else(|e| panic!("{place}: {e}"));
+            let steps = memory.steps();
+            judge(&memory, ends, &place, &mut seen);
+            let at = mixed(seed, step as u64) % (steps + 1);
+            let dead = Memory::at(cut).dying_after(at);
+            let _ = recover_alone(&dead);
+            let again = Arc::new(Memory::at(dead.moment().cut(seed + 1)));
+            recover_alone(again.as_ref()).unwrap_or_else(|e| panic!("{place}, then {at}: {e}"));
+            judge(&again, ends, &format!("{place}, then {at} of the recovery"), &mut seen);
+        }
+    }
+    seen
+}
+
+fn states(cluster: &Cluster) -> BTreeMap<String, Tree> {
+    cluster.iter().map(|(name, memory)| (name.clone(), state(memory))).collect()
+}
+
+/// Steps and cuts of the first apply of a spec, and of an apply of another version of it.
+fn cut_in_applies(spec: &str) -> (usize, usize) {
+    let (mut cuts, mut steps) = (0, 0);
+    let first = wanted(spec);
+    let cluster = machines(&first);
+    for (desired, id) in [(first.clone(), "first"), (changed(first), "second")] {
+        let old = states(&cluster);
+        let (done, moments) = run(&desired, &cluster, id);
+        assert!(done, "{spec}: the apply itself");
+        let new = states(&cluster);
+        for (name, moments) in moments {
+            assert_ne!(
+                old[&name], new[&name],
+                "{spec}, {name}: an apply that changes nothing proves nothing"
+            );
+            let place = format!("{spec}, {id} apply, {name}");
+            let seen = cut_everywhere(&moments, (&old[&name], &new[&name]), &place);
+            assert!(seen.old > 0 && seen.new > 0 && seen.nothing > 0, "{place}: {seen:?}");
+            cuts += seen.cuts;
+            steps += moments.len();
+        }
+    }
+    (steps, cuts)
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_any_reference_apply_ends_wholly_old_or_wholly_new() {
+    std::thread::scope(|scope| {
+        let threads = SPECS.map(|spec| (spec, scope.spawn(move || cut_in_applies(spec))));
+        for (spec, thread) in threads {
+            let (steps, cuts) = thread.join().unwrap();
+            println!("{spec}: {steps} steps, {cuts} cuts");
+        }
+    });
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_revert_ends_wholly_old() {
+    let desired = wanted("ha-oscar-2004");
+    let mut cluster = machines(&desired);
+    let mut refusing = Memory::at(cluster["head-1"].moment());
+    refusing.refuses = Some("corosync.service".to_owned());
+    cluster.insert("head-1".to_owned(), Arc::new(refusing));
+    let old = states(&cluster);
+    let (done, moments) = run(&desired, &cluster, "refused");
+    assert!(!done, "corosync was to refuse");
+    assert_eq!(states(&cluster), old);
+    for (name, moments) in moments {
+        let seen = cut_everywhere(&moments, (&old[&name], &old[&name]), &name);
+        assert!(seen.old > 0 && seen.new == 0, "{name}: {seen:?}");
+    }
+}
