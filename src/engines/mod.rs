@@ -5,6 +5,7 @@
 
 pub mod heartbeat;
 pub mod pacemaker;
+mod recover;
 mod slots;
 mod state;
 pub mod watchlist;

@@ -14,8 +14,16 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 7] =
-    ["ha-oscar-2004", "ha-oscar-2004-pbs", "ipv6", "minimal", "qnetd", "three-heads", "two-node"];
+const SPECS: [&str; 8] = [
+    "ha-oscar-2004",
+    "ha-oscar-2004-pbs",
+    "heartbeat",
+    "ipv6",
+    "minimal",
+    "qnetd",
+    "three-heads",
+    "two-node",
+];
 
 /// Subsets of what was not synced that each cut is tried with: nothing kept, all kept, and some.
 const SEEDS: u64 = 4;

@@ -12,7 +12,7 @@ pub use timing::Timings;
 
 use std::collections::BTreeMap;
 
-use super::{Carried, Compiled, EngineDesired};
+use super::{Carried, Compiled, EngineDesired, recover};
 use crate::desired::{HostDesired, Surroundings, Unit, UnitWant};
 use crate::spec::{Cluster, EngineKind, Group, Problem, heartbeat_limits, ping_node};
 use crate::templates::Templates;
@@ -73,6 +73,7 @@ pub fn compile(
         host.files.extend(resources.iter().map(|(_, file)| file.clone()));
         host.files.extend(scripts::drop_ins(&site, carried)?);
         fence::options(&site, &mut host);
+        recover::lay(EngineKind::Heartbeat, &mut host, templates)?;
         hosts.insert(name.clone(), host);
     }
     let members = (1..).zip(cluster.heads.keys()).map(|(id, name)| (name.clone(), id)).collect();

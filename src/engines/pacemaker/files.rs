@@ -11,8 +11,8 @@ use crate::desired::{
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
 };
 use crate::engines::slots::{slot, with_secrets};
-use crate::engines::{Carried, CarriedAs};
-use crate::spec::{Cluster, Problem};
+use crate::engines::{Carried, CarriedAs, recover};
+use crate::spec::{Cluster, EngineKind, Problem};
 use crate::templates::Templates;
 
 const AUTHKEY: &str = "/etc/corosync/authkey";
@@ -21,9 +21,6 @@ const AUTHKEY_SECRET: &str = "corosync-authkey";
 
 /// corosync-keygen(8) makes 2048 bits.
 const AUTHKEY_BYTES: usize = 256;
-
-/// Runs before the engine at boot.
-const RECOVER: &str = "haoscar-recover.service";
 
 const PACKAGES: [&str; 6] = [
     "corosync",
@@ -57,8 +54,7 @@ pub fn of_member(
         units: ["corosync.service", "pacemaker.service"].map(running).into(),
         ..HostDesired::default()
     };
-    host.files.extend(recover(templates)?);
-    host.units.push(running(RECOVER));
+    recover::lay(EngineKind::Pacemaker, &mut host, templates)?;
     if corosync::device(cluster, members).is_some() {
         host.packages.insert("corosync-qdevice".to_owned());
         host.units.push(running("corosync-qdevice.service"));
@@ -93,20 +89,6 @@ fn authkey() -> Rendered {
         on_change: OnChange::Joint,
         source: format!("secret {AUTHKEY_SECRET}"),
     }
-}
-
-/// The unit that ends an apply that a power cut has cut short, and what keeps the engine from starting before that.
-fn recover(templates: &Templates) -> Result<[Rendered; 2], Problem> {
-    let file = |path: String, template: &str| {
-        templates.file(path, template, json!({}), OnChange::DaemonReload(None)) // a restart would do nothing
-    };
-    Ok([
-        file(format!("/etc/systemd/system/{RECOVER}"), "engine/recover.service.hbs")?,
-        file(
-            "/etc/systemd/system/corosync.service.d/haoscar-recover.conf".to_owned(),
-            "engine/recover.conf.hbs",
-        )?,
-    ])
 }
 
 fn ocf_agent(name: &str, templates: &Templates) -> Result<Rendered, Problem> {
