@@ -1,4 +1,4 @@
-//! What the work on a machine needs of it: a disk, systemd, programs. [`super::real::Real`] is the true one, and
+//! What the work on a machine needs of it: a disk, systemd, programs. [`super::Real`] is the true one, and
 //! [`super::Memory`] the tests', whose power can be cut.
 //!
 //! Each disk method is one step that may be lost at a power cut until it is synced; order and syncs are the caller's.
@@ -113,7 +113,8 @@ pub trait Machine: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// systemd's words.
     fn act(&self, action: &UnitAction) -> Result<(), HostError>;
-    /// See [`super::units::act_later`].
+    /// Undoes a transaction of before this boot while the machine boots: what is enabled at once, the rest as jobs that
+    /// nobody waits for.
     ///
     /// # Errors
     /// systemd's words.
