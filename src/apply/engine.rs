@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ApplyError, Crew, Say};
+use super::{ApplyError, Crew, Say, heartbeat};
 use crate::desired::{Answer, Desired, HostName};
 use crate::engines::pacemaker::{self, EngineError};
 use crate::engines::{EngineDesired, EngineState};
-use crate::host::{HostError, Request, Response};
+use crate::host::{Host, HostError, Request, Response};
 use crate::plan::{HostPlan, Plan, UnitAction, UnitVerb};
+use crate::spec::EngineKind;
 
 /// A first start elects a DC (up to 20 s with an empty CIB) and starts every service.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
@@ -41,26 +42,44 @@ const MAINTENANCE_LIMIT_SECONDS: u32 = 300;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-fn run(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
+fn ask(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
     let gone =
         || HostError::Unreachable { host: host.to_owned(), why: "there is no session with it".to_owned() };
+    run(host, crew.get(host).ok_or_else(gone)?, argv, input)
+}
+
+/// A program on one host.
+///
+/// # Errors
+/// The host did not answer.
+pub fn run(name: &str, host: &mut dyn Host, argv: &[&str], input: &str) -> Result<Answer, HostError> {
     let argv = argv.iter().map(ToString::to_string).collect();
     let request = Request::Run { argv, input: input.to_owned(), timeout_ms: RUN_LIMIT_MS };
-    match crew.get(host).ok_or_else(gone)?.ask(&request)? {
+    match host.ask(&request)? {
         Response::Answer(answer) => Ok(answer),
-        other => Err(HostError::Failed { subject: host.to_owned(), why: format!("answered {other:?}") }),
+        other => Err(HostError::Failed { subject: name.to_owned(), why: format!("answered {other:?}") }),
     }
 }
 
 /// The live CIB as one member has it; none where no engine runs.
 pub fn read_cib(crew: &mut Crew, member: &str) -> Option<String> {
-    let answer = run(crew, member, &["cibadmin", "--query", "--local"], "").ok()?;
+    let answer = ask(crew, member, &["cibadmin", "--query", "--local"], "").ok()?;
     (answer.status == Some(0)).then_some(answer.stdout)
 }
 
-/// The engine's state as one member sees it; none where no engine runs.
-pub fn read_state(crew: &mut Crew, member: &str) -> Option<EngineState> {
-    let answer = run(crew, member, &["crm_mon", "--output-as=xml", "-1"], "").ok()?;
+/// The engine's state as one member sees it, of heartbeat as every head does; none where no engine runs.
+pub fn read_state(engine: &EngineDesired, crew: &mut Crew, member: &str) -> Option<EngineState> {
+    match engine.kind {
+        EngineKind::Pacemaker => pacemaker_state(crew, member),
+        EngineKind::Heartbeat => {
+            let heads: Vec<_> = engine.members.keys().cloned().collect();
+            Some(heartbeat::read_state(&heads, crew)).filter(|state| state.quorum)
+        }
+    }
+}
+
+fn pacemaker_state(crew: &mut Crew, member: &str) -> Option<EngineState> {
+    let answer = ask(crew, member, &["crm_mon", "--output-as=xml", "-1"], "").ok()?;
     if answer.status == Some(0) { pacemaker::state(&answer.stdout).ok() } else { None }
 }
 
@@ -83,15 +102,15 @@ pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyErro
     let end = [&NAME[..], &["--delete"]].concat();
     let stop = ["systemctl", "stop", &format!("{MAINTENANCE_UNIT}.timer")];
     if !on {
-        expect_good(&run(crew, member, &end, "")?)?;
-        return run(crew, member, &stop, "").map(|_| ()).map_err(ApplyError::from); // gone is as good
+        expect_good(&ask(crew, member, &end, "")?)?;
+        return ask(crew, member, &stop, "").map(|_| ()).map_err(ApplyError::from); // gone is as good
     }
-    run(crew, member, &stop, "")?;
+    ask(crew, member, &stop, "")?;
     let (unit, after) =
         (format!("--unit={MAINTENANCE_UNIT}"), format!("--on-active={MAINTENANCE_LIMIT_SECONDS}"));
     let timer = ["systemd-run", "--collect", "--quiet", &unit, &after];
-    expect_good(&run(crew, member, &[&timer[..], &end].concat(), "")?)?;
-    expect_good(&run(crew, member, &[&NAME[..], &["--update", "true"]].concat(), "")?)
+    expect_good(&ask(crew, member, &[&timer[..], &end].concat(), "")?)?;
+    expect_good(&ask(crew, member, &[&NAME[..], &["--update", "true"]].concat(), "")?)
 }
 
 /// Tells a running corosync to read its files again; members that do not run yet read them when they start.
@@ -99,7 +118,7 @@ pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyErro
 /// # Errors
 /// corosync refused them.
 pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
-    expect_good(&run(crew, member, &["corosync-cfgtool", "-R"], "")?)
+    expect_good(&ask(crew, member, &["corosync-cfgtool", "-R"], "")?)
 }
 
 /// After a membership that did not come about: who was to join is stopped again, every host gets its old files, and
@@ -118,7 +137,7 @@ pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
     let _ = crew.all(&crew.names(), |_, host| host.ask(&Request::Revert));
     let _ = reload_membership(crew, member);
     let begin = Instant::now();
-    while !read_state(crew, member).is_some_and(|state| state.quorum) && begin.elapsed() < ANSWER_LIMIT {
+    while !pacemaker_state(crew, member).is_some_and(|state| state.quorum) && begin.elapsed() < ANSWER_LIMIT {
         std::thread::sleep(PAUSE);
     }
 }
@@ -135,7 +154,7 @@ fn expect_good(answer: &Answer) -> Result<(), ApplyError> {
 pub fn await_members(plan: &Plan, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
     let begin = Instant::now();
     loop {
-        let state = read_state(crew, member).unwrap_or_default();
+        let state = pacemaker_state(crew, member).unwrap_or_default();
         let online =
             |name: &&HostName| state.nodes.get(*name).is_some_and(|node| node.online && !node.unclean);
         let missing: Vec<_> =
@@ -170,7 +189,7 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
     }
     for (resource, reason) in &plan.engine.restarts {
         say(&format!("the engine restarts {resource}: {reason}"));
-        let answer = run(crew, &member, &["crm_resource", "--restart", "--resource", resource], "")?;
+        let answer = ask(crew, &member, &["crm_resource", "--restart", "--resource", resource], "")?;
         if answer.status != Some(0) {
             return Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())));
         }
@@ -209,7 +228,7 @@ fn push(
             continue;
         };
         let new = change(&current).map_err(|e| ApplyError::Engine(e.to_string()))?;
-        let answer = run(crew, member, &["cibadmin", "--replace", "--xml-pipe"], &new)?;
+        let answer = ask(crew, member, &["cibadmin", "--replace", "--xml-pipe"], &new)?;
         tries += 1;
         match answer.status {
             Some(0) => return Ok(()),
@@ -232,7 +251,7 @@ pub fn settle(
     let begin = Instant::now();
     let (mut failing, mut steady): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
-        let state = read_state(crew, member);
+        let state = read_state(engine, crew, member);
         let missing = match &state {
             Some(state) => missing(engine, state),
             None => vec!["the engine does not answer".to_owned()],

@@ -68,8 +68,8 @@ pub fn feed_all(desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), 
 
 /// The head that carries the service now, as a member that is reached sees it.
 fn carrier(desired: &Desired, live: &Live, crew: &mut Crew) -> Option<HostName> {
-    let members = desired.engine.iter().flat_map(|engine| engine.members.keys());
-    let state = members.into_iter().find_map(|member| engine::read_state(crew, member))?;
+    let engine = desired.engine.as_ref()?;
+    let state = engine.members.keys().find_map(|member| engine::read_state(engine, crew, member))?;
     let observed = Observed { engine: Some(state), ..Observed::default() };
     observed.carrier(desired, &live.group)
 }

@@ -8,6 +8,7 @@
 
 mod crew;
 mod engine;
+mod heartbeat;
 mod live;
 mod moves;
 mod secrets;
@@ -20,8 +21,10 @@ pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
+use crate::engines::membership_daemon;
 use crate::host::{Host, HostError, Request, Response};
 use crate::plan::{FileChange, HostPlan, Plan, Turn};
+use crate::spec::EngineKind;
 
 /// Why an apply did not go through.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +105,9 @@ pub fn apply(
     id: &str,
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
-    if let Err(error) = stage(plan, desired, crew, id, say).and_then(|()| change_heads(plan, crew, say)) {
+    if let Err(error) =
+        stage(plan, desired, crew, id, say).and_then(|()| change_heads(plan, desired, crew, say))
+    {
         say("reverting every host");
         return Err(revert(crew, error));
     }
@@ -140,7 +145,8 @@ fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str, say: Say<'_>
 }
 
 /// Standby heads first: what fails there has not touched the head that serves.
-fn change_heads(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+fn change_heads(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let halted = heartbeat::halt(plan, crew, say)?;
     for turn in [Turn::Standby, Turn::Active] {
         let names = whose(plan, turn);
         if !names.is_empty() {
@@ -148,7 +154,13 @@ fn change_heads(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyE
             crew.all(&names, |name, host| change(&plan.hosts[name], host))?;
         }
     }
-    change_membership(plan, crew, say)?;
+    match plan.engine.kind {
+        EngineKind::Pacemaker => change_membership(plan, crew, say)?,
+        EngineKind::Heartbeat => {
+            swap_joint(plan, crew, say)?;
+            heartbeat::start(plan, desired, crew, &halted, say)?;
+        }
+    }
     let names = [whose(plan, Turn::Standby), whose(plan, Turn::Active)].concat();
     crew.all(&names, |name, host| commit(&plan.hosts[name], host))
 }
@@ -200,10 +212,7 @@ fn change_membership(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), A
         engine::maintain(crew, member, true)?;
     }
     let change = |crew: &mut Crew| {
-        if !joint.is_empty() {
-            say(&format!("changing corosync's files on all members at once: {}", joint.join(", ")));
-            crew.all(&joint, |name, host| host.ask(&Request::Swap(paths(&plan.hosts[name].joint, true))))?;
-        }
+        swap_joint(plan, crew, say)?;
         if let Some(member) = &running {
             engine::reload_membership(crew, member)?;
         }
@@ -221,6 +230,17 @@ fn change_membership(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), A
     }
     let ended = engine::maintain(crew, member, false);
     changed.and(ended)
+}
+
+fn swap_joint(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let joint: Vec<_> =
+        plan.hosts.iter().filter(|(_, host)| !host.joint.is_empty()).map(|(name, _)| name.clone()).collect();
+    if joint.is_empty() {
+        return Ok(());
+    }
+    let whose = membership_daemon(plan.engine.kind);
+    say(&format!("changing {whose}'s files on all members at once: {}", joint.join(", ")));
+    crew.all(&joint, |name, host| host.ask(&Request::Swap(paths(&plan.hosts[name].joint, true))))
 }
 
 fn staged(change: &HostPlan) -> Vec<Rendered> {

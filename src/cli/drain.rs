@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::moving::{MOVE_LIMIT, consent, failed, gone, running};
+use super::moving::{MOVE_LIMIT, consent, failed, gone, pacemaker_only, running};
 use super::out::line;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, source};
@@ -68,6 +68,7 @@ pub(super) fn undrain(common: &Common, options: &Options) -> Result<Exit, Failur
 
 fn find(common: &Common, options: &Options) -> Result<(source::Spec, Survey), Failure> {
     let spec = source::read(common, None)?;
+    pacemaker_only(&spec, "keep a head empty", "stop it there: systemctl disable --now heartbeat")?;
     let heads = &spec.loaded.cluster.heads;
     if !heads.contains_key(&options.head) {
         let known: Vec<_> = heads.keys().map(String::as_str).collect();

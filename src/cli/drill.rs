@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Common, Exit, Failure, Format, out, source};
 use crate::lab::drill::{self, CommandGround, Course, Drill, Ground, Outcome, Report};
-use crate::spec::{Cluster, Span};
+use crate::spec::{Cluster, EngineKind, Span};
 
 /// Options of `haoscar lab drill`.
 #[derive(Debug, Args)]
@@ -132,6 +132,10 @@ pub(super) fn run(
     (spec, cluster): (&Utf8Path, &Cluster),
     ground: &dyn Ground,
 ) -> Result<Exit, Failure> {
+    if cluster.ha.engine == EngineKind::Heartbeat {
+        return Err(Failure::new(Exit::Usage, "engine heartbeat cannot be drilled yet")
+            .hint("haoscar lab fault power HEAD cuts a head's power, haoscar status tells what came of it"));
+    }
     let faults = if options.all { FaultWord::value_variants() } else { &options.fault };
     let mut report = Report { spec: spec.to_string(), resolution_s: BTreeMap::new(), drills: Vec::new() };
     let mut away = Vec::new();

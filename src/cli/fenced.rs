@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::moving::{failed, gone};
+use super::moving::{failed, gone, pacemaker_only};
 use super::out::line;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, source};
@@ -33,6 +33,11 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Err(failure.hint(format!("pull its plug, then: haoscar fenced {head} --i-saw-it-off")));
     }
     let spec = source::read(common, None)?;
+    pacemaker_only(
+        &spec,
+        "be told that a head is off",
+        "mend the fence device: heartbeat asks it again by itself",
+    )?;
     let mut found = via::survey(&spec, &options.reach)?;
     let member = found
         .member

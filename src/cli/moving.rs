@@ -13,7 +13,7 @@ use crate::apply::{ApplyError, Engine, carried_by};
 use crate::desired::HostName;
 use crate::engines::pacemaker::{Forecast, move_constraint, with_constraint};
 use crate::plan::{Plan, diff, line_of};
-use crate::spec::Group;
+use crate::spec::{EngineKind, Group};
 use crate::status::{complaints, unproven};
 
 /// A move that has not ended by then has failed: the slowest stop (30 s) and start (40 s) of one service.
@@ -47,6 +47,11 @@ impl Moving {
     /// No such group (64), no engine (69), no quorum (106).
     pub fn find(common: &Common, reach: &Reach, group: &str) -> Result<Self, Failure> {
         let spec = source::read(common, None)?;
+        pacemaker_only(
+            &spec,
+            "be asked for a move by haoscar yet",
+            "on the head that carries the group: /usr/share/heartbeat/hb_standby all",
+        )?;
         if !spec.loaded.cluster.groups.contains_key(group) {
             let known: Vec<_> = spec.loaded.cluster.groups.keys().map(String::as_str).collect();
             let failure = Failure::new(Exit::Usage, format!("the spec has no group {group}"));
@@ -189,6 +194,18 @@ pub fn moved(
         let failure = Failure::new(Exit::Failed, format!("group {group} arrived and did not stay"));
         failure.hint("haoscar status tells where it is; `ha.failback: auto` draws it to its first head")
     })
+}
+
+/// Refuses what heartbeat has no word for.
+///
+/// # Errors
+/// The spec's engine is heartbeat (64).
+pub fn pacemaker_only(spec: &source::Spec, what: &str, instead: &str) -> Result<(), Failure> {
+    if spec.loaded.cluster.ha.engine == EngineKind::Pacemaker {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, format!("engine heartbeat cannot {what}"))
+        .hint(format!("{instead}, or use `engine: pacemaker`")))
 }
 
 /// A member whose engine runs and has quorum.

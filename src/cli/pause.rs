@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::moving::{MOVE_LIMIT, consent, failed, gone, running};
+use super::moving::{MOVE_LIMIT, consent, failed, gone, pacemaker_only, running};
 use super::out::line;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, source};
@@ -49,6 +49,7 @@ pub(super) fn pause(common: &Common, options: &Options) -> Result<Exit, Failure>
         return Err(Failure::new(Exit::Usage, format!("--for {}: 10s to 7d are possible", options.time)));
     }
     let spec = source::read(common, None)?;
+    pacemaker_only(&spec, "pause", "stop it on the other head: systemctl stop heartbeat")?;
     let mut found = via::survey(&spec, &options.reach)?;
     let member = running(&found)?;
     let end = jiff::Timestamp::now() + options.time.as_duration();
@@ -67,6 +68,7 @@ pub(super) fn pause(common: &Common, options: &Options) -> Result<Exit, Failure>
 
 pub(super) fn resume(common: &Common, options: &ResumeOptions) -> Result<Exit, Failure> {
     let spec = source::read(common, None)?;
+    pacemaker_only(&spec, "pause", "stop it on the other head: systemctl stop heartbeat")?;
     let mut found = via::survey(&spec, &options.reach)?;
     let member = running(&found)?;
     let mut engine = Engine::on(found.crew.get(&member).ok_or_else(gone)?);

@@ -81,10 +81,6 @@ pub struct Survey {
 /// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
 pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
     let cluster = &spec.loaded.cluster;
-    if cluster.ha.engine == EngineKind::Heartbeat {
-        let failure = Failure::new(Exit::Failed, "engine heartbeat can be rendered, not applied yet");
-        return Err(failure.hint("haoscar render shows its files; use `engine: pacemaker` to apply"));
-    }
     let way = reach.way();
     let scope = scope(cluster, reach)?;
     let (mut crew, facts, unreachable) = connect(&scope, &way);
@@ -224,8 +220,10 @@ fn observe(
     };
     let member = names.iter().find_map(runs);
     if let Some(member) = &member {
-        observed.cib = read_cib(crew, member);
-        observed.engine = read_state(crew, member);
+        let wanted = desired.engine.as_ref();
+        let has_cib = wanted.is_some_and(|engine| engine.kind == EngineKind::Pacemaker);
+        observed.cib = has_cib.then(|| read_cib(crew, member)).flatten();
+        observed.engine = wanted.and_then(|engine| read_state(engine, crew, member));
     }
     observed.stale = super::look::stale(desired, &observed, crew);
     observed.live = ask_live(desired, &observed, crew);

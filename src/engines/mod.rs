@@ -106,6 +106,14 @@ pub fn main_unit(kind: EngineKind) -> &'static str {
     }
 }
 
+/// What keeps the membership, whose files change on all members at once.
+pub fn membership_daemon(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Pacemaker => "corosync",
+        EngineKind::Heartbeat => "heartbeat",
+    }
+}
+
 /// The engine's configuration of the whole cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineDesired {
@@ -115,7 +123,7 @@ pub struct EngineDesired {
     pub members: BTreeMap<String, u32>,
     /// The CIB's `<configuration>` element that haoscar owns, canonical XML; empty where the engine has no CIB.
     pub cib: String,
-    /// Resource ids by group name, as `crm_resource` knows them, in start order.
+    /// Resource ids by group name, as the engine knows them, in start order.
     pub resources: BTreeMap<String, Vec<String>>,
     /// Resource to restart for a unit; a clone's id restarts every instance.
     pub units: BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::names;
-use crate::spec::{Cluster, MacList, Network, Nic, Range};
+use crate::spec::{Cluster, MacList, Network, Nic, Range, ping_node};
 
 /// What a host of the lab stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,12 +72,12 @@ pub struct Layout {
 
 /// The lab of a spec.
 pub fn of(cluster: &Cluster) -> Layout {
-    let taken = taken(cluster);
+    let (taken, ping) = (taken(cluster), ping_node(cluster));
     let wires = cluster
         .networks
         .iter()
         .enumerate()
-        .map(|(n, (name, network))| (name.clone(), wire(n, network, &taken)));
+        .map(|(n, (name, network))| (name.clone(), wire(n, network, &taken, ping)));
     let mut hosts = BTreeMap::new();
     for (name, head) in &cluster.heads {
         let storage =
@@ -96,11 +96,14 @@ pub fn of(cluster: &Cluster) -> Layout {
     Layout { wires: wires.collect(), hosts }
 }
 
-fn wire(number: usize, network: &Network, taken: &BTreeSet<IpAddr>) -> Wire {
+fn wire(number: usize, network: &Network, taken: &BTreeSet<IpAddr>, ping: Option<IpAddr>) -> Wire {
     let free = |net: IpNet, pool: Option<Range>| last_free(net, pool, taken);
     let four = free(network.cidr.0, network.pool);
     let six = network.cidr6.and_then(|cidr| free(cidr.0, network.pool6));
-    Wire { bridge: format!("wire{number}"), addresses: four.into_iter().chain(six).collect() }
+    // the switch is heartbeat's ping node too: a head without its cable does not see it
+    let ping = ping.filter(|address| network.cidr.0.contains(address));
+    let ping = ping.and_then(|address| IpNet::new(address, network.cidr.0.prefix_len()).ok());
+    Wire { bridge: format!("wire{number}"), addresses: four.into_iter().chain(six).chain(ping).collect() }
 }
 
 /// Every address that the spec gives to somebody.
@@ -113,7 +116,7 @@ fn taken(cluster: &Cluster) -> BTreeSet<IpAddr> {
     let groups = groups.flat_map(|group| group.addresses.values().chain(group.addresses6.values())).copied();
     let gateways = cluster.networks.values().filter_map(|network| network.gateway);
     let nodes = names::nodes(cluster).unwrap_or_default().into_iter().map(|node| node.address);
-    own.chain(groups).chain(gateways).chain(nodes).collect()
+    own.chain(groups).chain(gateways).chain(nodes).chain(ping_node(cluster)).collect()
 }
 
 /// The highest address of a subnet that is neither its network address nor IPv4's broadcast, in no pool, and nobody's.

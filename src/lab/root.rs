@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{LabError, io};
 use super::program;
+use crate::spec::EngineKind;
 
 /// Where roots are kept when the environment names no other place.
 const CACHE: &str = "/var/cache/haoscar";
@@ -47,22 +48,27 @@ const PACKAGES: &[&str] = &[
     "socat",
     "netbase",
 ];
+/// Debian's heartbeat, where the spec's engine is heartbeat: two engines on one host would be no plain host of either.
+const HEARTBEAT: &[&str] = &["heartbeat", "cluster-glue"];
 /// Makes a bare root of what the packages leave.
 const FINISH: &str = include_str!("root-finish.sh");
 
-/// The root that this version of haoscar wants, whether it is there or not.
-pub fn path() -> Utf8PathBuf {
+/// The root that this version of haoscar wants for clusters of that engine, whether it is there or not.
+pub fn path(engine: EngineKind) -> Utf8PathBuf {
+    folder().join(format!("root-{}", key(engine)))
+}
+
+fn folder() -> Utf8PathBuf {
     let cache = std::env::var(CACHE_VARIABLE).unwrap_or_else(|_| CACHE.to_owned());
-    Utf8PathBuf::from(cache).join("lab").join(format!("root-{}", key()))
+    Utf8PathBuf::from(cache).join("lab")
 }
 
 /// Builds the root unless it is there. Takes 90 seconds the first time.
 ///
 /// # Errors
 /// mmdebstrap is missing or failed, or the cache cannot be written.
-pub fn build() -> Result<Utf8PathBuf, LabError> {
-    let root = path();
-    let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
+pub fn build(engine: EngineKind) -> Result<Utf8PathBuf, LabError> {
+    let (root, folder) = (path(engine), folder());
     fs::create_dir_all(&folder).map_err(io(folder.as_str()))?;
     let lock = folder.join("lock");
     let lock = File::create(&lock).map_err(io(lock.as_str()))?;
@@ -70,9 +76,9 @@ pub fn build() -> Result<Utf8PathBuf, LabError> {
     if !root.is_dir() {
         let half = folder.join("root-half");
         remove(&half)?; // what a killed build left
-        fill(&half)?;
+        fill(&half, engine)?;
         fs::rename(&half, &root).map_err(io(root.as_str()))?;
-        prune(&folder, &root);
+        prune(&folder);
     }
     Ok(root)
 }
@@ -82,7 +88,7 @@ pub fn build() -> Result<Utf8PathBuf, LabError> {
 /// # Errors
 /// A lab stands on one of them, or one resists.
 pub fn purge() -> Result<Vec<Utf8PathBuf>, LabError> {
-    let folder = path().parent().map(Utf8Path::to_owned).unwrap_or_default();
+    let folder = folder();
     let labs = super::running().into_iter().filter(|lab| lab.root.starts_with(&folder));
     let labs: Vec<_> = labs.map(|lab| lab.name).collect();
     if !labs.is_empty() {
@@ -107,18 +113,19 @@ fn roots(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 /// Older roots go, but for the newest of them (whoever goes back a version builds nothing) and those that a lab stands
 /// on. A root that cannot be removed is no reason to stop.
-fn prune(folder: &Utf8Path, new: &Utf8Path) {
+fn prune(folder: &Utf8Path) {
+    let wanted = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(path);
     let used: Vec<_> = super::running().into_iter().map(|lab| lab.root).collect();
     let made = |path: &Utf8PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let mut old: Vec<_> = roots(folder).into_iter().filter(|path| path != new).collect();
+    let mut old: Vec<_> = roots(folder).into_iter().filter(|path| !wanted.contains(path)).collect();
     old.sort_by_key(|path| std::cmp::Reverse(made(path)));
     for path in old.into_iter().skip(1).filter(|path| !used.contains(path)) {
         let _ = fs::remove_dir_all(&path);
     }
 }
 
-fn fill(root: &Utf8Path) -> Result<(), LabError> {
-    let include = format!("--include={}", PACKAGES.join(","));
+fn fill(root: &Utf8Path, engine: EngineKind) -> Result<(), LabError> {
+    let include = format!("--include={}", packages(engine).join(","));
     program::run(&["mmdebstrap", "--quiet", "--variant=minbase", &include, SUITE, root.as_str()])?;
     program::finish(Command::new("sh").args(["-c", FINISH, "root-finish.sh", root.as_str()])).map(|_| ())
 }
@@ -130,8 +137,13 @@ fn remove(folder: &Utf8Path) -> Result<(), LabError> {
     }
 }
 
+fn packages(engine: EngineKind) -> Vec<&'static str> {
+    let more = if engine == EngineKind::Heartbeat { HEARTBEAT } else { &[] };
+    [PACKAGES, more].concat()
+}
+
 /// The recipe in short.
-fn key() -> String {
-    let digest = Sha256::digest(format!("{SUITE}\n{}\n{FINISH}", PACKAGES.join("\n")));
+fn key(engine: EngineKind) -> String {
+    let digest = Sha256::digest(format!("{SUITE}\n{}\n{FINISH}", packages(engine).join("\n")));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

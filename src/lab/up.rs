@@ -41,7 +41,7 @@ pub fn up(request: &Request) -> Result<BTreeMap<String, String>, LabError> {
     state::check_name(request.name)?;
     let layout = chosen(layout::of(request.cluster), request)?;
     instances::check(layout.hosts.len())?;
-    let root = root::build()?;
+    let root = root::build(request.cluster.ha.engine)?;
     let mut lab = claim(request.name, layout, root)?;
     let result = make(&mut lab, request.program);
     if result.is_err() {

@@ -228,7 +228,8 @@ fn joint_refusals(plan: &Plan, observed: &Observed) -> Vec<Refusal> {
     let away = members.into_iter().filter(|member| !observed.hosts.contains_key(*member));
     away.map(|member| Refusal {
         why: format!(
-            "{member} is a member and cannot be reached, and corosync's files change on all at once"
+            "{member} is a member and cannot be reached, and {}'s files change on all at once",
+            engines::membership_daemon(plan.engine.kind)
         ),
         mend: "bring it back, or take it out of the spec".to_owned(),
         unreachable: true,
@@ -242,7 +243,7 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
             Ok(changes) => changes.iter().map(ToString::to_string).collect(),
             Err(error) => vec![format!("~ {error}: it is written anew")],
         },
-        None if engine.members.is_empty() => Vec::new(),
+        None if engine.members.is_empty() || engine.cib.is_empty() => Vec::new(), // heartbeat's is in its files
         None => vec![format!("+ the whole configuration, for {}", names(engine.members.keys()))],
     };
     let resource = |(unit, reason)| Some((engine.units.get(&unit)?.clone(), reason));

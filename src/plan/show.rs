@@ -5,7 +5,9 @@ use std::fmt::Write;
 use super::impact::{line, outage};
 use super::{FileChange, FileVerb, HostPlan, Plan, UnitAction, UnitVerb, live};
 use crate::desired::Mode;
+use crate::engines;
 use crate::observed::Origin;
+use crate::spec::EngineKind;
 
 /// The whole plan. `diffs`: with unified diffs of changed files; new files are only named.
 pub fn show(plan: &Plan, diffs: bool) -> String {
@@ -90,8 +92,16 @@ fn impact(plan: &Plan, text: &mut String) {
     }
     if plan.hosts.values().any(|host| !host.joint.is_empty()) {
         let members: Vec<_> = plan.engine.members.iter().map(String::as_str).collect();
-        let _ =
-            writeln!(text, "impact: corosync's files change on all members at once: {}", members.join(", "));
+        let daemon = engines::membership_daemon(plan.engine.kind);
+        let names = members.join(", ");
+        let _ = writeln!(text, "impact: {daemon}'s files change on all members at once: {names}");
+        let starts = |name: &String| plan.hosts.get(name).is_some_and(HostPlan::starts_engine);
+        if plan.engine.kind == EngineKind::Heartbeat && !plan.engine.members.iter().all(starts) {
+            let _ = writeln!(
+                text,
+                "impact: heartbeat stops on both heads for it, and the group with it: about 20 s"
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod drill;
 pub mod harness;
+mod heartbeat;
 mod hosts;
 mod moves;
 mod openpbs;

@@ -5,7 +5,7 @@ use super::whole_way::Site;
 
 impl Site {
     /// A verb about the running cluster, with the spec behind `-s`: exit status.
-    fn ask(&mut self, argv: &[&str]) -> Option<i32> {
+    pub fn ask(&mut self, argv: &[&str]) -> Option<i32> {
         let via = format!("lab:{}", self.lab.name);
         let output = haoscar(&[argv, &["-s", &self.spec, "--via", &via]].concat());
         self.said += &text(&output);

@@ -53,10 +53,11 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let name = options.name.as_deref().unwrap_or(&cluster.name);
     let program = own_program()?;
     lab::check_root().map_err(failure)?;
-    if !common.quiet && !lab::root_path().exists() {
-        eprintln!("the lab's root is not there yet: building {} (90 s, once)", lab::root_path());
+    let (engine, root) = (cluster.ha.engine, lab::root_path(cluster.ha.engine));
+    if !common.quiet && !root.exists() {
+        eprintln!("the lab's root is not there yet: building {root} (90 s, once)");
     }
-    lab::build_root().map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
+    lab::build_root(engine).map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
     sweep_when_interrupted(name, &program)?;
     let start = Instant::now();
     let words =

@@ -6,8 +6,10 @@
 mod conf;
 mod fence;
 mod scripts;
+mod state;
 mod timing;
 
+pub use state::{ASK, state};
 pub use timing::Timings;
 
 use std::collections::BTreeMap;

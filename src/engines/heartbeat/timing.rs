@@ -15,6 +15,10 @@ const WARN_MAX_MS: u64 = 10_000;
 /// heartbeat itself warns below it: after a boot cards and switches need some seconds.
 const INITIAL_LEAST_MS: u64 = 10_000;
 
+/// heartbeat pings once a second whatever keepalive says (its log: "interval 1000 ms"): three must be lost, or a head
+/// that is merely busy gives the group away when the other one comes back.
+const PING_LEAST_MS: u64 = 3_000;
+
 /// Times of ha.cf, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
@@ -38,7 +42,7 @@ impl Timings {
             warn: (detect / 2).min(WARN_MAX_MS),
             dead: detect,
             initial: (2 * detect).max(INITIAL_LEAST_MS),
-            ping: detect,
+            ping: detect.max(PING_LEAST_MS),
         }
     }
 }
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_second_gives_the_measured_fast_times() {
-        let fast = Timings { keepalive: 200, warn: 500, dead: 1_000, initial: 10_000, ping: 1_000 };
+        let fast = Timings { keepalive: 200, warn: 500, dead: 1_000, initial: 10_000, ping: 3_000 };
         assert_eq!(Timings::of(1_000), fast);
     }
 }
