@@ -42,7 +42,7 @@ const MAINTENANCE_LIMIT_SECONDS: u32 = 300;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-fn ask(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
+pub(super) fn ask(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Result<Answer, HostError> {
     let gone =
         || HostError::Unreachable { host: host.to_owned(), why: "there is no session with it".to_owned() };
     run(host, crew.get(host).ok_or_else(gone)?, argv, input)
@@ -173,15 +173,21 @@ pub fn await_members(plan: &Plan, crew: &mut Crew, member: &str) -> Result<(), A
     }
 }
 
-/// Pushes the configuration where it differs, restarts what must be, waits until all is settled.
+/// Pushes the configuration where it differs, restarts what must be, waits until all is settled. What it was before
+/// comes back, where it was pushed and was ours.
 ///
 /// # Errors
 /// The engine refused, or did not settle in time.
-pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+pub fn configure(
+    plan: &Plan,
+    desired: &Desired,
+    crew: &mut Crew,
+    say: Say<'_>,
+) -> Result<Option<String>, ApplyError> {
     let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.members.is_empty()) else {
-        return Ok(());
+        return Ok(None);
     };
-    let Some(member) = spokesman(plan, engine, crew) else { return Ok(()) };
+    let Some(member) = spokesman(plan, engine, crew) else { return Ok(None) };
     let before = if plan.engine.changes.is_empty() { None } else { read_cib(crew, &member) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
@@ -197,11 +203,12 @@ pub fn configure(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) 
     let touched = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
     say("waiting until every service is started");
     let settled = settle(engine, crew, &member, if touched { STEADY } else { Duration::ZERO });
-    if let (Err(_), Some(old)) = (&settled, before.filter(|cib| pacemaker::is_ours(cib))) {
+    let before = before.filter(|cib| pacemaker::is_ours(cib));
+    if let (Err(_), Some(old)) = (&settled, &before) {
         say("it has not settled: the engine gets its old configuration back");
-        push(crew, &member, &|current| pacemaker::put_back(&old, current))?;
+        push(crew, &member, &|current| pacemaker::put_back(old, current))?;
     }
-    settled
+    settled.map(|()| before)
 }
 
 /// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the
@@ -212,7 +219,7 @@ fn spokesman(plan: &Plan, engine: &EngineDesired, crew: &Crew) -> Option<HostNam
 }
 
 /// Replaces the CIB by what `change` makes of it, by compare-and-swap.
-fn push(
+pub(super) fn push(
     crew: &mut Crew,
     member: &str,
     change: &dyn Fn(&str) -> Result<String, EngineError>,

@@ -6,6 +6,7 @@
 //! then the objects that running services hold themselves.
 #![allow(clippy::disallowed_methods)]
 
+mod confirm;
 mod crew;
 mod engine;
 mod heartbeat;
@@ -15,6 +16,7 @@ mod secrets;
 
 use camino::Utf8PathBuf;
 
+pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
 pub use live::{ask as ask_live, feed};
@@ -55,6 +57,11 @@ pub enum ApplyError {
         /// Another.
         other: HostName,
     },
+    /// A change that cannot go back by itself.
+    #[error(
+        "the engine's own files change on all members at once, and cannot go back by themselves: nothing was changed"
+    )]
+    Unconfirmable,
     /// The engine refused or did not settle.
     #[error("the engine: {0}")]
     Engine(String),
@@ -105,18 +112,48 @@ pub fn apply(
     id: &str,
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
-    if let Err(error) =
-        stage(plan, desired, crew, id, say).and_then(|()| change_heads(plan, desired, crew, say))
-    {
+    apply_for(plan, desired, crew, &Order { id, confirm: None }, say)
+}
+
+/// What an apply is to be called, and whether it waits for a confirmation.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// Names it in journals.
+    pub id: &'a str,
+    /// Every host puts it back after so many seconds, unless it is confirmed.
+    pub confirm: Option<u64>,
+}
+
+/// The same, and where it waits for a confirmation: what fails after the commit goes back at once.
+///
+/// # Errors
+/// What went wrong, with what could not be put back.
+pub fn apply_for(
+    plan: &Plan,
+    desired: &Desired,
+    crew: &mut Crew,
+    order: &Order<'_>,
+    say: Say<'_>,
+) -> Result<(), ApplyError> {
+    let confirm = order.confirm.map(|seconds| seconds + confirm::MARGIN_SECONDS);
+    confirm.map_or(Ok(()), |_| confirm::refuse(plan, crew))?;
+    let staged = stage(plan, desired, crew, order.id, say);
+    if let Err(error) = staged.and_then(|()| change_heads(plan, desired, crew, confirm, say)) {
         say("reverting every host");
         return Err(revert(crew, error));
     }
-    if let Err(error) = engine::configure(plan, desired, crew, say) {
-        return Err(revert(crew, error)); // nodes have nothing in place yet
-    }
-    let nodes = change_nodes(plan, crew, say);
+    let before = match engine::configure(plan, desired, crew, say) {
+        Ok(before) => before,
+        Err(error) => {
+            confirm.into_iter().for_each(|_| confirm::expire(plan, crew, say));
+            return Err(revert(crew, error)); // nodes have nothing in place yet
+        }
+    };
+    let nodes = change_nodes(plan, crew, confirm, say);
     let told = live::feed_all(desired, crew, say); // also where one node of many failed
-    nodes.and(told)
+    nodes.and(told)?;
+    let Some(seconds) = order.confirm else { return Ok(()) };
+    confirm::wait(plan, desired, crew, (order.id, seconds), before)
 }
 
 /// Puts every host back that has an open transaction; what cannot be put back is added to what went wrong first.
@@ -145,7 +182,13 @@ fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str, say: Say<'_>
 }
 
 /// Standby heads first: what fails there has not touched the head that serves.
-fn change_heads(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+fn change_heads(
+    plan: &Plan,
+    desired: &Desired,
+    crew: &mut Crew,
+    confirm: Option<u64>,
+    say: Say<'_>,
+) -> Result<(), ApplyError> {
     let halted = heartbeat::halt(plan, crew, say)?;
     for turn in [Turn::Standby, Turn::Active] {
         let names = whose(plan, turn);
@@ -162,18 +205,18 @@ fn change_heads(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -
         }
     }
     let names = [whose(plan, Turn::Standby), whose(plan, Turn::Active)].concat();
-    crew.all(&names, |name, host| commit(&plan.hosts[name], host))
+    crew.all(&names, |name, host| commit(&plan.hosts[name], confirm, host))
 }
 
 /// Nodes are clients of what the heads serve now, and nobody waits for another.
-fn change_nodes(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+fn change_nodes(plan: &Plan, crew: &mut Crew, confirm: Option<u64>, say: Say<'_>) -> Result<(), ApplyError> {
     let names = whose(plan, Turn::Nodes);
     if names.is_empty() {
         return Ok(());
     }
     say(&format!("putting files in place and acting on units on {} nodes", names.len()));
     let results = crew.each(&names, |name, host| {
-        let done = change(&plan.hosts[name], host).and_then(|_| commit(&plan.hosts[name], host));
+        let done = change(&plan.hosts[name], host).and_then(|_| commit(&plan.hosts[name], confirm, host));
         if done.is_err() {
             host.ask(&Request::Revert)?;
         }
@@ -195,8 +238,8 @@ fn change(change: &HostPlan, host: &mut dyn Host) -> Result<Response, HostError>
     host.ask(&Request::Units(change.units.clone()))
 }
 
-fn commit(change: &HostPlan, host: &mut dyn Host) -> Result<Response, HostError> {
-    host.ask(&Request::Commit { restarts: change.restarts.clone() })
+fn commit(change: &HostPlan, confirm: Option<u64>, host: &mut dyn Host) -> Result<Response, HostError> {
+    host.ask(&Request::Commit { restarts: change.restarts.clone(), confirm })
 }
 
 /// The members' joint files and the engine's own units. Where the engine runs already it is in maintenance

@@ -12,9 +12,10 @@ use super::plan::{Saved, print};
 use super::predict::with_impact;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, source};
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, Order, apply_for};
 use crate::host::HostError;
 use crate::plan::{Plan, diff, sentence};
+use crate::spec::Span;
 use crate::status::complaints;
 
 /// Options of `haoscar apply`.
@@ -24,6 +25,7 @@ Examples:
   haoscar apply --spec cluster.yaml         shows the plan, asks, carries it out
   haoscar apply plan.json                   a saved plan; refused where the world has moved since
   haoscar apply --via lab:demo --adopt -y
+  haoscar apply --confirm-within 5m         goes back by itself unless `haoscar confirm` comes, also after a reboot
 
 A host is left as it was when a check refuses its new files or a step fails before the commit.
 Exit status: 0 done; 1 failed and reverted; 64 no terminal to ask and no -y; 69 a member is unreachable;
@@ -36,12 +38,30 @@ pub struct Options {
     /// Files that haoscar did not write may be taken over; the originals are kept
     #[arg(long)]
     adopt: bool,
+    /// Put everything back by itself after this time, unless `haoscar confirm` comes: 5m
+    #[arg(long, value_name = "TIME")]
+    confirm_within: Option<Span>,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
 }
 
+/// A person needs some time to look whether he can still log in.
+const CONFIRM_SHORTEST_MS: u64 = 10_000;
+
+/// Nothing else can be applied meanwhile.
+const CONFIRM_LONGEST_MS: u64 = 86_400_000;
+
+fn window(options: &Options) -> Result<Option<u64>, Failure> {
+    let Some(span) = options.confirm_within else { return Ok(None) };
+    if (CONFIRM_SHORTEST_MS..=CONFIRM_LONGEST_MS).contains(&span.as_millis()) {
+        return Ok(Some(span.as_duration().as_secs()));
+    }
+    Err(Failure::new(Exit::Usage, format!("--confirm-within {span}: 10s to 1d are possible")))
+}
+
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let confirm = window(options)?;
     let saved =
         options.path.as_deref().filter(|path| path.extension() == Some("json")).map(read).transpose()?;
     let path = saved.as_ref().map_or(options.path.as_deref(), |saved| Some(saved.spec.as_path()));
@@ -63,9 +83,13 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if !options.yes && saved.is_none() && !confirmed("apply?")? {
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
-    carry_out(common, &plan, &mut found)?;
+    carry_out(common, &plan, &mut found, confirm)?;
     drop(found);
-    verify(&spec, reach, common)
+    let verified = verify(&spec, reach, common);
+    if let Some(span) = options.confirm_within {
+        line!("all of it goes back in {span} unless you confirm it: haoscar confirm");
+    }
+    verified
 }
 
 fn read(path: &Utf8Path) -> Result<Saved, Failure> {
@@ -101,7 +125,7 @@ fn refused(plan: &Plan) -> Result<(), Failure> {
     Err(Failure::new(exit, format!("{}{more}", first.why)).hint(first.mend.clone()))
 }
 
-fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Failure> {
+fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u64>) -> Result<(), Failure> {
     let begin = std::time::Instant::now();
     let quiet = common.quiet;
     let say = move |line: &str| {
@@ -110,10 +134,12 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey) -> Result<(), Fai
         }
     };
     let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    apply(plan, &found.desired, &mut found.crew, &id, &say).map_err(|error| {
+    let order = Order { id: &id, confirm };
+    apply_for(plan, &found.desired, &mut found.crew, &order, &say).map_err(|error| {
         let exit = match &error {
             ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,
             ApplyError::Host(HostError::Locked { .. }) => Exit::Stale,
+            ApplyError::Unconfirmable => Exit::Unsafe,
             _ => Exit::Failed,
         };
         let failure = Failure::new(exit, error.to_string());

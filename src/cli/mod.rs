@@ -6,6 +6,7 @@
 mod agent;
 mod apply;
 mod ask;
+mod confirm;
 mod drain;
 mod drill;
 mod exit;
@@ -93,6 +94,8 @@ enum Verb {
     Plan(plan::Options),
     /// Carry a plan out as one transaction with a way back
     Apply(apply::Options),
+    /// Keep a change that was applied with --confirm-within
+    Confirm(confirm::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
     /// Watch this head and tell the engine at once what happens (started by systemd)
@@ -146,6 +149,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Generate(options) => generate::run(&cli.common, options),
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),
+        Verb::Confirm(options) => confirm::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),
         Verb::Switchover(options) => switchover::run(&cli.common, options),

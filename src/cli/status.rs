@@ -52,6 +52,9 @@ fn print(status: &Status) {
         if let Some(recovered) = &host.recovered {
             line!("{name}: {recovered}");
         }
+        if let Some(unconfirmed) = &host.unconfirmed {
+            line!("{name}: {unconfirmed}");
+        }
     }
     for (name, group) in &status.groups {
         let place = group.on.as_deref().unwrap_or("nowhere");

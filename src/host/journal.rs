@@ -30,7 +30,7 @@ pub struct Saved {
 }
 
 /// One transaction.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Journal {
     /// Names it.
     pub id: String,
@@ -41,6 +41,12 @@ pub struct Journal {
     pub acted: Vec<UnitAction>,
     /// The new ledger, once the transaction has been decided: from then on it is carried forward, not back.
     pub committed: Option<Ledger>,
+    /// For how many seconds a decided change waits for its confirmation, if it does.
+    #[serde(default)]
+    pub confirm: Option<u64>,
+    /// The ledger of before, where this is a change that was not confirmed and goes back.
+    #[serde(default)]
+    pub unconfirmed: Option<Ledger>,
 }
 
 impl Journal {
@@ -67,16 +73,22 @@ impl Journal {
         put(machine, &path, text.as_bytes(), &Owner::root(), Mode(0o600))
     }
 
-    /// Forgets a transaction: the journal first, then what it kept.
+    /// Forgets a transaction: the journal first, then what it kept, but for what a change that waits needs to go back.
     ///
     /// # Errors
     /// The journal cannot be taken away. What it kept is only in nobody's way.
     pub fn end(&self, machine: &dyn Machine) -> Result<(), HostError> {
         take_away(machine, &path())?;
-        for folder in KEPT {
-            let _ = machine.remove_tree(&Utf8Path::new(STATE).join(folder).join(&self.id));
+        let waits = self.confirm.is_some() && self.committed.is_some();
+        for kind in KEPT.into_iter().filter(|kind| !waits || *kind != CHECKPOINT) {
+            let _ = machine.remove_tree(&Utf8Path::new(STATE).join(kind).join(&self.id));
         }
         Ok(())
+    }
+
+    /// Takes away what a confirmed change has kept.
+    pub fn clean(&self, machine: &dyn Machine) {
+        let _ = machine.remove_tree(&Utf8Path::new(STATE).join(CHECKPOINT).join(&self.id));
     }
 
     /// Whether what starts at boot was changed: systemd makes and takes away links, and syncs none.
@@ -86,7 +98,10 @@ impl Journal {
 }
 
 /// Folders below [`STATE`] that hold what a transaction needs while it is open, by its name.
-pub const KEPT: [&str; 2] = ["stage", "checkpoint"];
+pub const KEPT: [&str; 2] = ["stage", CHECKPOINT];
+
+/// The one of them with what was there before.
+pub const CHECKPOINT: &str = "checkpoint";
 
 fn path() -> Utf8PathBuf {
     Utf8Path::new(STATE).join("journal.json")

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::HostError;
-use super::file::{fingerprint, put};
+use super::file::{fingerprint, put, take_away};
 use super::machine::Machine;
 use crate::desired::{Mode, Owner};
 use crate::observed::Origin;
@@ -64,6 +64,14 @@ impl Ledger {
         let path = Utf8Path::new(PATH);
         let text = serde_json::to_string_pretty(self).map_err(|e| HostError::failed(path, e))?;
         put(machine, path, text.as_bytes(), &Owner::root(), Mode(0o600))
+    }
+
+    /// Writes it as one of before; nothing owned is no file.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn restore(&self, machine: &dyn Machine) -> Result<(), HostError> {
+        if *self == Self::default() { take_away(machine, Utf8Path::new(PATH)) } else { self.write(machine) }
     }
 
     /// Remembers that these units, as they run now, have not read what was changed. What has started anew since it was

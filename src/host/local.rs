@@ -11,7 +11,7 @@ use super::machine::Machine;
 use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, file, recover, rehearsals};
+use super::{Host, HostError, PROTOCOL, Request, Response, confirm, file, recover, rehearsals};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
@@ -91,6 +91,7 @@ impl Local {
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,
             recovered: recover::remembered(machine),
+            unconfirmed: confirm::told(machine),
         })
     }
 
@@ -208,9 +209,15 @@ impl Host for Local {
             Request::Swap(paths) => self.transaction()?.swap(paths).map(done),
             Request::Remove(paths) => self.transaction()?.remove(paths).map(done),
             Request::Units(actions) => self.act(actions),
-            Request::Commit { restarts } => {
-                self.open.take().map_or(Ok(()), |transaction| transaction.commit(restarts)).map(done)
+            Request::Commit { restarts, confirm } => {
+                let open = self.open.take();
+                open.map_or(Ok(()), |transaction| transaction.commit(restarts, *confirm)).map(done)
             }
+            Request::Await { id, seconds, engine } => {
+                confirm::wait(self.machine.as_ref(), id, *seconds, engine.as_ref()).map(done)
+            }
+            Request::Confirm => confirm::confirm(self.machine.as_ref()).map(Response::Confirmed),
+            Request::Expire => confirm::expire(self.machine.as_ref(), true).map(|_| Response::Done),
             Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),
             Request::Run { argv, input, timeout_ms } => {
                 Ok(Response::Answer(self.complaint_masked(self.machine.run(argv, input, *timeout_ms))))

@@ -119,6 +119,14 @@ pub trait Machine: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// systemd's words.
     fn act_later(&self, actions: &[UnitAction]) -> Result<(), HostError>;
+    /// Comes back after so many seconds to put an unconfirmed change back (none: does not), also when this process is
+    /// gone; not over a reboot.
+    ///
+    /// # Errors
+    /// systemd's words.
+    fn arm(&self, seconds: Option<u64>) -> Result<(), HostError>;
+    /// Seconds since the epoch, as this machine's clock has them.
+    fn now(&self) -> u64;
     /// Runs a program.
     fn run(&self, argv: &[String], input: &str, timeout_ms: u64) -> Answer;
     /// Asks a program or a socket.

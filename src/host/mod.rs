@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod agent;
+mod confirm;
 mod file;
 mod journal;
 mod ledger;
@@ -21,6 +22,7 @@ mod socket;
 mod transaction;
 mod units;
 
+pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
 pub use local::Local;
 pub use machine::{Lock, Look, Machine};
 pub use memory::Memory;

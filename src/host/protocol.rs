@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::HostError;
+use super::{EngineBack, HostError};
 use crate::desired::{Answer, Directory, Question, Rendered};
 use crate::observed::{Facts, HostObserved, Rehearsal, Seen};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
 /// Agents of another number are not spoken to.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// A question or a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,7 +84,23 @@ pub enum Request {
     Commit {
         /// Units that have not read what was changed and that the engine is to restart, with the reason.
         restarts: BTreeMap<String, String>,
+        /// Put it back after so many seconds, unless it is confirmed.
+        #[serde(default)]
+        confirm: Option<u64>,
     },
+    /// All is done: the wait for the confirmation begins anew.
+    Await {
+        /// Names the apply.
+        id: String,
+        /// How long it may wait.
+        seconds: u64,
+        /// What the engine gets back with the files.
+        engine: Option<EngineBack>,
+    },
+    /// Keep the change that waits. Answered by `Confirmed`.
+    Confirm,
+    /// Put the change that waits back now.
+    Expire,
     /// Put everything back.
     Revert,
     /// Run a program that changes the cluster. Answered by `Answer`.
@@ -114,6 +130,8 @@ pub enum Response {
     Seen(BTreeMap<String, Seen>),
     /// To `Watch`: the longest outage of each service, in seconds; none if it did not come back.
     Watched(BTreeMap<String, Option<f64>>),
+    /// To `Confirm`: whether something waited.
+    Confirmed(bool),
     /// To `SecretHave`: a fingerprint for each that is kept here.
     Secrets(BTreeMap<String, String>),
     /// To `SecretGet`, in hex.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -140,6 +140,14 @@ impl Machine for Real {
 
     fn act_later(&self, actions: &[UnitAction]) -> Result<(), HostError> {
         if self.has_systemd() { units::act_later(actions) } else { Ok(()) }
+    }
+
+    fn arm(&self, seconds: Option<u64>) -> Result<(), HostError> {
+        if self.has_systemd() { units::arm(seconds) } else { Ok(()) }
+    }
+
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
     fn run(&self, argv: &[String], input: &str, timeout_ms: u64) -> Answer {

@@ -5,8 +5,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::HostError;
+use super::confirm::{self, Waiting};
 use super::file::{beside, put, put_link, take_away};
-use super::journal::{Journal, KEPT, STATE};
+use super::journal::{CHECKPOINT, Journal, KEPT, STATE};
+use super::ledger::Ledger;
 use super::machine::Machine;
 use super::units;
 use crate::desired::{Mode, Owner};
@@ -28,15 +30,10 @@ pub fn done_in_this_boot(machine: &dyn Machine) -> bool {
 /// What the system said.
 pub fn recover(machine: &dyn Machine) -> Result<Option<Recovered>, HostError> {
     let booting = !done_in_this_boot(machine);
-    let ended = match Journal::left(machine) {
-        Ok(None) => {
-            // of a transaction that died before it had a journal, or after
-            KEPT.iter().for_each(|folder| drop(machine.remove_tree(&Utf8Path::new(STATE).join(folder))));
-            Ok(None)
-        }
-        Ok(Some(journal)) => end(machine, &journal, booting).map(Some).map_err(|e| (journal.id, e)),
-        Err(error) => Err(("unknown".to_owned(), error)),
-    };
+    let first = follow(machine, booting);
+    let waited = || confirm::at_boot(machine).map_err(|e| ("unconfirmed".to_owned(), e));
+    let ended =
+        first.and_then(|first| if booting && waited()? { follow(machine, booting) } else { Ok(first) });
     match ended {
         Ok(ended) => {
             if ended.is_none() && remembered(machine).is_some_and(|last| matches!(last.end, End::Stuck(_))) {
@@ -52,17 +49,64 @@ pub fn recover(machine: &dyn Machine) -> Result<Option<Recovered>, HostError> {
     }
 }
 
+fn follow(machine: &dyn Machine, booting: bool) -> Result<Option<Recovered>, (String, HostError)> {
+    match Journal::left(machine) {
+        Ok(None) => {
+            clean(machine);
+            Ok(None)
+        }
+        Ok(Some(journal)) => end(machine, &journal, booting).map(Some).map_err(|e| (journal.id, e)),
+        Err(error) => Err(("unknown".to_owned(), error)),
+    }
+}
+
+/// What was kept for a transaction that died before it had a journal, or after; not for one that waits.
+fn clean(machine: &dyn Machine) {
+    let waits = confirm::Waiting::read(machine).ok().flatten().map(|waiting| waiting.journal.id);
+    for kind in KEPT {
+        let folder = Utf8Path::new(STATE).join(kind);
+        let waits = waits.as_ref().filter(|_| kind == CHECKPOINT);
+        for id in machine.list(&folder).into_iter().filter(|id| Some(id) != waits) {
+            let _ = machine.remove_tree(&folder.join(id));
+        }
+    }
+}
+
+/// The decision has been made: the ledger follows, and the wait where the change is to be confirmed.
+///
+/// # Errors
+/// What the system said; the journal stays then, for the next try.
+pub fn decide(machine: &dyn Machine, journal: &Journal, ledger: &Ledger) -> Result<(), HostError> {
+    if let Some(seconds) = journal.confirm.filter(|_| !matches!(Waiting::read(machine), Ok(Some(_)))) {
+        let (journal, before) = (journal.clone(), Ledger::read(machine)?);
+        let until = machine.now() + seconds;
+        Waiting { journal, before, seconds, until, engine: None }.write(machine)?;
+    }
+    ledger.write(machine)
+}
+
 /// What came of it is remembered before the journal goes: a cut in between finds both, and ends the same way.
 fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Recovered, HostError> {
-    let end = if let Some(ledger) = &journal.committed {
-        ledger.write(machine)?;
-        End::New
-    } else {
-        put_back(machine, journal, booting)?;
-        End::Old
+    let id = journal.id.clone();
+    if let Some(ledger) = &journal.committed {
+        decide(machine, journal, ledger)?;
+        let recovered = Recovered { id, end: End::New };
+        remember(machine, &recovered)?;
+        return journal.end(machine).map(|()| recovered);
+    }
+    put_back(machine, journal, booting)?;
+    let end = match &journal.unconfirmed {
+        Some(before) => {
+            before.restore(machine)?;
+            End::Unconfirmed
+        }
+        None => End::Old,
     };
-    let recovered = Recovered { id: journal.id.clone(), end };
+    let recovered = Recovered { id, end };
     remember(machine, &recovered)?;
+    if journal.unconfirmed.is_some() {
+        confirm::over(machine)?;
+    }
     journal.end(machine)?;
     Ok(recovered)
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::HostError;
+use super::confirm::Waiting;
 use super::file::{fingerprint, put, take_away};
 use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger};
 use super::machine::{Lock, Machine};
-use super::recover::{done_in_this_boot, forget, put_back, recover, sync_boot};
+use super::recover::{decide, done_in_this_boot, forget, put_back, recover, sync_boot};
 use super::secrets::Secrets;
 use crate::desired::{Mode, Owner, Rendered};
 use crate::observed::{Origin, Recovered};
@@ -35,6 +36,10 @@ impl Transaction {
     pub fn begin(machine: Arc<dyn Machine>, id: &str) -> Result<Option<Self>, HostError> {
         let Some(lock) = machine.lock(false)? else { return Ok(None) };
         recover(machine.as_ref())?;
+        if let Some(waiting) = Waiting::read(machine.as_ref())? {
+            let why = "waits for its confirmation: haoscar confirm, or wait until it has gone back";
+            return Err(HostError::failed(format!("apply {}", waiting.journal.id), why));
+        }
         let journal = Journal { id: id.to_owned(), ..Journal::default() };
         let ledger = Ledger::read(machine.as_ref())?;
         Ok(Some(Self { machine, journal, staged: Vec::new(), ledger, _lock: lock }))
@@ -156,17 +161,26 @@ impl Transaction {
     }
 
     /// Keeps what was done: the journal says so with the new ledger, then the ledger follows, then the journal goes.
-    /// `restarts`: units that have not read what was changed, which the engine is to restart.
+    /// `restarts`: units that have not read what was changed, which the engine is to restart. `confirm`: the change goes
+    /// back after so many seconds, unless it is confirmed.
     ///
     /// # Errors
     /// What the system said.
-    pub fn commit(mut self, restarts: &BTreeMap<String, String>) -> Result<(), HostError> {
+    pub fn commit(
+        mut self,
+        restarts: &BTreeMap<String, String>,
+        confirm: Option<u64>,
+    ) -> Result<(), HostError> {
         let machine = self.machine.as_ref();
+        if confirm.is_some() {
+            machine.arm(confirm)?; // before the decision: without a timer there is none
+        }
+        self.journal.confirm = confirm;
         self.ledger.await_restart(restarts, |unit| machine.invocation(unit));
         sync_boot(machine, &self.journal)?;
         self.journal.committed = Some(self.ledger.clone());
         self.journal.write(machine)?;
-        self.ledger.write(machine)?;
+        decide(machine, &self.journal, &self.ledger)?;
         forget(machine);
         self.journal.end(machine)
     }

@@ -116,6 +116,32 @@ pub fn act_later(actions: &[UnitAction]) -> Result<(), HostError> {
     results.into_iter().collect()
 }
 
+/// What comes for an unconfirmed change. Its units are written by hand: systemd-run waits for a bus that is not there
+/// yet when a boot sets the timer anew.
+const UNCONFIRMED: &str = "haoscar-unconfirmed";
+
+/// Sets the timer that puts an unconfirmed change back, or takes it away.
+///
+/// # Errors
+/// systemd's words.
+pub fn arm(seconds: Option<u64>) -> Result<(), HostError> {
+    let timer = format!("{UNCONFIRMED}.timer");
+    if fact(&timer).loaded {
+        systemctl(&["stop", &timer], &timer)?;
+    }
+    let Some(seconds) = seconds else { return Ok(()) };
+    let about = "[Unit]\nDescription=haoscar: puts a change back that nobody has confirmed\n";
+    let service = format!("{about}\n[Service]\nExecStart=haoscar recover --unconfirmed\n");
+    let time = format!("{about}\n[Timer]\nOnActiveSec={seconds}\nAccuracySec=1s\n");
+    let folder = std::path::Path::new("/run/systemd/system");
+    for (name, text) in [(format!("{UNCONFIRMED}.service"), service), (timer.clone(), time)] {
+        let write = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(&name), text));
+        write.map_err(|e| HostError::failed(&name, e))?;
+    }
+    systemctl(&["daemon-reload"], "systemd")?;
+    systemctl(&["--no-block", "start", &timer], &timer)
+}
+
 fn systemctl(words: &[&str], subject: &str) -> Result<(), HostError> {
     let argv: Vec<String> =
         std::iter::once("systemctl").chain(words.iter().copied()).map(str::to_owned).collect();

@@ -95,11 +95,13 @@ pub enum End {
     Old,
     /// It had been decided: all is as it asked.
     New,
+    /// Not confirmed in time, and put back: all is as before it.
+    Unconfirmed,
     /// Neither, and why. The engine is not started there.
     Stuck(String),
 }
 
-/// An apply that was cut short on a host, by a kill or a power cut.
+/// An apply that did not end well on a host: a kill, a power cut, nobody who confirmed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
     /// Its name: when it began.
@@ -108,11 +110,30 @@ pub struct Recovered {
     pub end: End,
 }
 
+/// A change that goes back by itself unless it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// The apply's name.
+    pub id: String,
+    /// Seconds that are left.
+    pub seconds: u64,
+}
+
+impl std::fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, seconds } = self;
+        write!(f, "apply {id} goes back in {seconds} s unless it is confirmed: haoscar confirm")
+    }
+}
+
 impl std::fmt::Display for Recovered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let id = &self.id;
         match &self.end {
             End::Old => write!(f, "apply {id} was cut short and has been put back: all is as before it"),
+            End::Unconfirmed => {
+                write!(f, "apply {id} was not confirmed and has been put back: all is as before it")
+            }
             End::New => write!(f, "apply {id} was cut short and has been finished: all is as it asked"),
             End::Stuck(why) => write!(
                 f,
@@ -136,6 +157,9 @@ pub struct HostObserved {
     /// The last apply that was cut short here, until another is committed.
     #[serde(default)]
     pub recovered: Option<Recovered>,
+    /// The change that waits here for its confirmation.
+    #[serde(default)]
+    pub unconfirmed: Option<Unconfirmed>,
     /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
     #[serde(default)]
     pub pending: BTreeMap<String, String>,

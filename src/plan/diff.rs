@@ -35,6 +35,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| reload_again(stale, seen, &mut found));
         plan.refused.extend(unowned(name, &found, adopt));
+        plan.refused.extend(unconfirmed(name, seen));
         if !found.is_empty() {
             plan.hosts.insert(name.clone(), found);
         }
@@ -203,6 +204,15 @@ fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<Refusal> {
         unreachable: false,
     };
     if adopt { Vec::new() } else { strange.map(say).collect() }
+}
+
+/// What waits for its confirmation goes back to what was before it: nothing else may have come in between.
+fn unconfirmed(host: &str, seen: &HostObserved) -> Option<Refusal> {
+    seen.unconfirmed.as_ref().map(|unconfirmed| Refusal {
+        why: format!("{host}: {unconfirmed}"),
+        mend: "confirm it first, or wait until it has gone back".to_owned(),
+        unreachable: false,
+    })
 }
 
 /// An engine in maintenance takes a change and does nothing about it: nobody would see whether it works.

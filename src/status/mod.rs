@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{End, Observed, Recovered, Seen};
+use crate::observed::{End, Observed, Recovered, Seen, Unconfirmed};
 use crate::plan::Plan;
 
 /// One host.
@@ -25,6 +25,9 @@ pub struct HostStatus {
     /// The last apply that was cut short here, until another is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// The change that waits here for its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// One group.
@@ -104,7 +107,8 @@ fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus 
     let drift = plan.hosts.get(name).map_or(0, crate::plan::HostPlan::objects);
     let seen = observed.hosts.get(name);
     let recovered = seen.and_then(|seen| seen.recovered.clone());
-    HostStatus { role, reached: seen.is_some(), engine: engine.to_owned(), drift, recovered }
+    let unconfirmed = seen.and_then(|seen| seen.unconfirmed.clone());
+    HostStatus { role, reached: seen.is_some(), engine: engine.to_owned(), drift, recovered, unconfirmed }
 }
 
 fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observed) -> GroupStatus {

@@ -1,5 +1,6 @@
 //! The real daemons in namespaces; needs root.
 
+mod confirm;
 mod drill;
 pub mod harness;
 mod heartbeat;

@@ -20,7 +20,7 @@ fn what_an_open_journal_will_put_back_is_not_the_same() {
     let root = camino::Utf8Path::from_path(folder.path()).unwrap();
     let mut host = Local::under(root);
     cycle(&mut host, "t1", &file("/etc/x", "old\n", OnChange::Nothing));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     let new = file("/etc/x", "new\n", OnChange::Nothing);
     cycle(&mut host, "t2", &new);
     std::mem::forget(host); // a power cut or SIGKILL: no Drop

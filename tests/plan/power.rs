@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use haoscar::apply::{Crew, apply};
+use haoscar::apply::{Crew, Order, apply_for};
 use haoscar::desired::{Desired, Mode, Owner, Piece, Surroundings, resolve};
-use haoscar::host::{Host, Local, Machine, Memory, Moment, Request, Response, mixed, recover_alone};
+use haoscar::host::{Host, Local, Machine, Memory, Moment, Request, Response, expire, mixed, recover_alone};
 use haoscar::observed::{End, Observed, Recovered};
 use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
@@ -103,13 +103,17 @@ fn plan(desired: &Desired, cluster: &Cluster) -> Plan {
 
 /// Applies, and gives every moment on every host.
 fn run(desired: &Desired, cluster: &Cluster, id: &str) -> (bool, BTreeMap<String, Vec<Moment>>) {
+    run_for(desired, cluster, Order { id, confirm: None })
+}
+
+fn run_for(desired: &Desired, cluster: &Cluster, order: Order<'_>) -> (bool, BTreeMap<String, Vec<Moment>>) {
     let plan = plan(desired, cluster);
     let mut crew = Crew::default();
     for (name, memory) in cluster {
         crew.add(name, Box::new(Local::over(memory.clone())));
         memory.record();
     }
-    let done = apply(&plan, desired, &mut crew, id, &|_| {});
+    let done = apply_for(&plan, desired, &mut crew, &order, &|_| {});
     drop(crew);
     (done.is_ok(), cluster.iter().map(|(name, memory)| (name.clone(), memory.moments())).collect())
 }
@@ -152,7 +156,7 @@ fn judge(memory: &Arc<Memory>, (old, new): (&Tree, &Tree), place: &str, seen: &m
     };
     seen.cuts += 1;
     match remembered(memory) {
-        Some(End::Old) => {
+        Some(End::Old | End::Unconfirmed) => {
             seen.old += 1;
             assert!(found == *old, "{place}: said to be old, and is not: {:?}", tell(old));
         }
@@ -166,28 +170,37 @@ fn judge(memory: &Arc<Memory>, (old, new): (&Tree, &Tree), place: &str, seen: &m
             assert!(found == *old || found == *new, "{place}: {:?} and {:?}", tell(old), tell(new));
         }
     }
-    let left = ["stage", "checkpoint"]
+    let waits = memory.read(Utf8Path::new("/var/lib/haoscar/confirm.json")).is_ok();
+    let kept: &[&str] = if waits { &["stage"] } else { &["stage", "checkpoint"] };
+    let left = kept
+        .iter()
         .map(|kept| memory.list(&Utf8Path::new("/var/lib/haoscar").join(kept)))
+        .collect::<Vec<_>>()
         .concat();
     assert!(left.is_empty(), "{place}: left {left:?}");
 }
 
 /// Cuts the power at every moment, with several subsets; then once more in the middle of the recovery.
-fn cut_everywhere(moments: &[Moment], ends: (&Tree, &Tree), host: &str) -> Seen {
+fn cut_everywhere(moments: &[Moment], ends: (&Tree, &Tree), (host, clock): (&str, u64)) -> Seen {
+    let at_boot = |moment: Moment| {
+        let mut memory = Memory::at(moment);
+        memory.clock = clock;
+        memory
+    };
     let mut seen = Seen::default();
     let mut known = BTreeSet::new();
     for (step, moment) in moments.iter().enumerate() {
         for seed in (0..SEEDS).filter(|seed| known.insert(moment.print(*seed))) {
             let place = format!("{host}, step {step} of {}, seed {seed}", moments.len());
             let cut = moment.cut(seed);
-            let memory = Arc::new(Memory::at(cut.clone()));
+            let memory = Arc::new(at_boot(cut.clone()));
             recover_alone(memory.as_ref()).unwrap_or_else(|e| panic!("{place}: {e}"));
             let steps = memory.steps();
             judge(&memory, ends, &place, &mut seen);
             let at = mixed(seed, step as u64) % (steps + 1);
-            let dead = Memory::at(cut).dying_after(at);
+            let dead = at_boot(cut).dying_after(at);
             let _ = recover_alone(&dead);
-            let again = Arc::new(Memory::at(dead.moment().cut(seed + 1)));
+            let again = Arc::new(at_boot(dead.moment().cut(seed + 1)));
             recover_alone(again.as_ref()).unwrap_or_else(|e| panic!("{place}, then {at}: {e}"));
             judge(&again, ends, &format!("{place}, then {at} of the recovery"), &mut seen);
         }
@@ -215,7 +228,7 @@ fn cut_in_applies(spec: &str) -> (usize, usize) {
                 "{spec}, {name}: an apply that changes nothing proves nothing"
             );
             let place = format!("{spec}, {id} apply, {name}");
-            let seen = cut_everywhere(&moments, (&old[&name], &new[&name]), &place);
+            let seen = cut_everywhere(&moments, (&old[&name], &new[&name]), (&place, 0));
             assert!(seen.old > 0 && seen.new > 0 && seen.nothing > 0, "{place}: {seen:?}");
             cuts += seen.cuts;
             steps += moments.len();
@@ -247,7 +260,55 @@ fn a_power_cut_at_any_step_of_a_revert_ends_wholly_old() {
     assert!(!done, "corosync was to refuse");
     assert_eq!(states(&cluster), old);
     for (name, moments) in moments {
-        let seen = cut_everywhere(&moments, (&old[&name], &old[&name]), &name);
+        let seen = cut_everywhere(&moments, (&old[&name], &old[&name]), (&name, 0));
         assert!(seen.old > 0 && seen.new == 0, "{name}: {seen:?}");
+    }
+}
+
+/// Every host of a cluster with what was applied and waits for its confirmation; what was before, and what is now.
+fn unconfirmed(spec: &str) -> (Cluster, BTreeMap<String, Tree>, BTreeMap<String, Tree>) {
+    let desired = wanted(spec);
+    let cluster = machines(&desired);
+    let old = states(&cluster);
+    let (done, moments) = run_for(&desired, &cluster, Order { id: "waits", confirm: Some(60) });
+    assert!(done, "{spec}: the apply itself");
+    let new = states(&cluster);
+    for (name, moments) in moments {
+        let seen = cut_everywhere(&moments, (&old[&name], &new[&name]), (&format!("{spec}, {name}"), 0));
+        assert!(seen.old > 0 && seen.new > 0, "{name}: {seen:?}");
+    }
+    (cluster, old, new)
+}
+
+#[test]
+fn a_change_that_nobody_confirms_goes_back_whole_also_through_power_cuts() {
+    let (cluster, old, new) = unconfirmed("two-node");
+    for (name, memory) in &cluster {
+        let mut late = Memory::at(memory.moment());
+        late.clock = 59;
+        assert_eq!(expire(&late, false).unwrap(), None, "before its time");
+        assert_eq!(state(&late), new[name]);
+        late.clock = 61;
+        late.record();
+        assert_eq!(expire(&late, false).unwrap().map(|ended| ended.end), Some(End::Unconfirmed));
+        assert_eq!(state(&late), old[name]);
+        let seen = cut_everywhere(&late.moments(), (&old[name], &old[name]), (name, 61));
+        assert_eq!(seen.new + seen.nothing, 0, "{name}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_change_that_was_confirmed_stays_and_keeps_nothing_to_go_back_with() {
+    let (cluster, _, new) = unconfirmed("minimal");
+    for (name, memory) in &cluster {
+        let mut host = Local::over(memory.clone());
+        assert!(host.ask(&Request::Begin { id: "other".to_owned() }).is_err(), "nothing comes in between");
+        assert!(matches!(host.ask(&Request::Confirm), Ok(Response::Confirmed(true))));
+        assert!(matches!(host.ask(&Request::Confirm), Ok(Response::Confirmed(false))));
+        let mut late = Memory::at(memory.moment());
+        late.clock = 1_000;
+        assert_eq!(expire(&late, false).unwrap(), None);
+        assert_eq!(state(&late), new[name]);
+        assert!(late.list(Utf8Path::new("/var/lib/haoscar/checkpoint")).is_empty());
     }
 }

@@ -70,7 +70,7 @@ fn what_was_applied_is_observed_as_the_same() {
     let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
     let mut host = place.host();
     stage_and_swap(&mut host, std::slice::from_ref(&x));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("etc/x").as_deref(), Some("new\n"));
     assert_eq!(fact(&mut host, &x), FileFact::Same);
 }
@@ -121,12 +121,12 @@ fn a_hand_edit_is_told_from_somebody_elses_file_and_is_kept() {
     let mut host = place.host();
     assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Unowned, .. }));
     stage_and_swap(&mut host, std::slice::from_ref(&x));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("var/lib/haoscar/adopted/t1/etc/x").as_deref(), Some("somebody's\n"));
     place.write("etc/x", "edited\n");
     assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Edited, .. }));
     stage_and_swap(&mut host, &[x]);
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("var/lib/haoscar/edits/t1/etc/x").as_deref(), Some("edited\n"));
 }
 
@@ -139,7 +139,7 @@ fn two_sessions_cannot_change_one_host_at_once() {
     let (mut one, mut two) = (place.host(), place.host());
     good(&mut one, Request::Begin { id: "one".to_owned() });
     assert!(matches!(two.ask(&Request::Begin { id: "two".to_owned() }), Ok(Response::Locked)));
-    good(&mut one, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut one, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     good(&mut two, Request::Begin { id: "two".to_owned() });
 }
 
@@ -158,7 +158,7 @@ fn a_secret_is_in_the_file_and_nowhere_else() {
     stage_and_swap(&mut host, std::slice::from_ref(&x));
     let staged = place.read("var/lib/haoscar/journal.json").unwrap();
     assert!(!staged.contains(planted));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("etc/x").unwrap(), format!("key = {planted}"));
     x.text.push(Piece::Text("\n".to_owned()));
     let told = format!("{:?}", fact(&mut host, &x));
@@ -205,7 +205,7 @@ fn an_owned_file_that_was_deleted_by_hand_and_left_the_spec_does_not_wedge_apply
     let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
     let mut host = place.host();
     stage_and_swap(&mut host, std::slice::from_ref(&x));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     fs::remove_file(place.root().join("etc/x")).unwrap();
     let gone = match good(&mut host, Request::Observe { files: vec![], directories: vec![], units: vec![] }) {
         Response::Observed(found) => found.gone,
@@ -223,7 +223,7 @@ fn cut_after_the_decision(place: &Place, act: impl FnOnce(&mut Local)) {
     act(&mut host);
     let journal = place.read("var/lib/haoscar/journal.json").unwrap();
     let old_ledger = place.read("var/lib/haoscar/ledger.json").unwrap();
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     let new_ledger = place.read("var/lib/haoscar/ledger.json").unwrap();
     let mut journal: serde_json::Value = serde_json::from_str(&journal).unwrap();
     journal["committed"] = serde_json::from_str(&new_ledger).unwrap();
@@ -232,7 +232,7 @@ fn cut_after_the_decision(place: &Place, act: impl FnOnce(&mut Local)) {
     drop(host);
     let mut next = place.host();
     good(&mut next, Request::Begin { id: "t3".to_owned() });
-    good(&mut next, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut next, Request::Commit { restarts: BTreeMap::new(), confirm: None });
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_cut_inside_the_commit_ends_with_the_new_file_and_its_ledger() {
     let (place, old) = (Place::new(), file("/etc/x", "old\n", OnChange::Nothing));
     let mut host = place.host();
     stage_and_swap(&mut host, std::slice::from_ref(&old));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     drop(host);
     let new = file("/etc/x", "new\n", OnChange::Nothing);
     cut_after_the_decision(&place, |host| {
@@ -261,7 +261,7 @@ fn a_cut_inside_the_commit_of_a_removal_leaves_neither_file_nor_entry() {
     let (place, old) = (Place::new(), file("/etc/x", "old\n", OnChange::Nothing));
     let mut host = place.host();
     stage_and_swap(&mut host, std::slice::from_ref(&old));
-    good(&mut host, Request::Commit { restarts: BTreeMap::new() });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     drop(host);
     cut_after_the_decision(&place, |host| {
         good(host, Request::Remove(vec![old.path.clone()]));

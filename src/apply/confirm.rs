@@ -1,0 +1,85 @@
+//! A change that waits for its confirmation: every host keeps the way back, and what the engine then gets.
+//!
+//! Hosts go back each by itself, for nobody may reach them then; so does the engine's part, from any member.
+
+use std::collections::BTreeMap;
+
+use super::{ApplyError, Crew, Say, engine};
+use crate::desired::{Desired, HostName};
+use crate::engines::{EngineDesired, pacemaker};
+use crate::host::{EngineBack, Request};
+use crate::plan::Plan;
+
+/// Longer than an apply takes after its commit: the wait begins anew when all is done.
+pub const MARGIN_SECONDS: u64 = 300;
+
+/// A change of the membership under a running engine cannot go back by itself: it must on all members at once.
+///
+/// # Errors
+/// It is such a change.
+pub fn refuse(plan: &Plan, crew: &Crew) -> Result<(), ApplyError> {
+    let joint = plan.hosts.values().any(|host| !host.joint.is_empty());
+    if joint && engine::running_member(plan, crew).is_some() {
+        return Err(ApplyError::Unconfirmable);
+    }
+    Ok(())
+}
+
+fn concerned(plan: &Plan, crew: &Crew) -> Vec<HostName> {
+    let wanted = |name: &HostName| plan.hosts.contains_key(name) || plan.engine.members.contains(name);
+    crew.names().into_iter().filter(wanted).collect()
+}
+
+/// All went well: the wait begins.
+///
+/// # Errors
+/// A host that could not be told; it goes back by itself later than it would.
+pub fn wait(
+    plan: &Plan,
+    desired: &Desired,
+    crew: &mut Crew,
+    (id, seconds): (&str, u64),
+    old: Option<String>,
+) -> Result<(), ApplyError> {
+    let wanted = desired.engine.as_ref();
+    let units = wanted.iter().flat_map(|engine| &engine.units);
+    let restarts: BTreeMap<_, _> = units
+        .filter(|(_, resource)| plan.engine.restarts.contains_key(*resource))
+        .map(|(unit, resource)| (unit.clone(), resource.clone()))
+        .collect();
+    let new = wanted.map(|engine| engine.cib.clone()).unwrap_or_default();
+    let back = (old.is_some() || !restarts.is_empty()).then_some(EngineBack { old, new, restarts });
+    crew.all(&concerned(plan, crew), |name, host| {
+        let engine = back.clone().filter(|_| plan.engine.members.contains(name));
+        host.ask(&Request::Await { id: id.to_owned(), seconds, engine })
+    })
+}
+
+/// What failed after the commit goes back at once; a host that cannot be told does so when its time is over.
+pub fn expire(plan: &Plan, crew: &mut Crew, say: Say<'_>) {
+    say("putting back what was committed");
+    let _ = crew.all(&concerned(plan, crew), |_, host| host.ask(&Request::Expire));
+}
+
+/// Gives the engine back what it was before a change that nobody confirmed, through this member: its configuration,
+/// where it is still that of the change, and another start of what runs here and was restarted for it.
+///
+/// # Errors
+/// The engine does not answer, or refuses.
+pub fn give_back(crew: &mut Crew, member: &str, back: &EngineBack) -> Result<(), ApplyError> {
+    let unread = |e: pacemaker::EngineError| ApplyError::Engine(e.to_string());
+    if let Some(old) = &back.old {
+        let current = engine::read_cib(crew, member)
+            .ok_or_else(|| ApplyError::Engine(format!("it does not answer on {member}")))?;
+        let pushed = EngineDesired { cib: back.new.clone(), ..EngineDesired::default() };
+        if pacemaker::changes(&pushed, &current).map_err(unread)?.is_empty() {
+            engine::push(crew, member, &|current| pacemaker::put_back(old, current))?;
+        }
+    }
+    for (unit, resource) in &back.restarts {
+        if engine::ask(crew, member, &["systemctl", "is-active", "--quiet", unit], "")?.status == Some(0) {
+            engine::ask(crew, member, &["crm_resource", "--restart", "--resource", resource], "")?;
+        }
+    }
+    Ok(())
+}
