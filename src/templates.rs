@@ -117,6 +117,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/heartbeat/unit.conf.hbs",
     "engine/heartbeat/give-away.service.hbs",
     "engine/heartbeat/stonith.hbs",
+    "engine/heartbeat/mend.service.hbs",
 ];
 
 /// Every packaged template, by its name under `templates/`, as `haoscar explain template` shows them.

@@ -81,7 +81,9 @@ fn acts(plan: &Plan, name: &HostName) -> bool {
 
 /// What every head says of the engine.
 pub fn read_state(members: &[HostName], crew: &mut Crew) -> crate::engines::EngineState {
-    let answers = crew.each(members, |name, host| engine::run(name, host, &heartbeat::ASK, ""));
+    let ask = heartbeat::ask();
+    let ask = ask.each_ref().map(String::as_str);
+    let answers = crew.each(members, |name, host| engine::run(name, host, &ask, ""));
     let said = answers.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?.stdout)));
     heartbeat::state(&said.collect())
 }

@@ -10,6 +10,8 @@ use crate::control::{self, WatchProblem};
 enum Part {
     /// Main processes, network links and storage, told to the engine at once
     Watch,
+    /// A takeover of heartbeat that hangs is mended
+    Mend,
 }
 
 /// Options of `haoscar run`.
@@ -19,11 +21,14 @@ The watcher reads /etc/haoscar/watch.json, which apply lays on every head with h
 engine at once of a main process that ended though nobody stopped it (crm_resource --fail), and of a network or storage
 that is lost (a node attribute with a finite score); the engine decides. Killed, it costs speed only.
 
+With engine heartbeat the mender reads /etc/haoscar/pair.json and does the step that a takeover which hangs has lost.
+
 Examples:
   haoscar run --only watch                  # what haoscar-watch.service runs
+  haoscar run --only mend                   # what haoscar-mend.service runs
   journalctl -u haoscar-watch               # what it told the engine")]
 pub struct Options {
-    /// Only this part: watch. The others are not built yet
+    /// Only this part: watch, mend. The others are not built yet
     #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
     only: Part,
 }
@@ -39,6 +44,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             let list = control::read_list().map_err(|problem| failure(&problem))?;
             control::watch(&list, &say).map_err(|problem| failure(&problem))?;
         }
+        Part::Mend => control::mend(&control::read_pair().map_err(|problem| failure(&problem))?, &say),
     }
     Ok(Exit::Done)
 }

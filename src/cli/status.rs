@@ -56,6 +56,9 @@ fn print(status: &Status) {
             line!("{name}: {unconfirmed}");
         }
     }
+    for told in &status.told {
+        line!("{told}");
+    }
     for (name, group) in &status.groups {
         let place = group.on.as_deref().unwrap_or("nowhere");
         let missing = if group.missing.is_empty() {

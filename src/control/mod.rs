@@ -10,9 +10,12 @@ pub mod gauge;
 pub mod judge;
 mod links;
 mod mains;
+mod mend;
 mod stores;
 mod tell;
 mod wake;
+
+pub use mend::{mend, read_pair};
 
 use std::fs::File;
 use std::path::Path;

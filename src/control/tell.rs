@@ -122,7 +122,12 @@ impl Told<'_> {
     }
 }
 
-fn run(argv: &[&str]) -> Result<String, String> {
+pub(super) fn run(argv: &[&str]) -> Result<String, String> {
+    run_for(argv, LIMIT_MS)
+}
+
+/// A program with a time of its own; what it printed.
+pub(super) fn run_for(argv: &[&str], limit_ms: u64) -> Result<String, String> {
     let name = argv[0];
     let child = Command::new(name)
         .args(&argv[1..])
@@ -135,7 +140,7 @@ fn run(argv: &[&str]) -> Result<String, String> {
     let process = wake::of_process(child.id());
     let output = std::thread::scope(|scope| {
         if let Some(process) = &process {
-            scope.spawn(move || end_late(process));
+            scope.spawn(move || end_late(process, limit_ms));
         }
         child.wait_with_output()
     });
@@ -147,8 +152,8 @@ fn run(argv: &[&str]) -> Result<String, String> {
     Err(format!("{name} ended with {}: {said}", output.status))
 }
 
-fn end_late(process: &OwnedFd) {
-    if wake::wait(&[process.as_fd()], LIMIT_MS) != [true] {
+fn end_late(process: &OwnedFd, limit_ms: u64) {
+    if wake::wait(&[process.as_fd()], limit_ms) != [true] {
         let _ = rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL);
     }
 }

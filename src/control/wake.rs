@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// counts as readable.
 pub(super) fn wait(sources: &[BorrowedFd<'_>], limit_ms: u64) -> Vec<bool> {
     let mut asked: Vec<_> = sources.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    let limit = PollTimeout::from(u16::try_from(limit_ms).unwrap_or(u16::MAX));
+    let limit = PollTimeout::try_from(limit_ms).unwrap_or(PollTimeout::MAX);
     match poll(&mut asked, limit) {
         Ok(count) if count > 0 => asked.iter().map(|fd| fd.any().unwrap_or(true)).collect(),
         _ => vec![false; sources.len()],

@@ -41,4 +41,7 @@ pub struct EngineState {
     pub nodes: BTreeMap<String, EngineNode>,
     /// Resources, by id; an instance of a clone counts for its primitive.
     pub resources: BTreeMap<String, EngineResource>,
+    /// What an administrator should know of it and cannot see in the rest, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
 }

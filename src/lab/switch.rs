@@ -14,9 +14,12 @@ use super::state::{Lab, switch_name};
 pub(crate) fn build(lab: &str, layout: &Layout) -> Result<(), LabError> {
     program::run(&["ip", "netns", "add", &switch_name(lab)])?;
     let mut lines = String::from("link set lo up\n");
-    for wire in layout.wires.values() {
+    for (number, wire) in layout.wires.values().enumerate() {
         let bridge = &wire.bridge;
-        let _ = writeln!(lines, "link add {bridge} type bridge forward_delay 0 mcast_snooping 0");
+        // of its own, or it changes with the ports: hosts would lose the switch's addresses when another host dies
+        let mac = format!("02:68:61:6f:{:02x}:{:02x}", number / 256, number % 256);
+        let _ =
+            writeln!(lines, "link add {bridge} address {mac} type bridge forward_delay 0 mcast_snooping 0");
         let _ = writeln!(lines, "link set {bridge} up");
         for address in &wire.addresses {
             let _ = writeln!(lines, "address add {address} dev {bridge}{}", without_doubt(address));

@@ -58,6 +58,9 @@ pub struct Status {
     pub hosts: BTreeMap<HostName, HostStatus>,
     /// Groups, by name.
     pub groups: BTreeMap<String, GroupStatus>,
+    /// What the engine has to say of itself, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
 }
 
 /// What the facts say.
@@ -74,7 +77,8 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         .map(|(name, resources)| (name.clone(), group(name, resources, desired, observed)))
         .collect();
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
-    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups };
+    let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
+    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups, told };
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {

@@ -5,11 +5,14 @@
 
 mod conf;
 mod fence;
+mod hang;
+mod mend;
 mod scripts;
 mod state;
 mod timing;
 
-pub use state::{ASK, state};
+pub use hang::{Hang, MENDED, Mend, PAIR, Pair, Seen, claims};
+pub use state::{ask, state};
 pub use timing::Timings;
 
 use std::collections::BTreeMap;
@@ -75,6 +78,9 @@ pub fn compile(
         host.files.extend(resources.iter().map(|(_, file)| file.clone()));
         host.files.extend(scripts::drop_ins(&site, carried)?);
         fence::options(&site, &mut host);
+        let mender = mend::files(&site, name, &ids)?;
+        host.units.extend((!mender.is_empty()).then(|| unit(mend::UNIT, UnitWant::Running)));
+        host.files.extend(mender);
         recover::lay(EngineKind::Heartbeat, &mut host, templates)?;
         hosts.insert(name.clone(), host);
     }

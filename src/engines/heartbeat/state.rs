@@ -5,15 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::MENDED;
 use crate::desired::HostName;
 use crate::engines::{EngineNode, EngineResource, EngineState};
 
-/// What a head is asked; it answers a fact a line. `cl_status` complains where heartbeat does not run: then there is
-/// no `hold`.
-pub const ASK: [&str; 3] = [
-    "sh",
-    "-c",
-    "if cl_status hbstatus >/dev/null 2>&1; then
+/// What a head is asked, as a shell's script; it answers a fact a line. `cl_status` complains where heartbeat does not
+/// run: then there is no `hold`.
+pub fn ask() -> [String; 3] {
+    let mended = format!("[ ! -s {MENDED} ] || echo \"mended $(wc -l <{MENDED}) $(tail -n 1 {MENDED})\"");
+    ["sh".to_owned(), "-c".to_owned(), format!("{ASK}\n{mended}\n")]
+}
+
+const ASK: &str = "\
+if cl_status hbstatus >/dev/null 2>&1; then
     echo \"hold $(cl_status rscstatus 2>/dev/null)\"
     for node in $(cl_status listnodes -n 2>/dev/null); do
         echo \"node $node $(cl_status nodestatus \"$node\" 2>/dev/null)\"
@@ -21,8 +25,7 @@ pub const ASK: [&str; 3] = [
 fi
 for script in /etc/ha.d/resource.d/haoscar-*; do
     [ ! -x \"$script\" ] || echo \"resource ${script##*/haoscar-} $(\"$script\" status 2>/dev/null)\"
-done",
-];
+done";
 
 /// What one head said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +36,8 @@ struct Head<'a> {
     nodes: BTreeMap<&'a str, &'a str>,
     /// Resources that really run there; false: known and stopped.
     resources: BTreeMap<&'a str, bool>,
+    /// How often its hang was mended there, and when last.
+    mended: Option<(&'a str, &'a str)>,
 }
 
 fn head(said: &str) -> Head<'_> {
@@ -43,6 +48,7 @@ fn head(said: &str) -> Head<'_> {
             ["hold", word] => head.hold = Some(word),
             ["node", name, word] => drop(head.nodes.insert(name, word)),
             ["resource", id, word] => drop(head.resources.insert(id, *word == "running")),
+            ["mended", count, at] => head.mended = Some((count, at)),
             _ => {} // a program that said nothing, or more than a word
         }
     }
@@ -72,7 +78,12 @@ pub fn state(said: &BTreeMap<HostName, String>) -> EngineState {
     }
     // it has no quorum: two heads and a fence device decide
     let runs = heads.values().any(|head| head.hold.is_some());
-    EngineState { quorum: runs, nodes, resources, ..EngineState::default() }
+    let told = heads.iter().filter_map(|(name, head)| {
+        let (count, at) = head.mended?;
+        let times = if count == "1" { "once".to_owned() } else { format!("{count} times") };
+        Some(format!("{name}: heartbeat hung in a takeover {times} and was mended, last at {at}"))
+    });
+    EngineState { quorum: runs, nodes, resources, told: told.collect(), ..EngineState::default() }
 }
 
 #[cfg(test)]
@@ -109,6 +120,19 @@ mod tests {
         assert!(alive.nodes["head-1"].online);
         let dead = state(&said(&[("head-2", "hold all\nnode head-1 dead\nnode head-2 active\n")]));
         assert!(!dead.nodes["head-1"].online && dead.nodes["head-2"].online);
+    }
+
+    #[test]
+    fn a_mended_hang_is_told_with_its_count() {
+        let found = state(&said(&[
+            ("head-1", "hold all\nmended 1 2026-11-24T05:00:00Z\n"),
+            ("head-2", "hold none\nmended 12 2026-11-24T06:00:00Z\n"),
+        ]));
+        let expected = [
+            "head-1: heartbeat hung in a takeover once and was mended, last at 2026-11-24T05:00:00Z",
+            "head-2: heartbeat hung in a takeover 12 times and was mended, last at 2026-11-24T06:00:00Z",
+        ];
+        assert_eq!(found.told, expected);
     }
 
     #[test]
