@@ -142,7 +142,7 @@ pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
     }
 }
 
-fn expect_good(answer: &Answer) -> Result<(), ApplyError> {
+pub(super) fn expect_good(answer: &Answer) -> Result<(), ApplyError> {
     let said = || format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
     if answer.status == Some(0) { Ok(()) } else { Err(ApplyError::Engine(said())) }
 }

@@ -12,6 +12,7 @@ mod engine;
 mod heartbeat;
 mod live;
 mod moves;
+mod remove;
 mod secrets;
 
 use camino::Utf8PathBuf;
@@ -21,6 +22,7 @@ pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
+pub use remove::remove;
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
 use crate::engines::membership_daemon;

@@ -25,6 +25,7 @@ mod probe;
 mod problems;
 mod recover;
 mod rehearse;
+mod remove;
 mod render;
 mod run;
 mod source;
@@ -96,6 +97,8 @@ enum Verb {
     Apply(apply::Options),
     /// Keep a change that was applied with --confirm-within
     Confirm(confirm::Options),
+    /// Make every host what it was before haoscar
+    Remove(remove::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
     /// Watch this head and tell the engine at once what happens (started by systemd)
@@ -150,6 +153,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),
         Verb::Confirm(options) => confirm::run(&cli.common, options),
+        Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),
         Verb::Switchover(options) => switchover::run(&cli.common, options),

@@ -14,7 +14,7 @@ use crate::plan::{UnitAction, UnitVerb};
 pub const STATE: &str = "/var/lib/haoscar";
 
 /// What is remembered of one path before it is touched.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
     /// The path.
     pub path: Utf8PathBuf,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HostError;
 use super::file::{fingerprint, put, take_away};
+use super::journal::Saved;
 use super::machine::Machine;
 use crate::desired::{Mode, Owner};
 use crate::observed::Origin;
@@ -37,6 +38,21 @@ pub struct Ledger {
     /// Units that the engine still has to restart, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pending: BTreeMap<String, Pending>,
+    /// What was at a path before haoscar first wrote it, also where it no longer owns it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub originals: BTreeMap<Utf8PathBuf, Saved>,
+    /// How units were before haoscar first acted on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, UnitBefore>,
+}
+
+/// How a unit was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitBefore {
+    /// Started at boot.
+    pub enabled: bool,
+    /// It ran.
+    pub active: bool,
 }
 
 /// Where it lies.

@@ -216,6 +216,7 @@ impl Host for Local {
             Request::Await { id, seconds, engine } => {
                 confirm::wait(self.machine.as_ref(), id, *seconds, engine.as_ref()).map(done)
             }
+            Request::Dismantle { keep } => self.transaction()?.dismantle(*keep).map(done),
             Request::Confirm => confirm::confirm(self.machine.as_ref()).map(Response::Confirmed),
             Request::Expire => confirm::expire(self.machine.as_ref(), true).map(|_| Response::Done),
             Request::Revert => self.open.take().map_or(Ok(()), Transaction::revert).map(done),

@@ -97,6 +97,11 @@ pub enum Request {
         /// What the engine gets back with the files.
         engine: Option<EngineBack>,
     },
+    /// Make files and units as haoscar found them, and own nothing; part of a transaction.
+    Dismantle {
+        /// Services run on; only the engine and haoscar stop.
+        keep: bool,
+    },
     /// Keep the change that waits. Answered by `Confirmed`.
     Confirm,
     /// Put the change that waits back now.

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::HostError;
 use super::confirm::{self, Waiting};
 use super::file::{beside, put, put_link, take_away};
-use super::journal::{CHECKPOINT, Journal, KEPT, STATE};
+use super::journal::{CHECKPOINT, Journal, KEPT, STATE, Saved};
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::units;
@@ -50,14 +50,11 @@ pub fn recover(machine: &dyn Machine) -> Result<Option<Recovered>, HostError> {
 }
 
 fn follow(machine: &dyn Machine, booting: bool) -> Result<Option<Recovered>, (String, HostError)> {
-    match Journal::left(machine) {
-        Ok(None) => {
-            clean(machine);
-            Ok(None)
-        }
-        Ok(Some(journal)) => end(machine, &journal, booting).map(Some).map_err(|e| (journal.id, e)),
-        Err(error) => Err(("unknown".to_owned(), error)),
-    }
+    let left = Journal::left(machine).map_err(|e| ("unknown".to_owned(), e))?;
+    let ended =
+        left.map(|journal| end(machine, &journal, booting).map_err(|e| (journal.id, e))).transpose()?;
+    clean(machine);
+    Ok(ended)
 }
 
 /// What was kept for a transaction that died before it had a journal, or after; not for one that waits.
@@ -118,17 +115,25 @@ fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Recove
 pub fn put_back(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<(), HostError> {
     for saved in journal.saved.iter().rev() {
         let _ = machine.remove(&beside(&saved.path)); // half written, and gone for good with the next sync
-        match (&saved.link, &saved.kept) {
-            (Some(target), _) => put_link(machine, &saved.path, target)?,
-            (None, Some(kept)) => {
-                let bytes = machine.read(kept).map_err(|e| HostError::failed(kept, e))?;
-                put(machine, &saved.path, &bytes, &saved.owner, saved.mode)?;
-            }
-            (None, None) => take_away(machine, &saved.path)?,
-        }
+        put_saved(machine, saved)?;
     }
     undo(machine, &journal.acted, booting)?;
     sync_boot(machine, journal)
+}
+
+/// What was there.
+///
+/// # Errors
+/// What the system said.
+pub fn put_saved(machine: &dyn Machine, saved: &Saved) -> Result<(), HostError> {
+    match (&saved.link, &saved.kept) {
+        (Some(target), _) => put_link(machine, &saved.path, target),
+        (None, Some(kept)) => {
+            let bytes = machine.read(kept).map_err(|e| HostError::failed(kept, e))?;
+            put(machine, &saved.path, &bytes, &saved.owner, saved.mode)
+        }
+        (None, None) => take_away(machine, &saved.path),
+    }
 }
 
 /// Units as they were before; each is tried, and the first that would not is told.

@@ -1,7 +1,7 @@
 //! One transaction on this machine, journalled: whatever happens between two steps, the next agent puts the old
 //! state back, until the commit; after it, the new state stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,10 +10,11 @@ use super::HostError;
 use super::confirm::Waiting;
 use super::file::{fingerprint, put, take_away};
 use super::journal::{Journal, STATE, Saved, below};
-use super::ledger::{Entry, Ledger};
+use super::ledger::{Entry, Ledger, UnitBefore};
 use super::machine::{Lock, Machine};
-use super::recover::{decide, done_in_this_boot, forget, put_back, recover, sync_boot};
+use super::recover::{decide, done_in_this_boot, forget, put_back, put_saved, recover, sync_boot};
 use super::secrets::Secrets;
+use super::units;
 use crate::desired::{Mode, Owner, Rendered};
 use crate::observed::{Origin, Recovered};
 use crate::plan::UnitAction;
@@ -103,12 +104,37 @@ impl Transaction {
         Ok(())
     }
 
+    /// What haoscar found when it came: files and units as they were, and nothing owned. Units are stopped before their
+    /// files go, and started when the old ones are there; `keep`: services run on as they are.
+    ///
+    /// # Errors
+    /// What the system said; the caller reverts.
+    pub fn dismantle(&mut self, keep: bool) -> Result<(), HostError> {
+        let names: Vec<_> = self.ledger.units.keys().cloned().collect();
+        let now = self.machine.units(&names);
+        let (stops, starts) = units::back(&self.ledger.units, &now, keep);
+        self.act(&stops)?;
+        let known = self.ledger.originals.keys().chain(self.ledger.files.keys());
+        let paths: BTreeSet<_> = known.cloned().collect();
+        self.keep(paths.iter())?;
+        for path in &paths {
+            match self.ledger.originals.get(path) {
+                Some(saved) => put_saved(self.machine.as_ref(), saved)?,
+                None => take_away(self.machine.as_ref(), path)?,
+            }
+        }
+        self.act(&starts)?;
+        self.ledger = Ledger::default();
+        Ok(())
+    }
+
     /// Acts on units, each written into the journal first.
     ///
     /// # Errors
     /// systemd's words; the caller reverts.
     pub fn act(&mut self, actions: &[UnitAction]) -> Result<(), HostError> {
         for action in actions {
+            self.note(&action.unit);
             self.journal.acted.push(action.clone());
             self.write_journal()?;
             self.machine.act(action)?;
@@ -116,18 +142,31 @@ impl Transaction {
         Ok(())
     }
 
+    /// Remembers how a unit was before haoscar first acted on it.
+    fn note(&mut self, unit: &str) {
+        if unit.is_empty() || self.ledger.units.contains_key(unit) {
+            return;
+        }
+        let fact = self.machine.units(&[unit.to_owned()]).remove(unit).unwrap_or_default();
+        let active = ["active", "activating", "reloading"].contains(&fact.active.as_str());
+        self.ledger.units.insert(unit.to_owned(), UnitBefore { enabled: fact.enabled, active });
+    }
+
     /// Saves the old state of paths and says so in the journal, before any is touched.
     fn keep<'a>(&mut self, paths: impl Iterator<Item = &'a Utf8PathBuf>) -> Result<(), HostError> {
         let before = self.journal.saved.len();
         for path in paths {
-            let saved = self.save(path)?;
+            let (saved, original) = self.save(path)?;
             self.journal.saved.push(saved);
+            if !self.ledger.files.contains_key(path) {
+                self.ledger.originals.entry(path.clone()).or_insert(original);
+            }
         }
         if self.journal.saved.len() == before { Ok(()) } else { self.write_journal() }
     }
 
-    /// The old state of a path. A hand edit and somebody else's file are kept for good.
-    fn save(&self, path: &Utf8Path) -> Result<Saved, HostError> {
+    /// The old state of a path, kept until the end, and kept for good as far as it is (a hand edit, somebody else's file).
+    fn save(&self, path: &Utf8Path) -> Result<(Saved, Saved), HostError> {
         let link = self.machine.link_of(path);
         let read = match self.machine.read(path) {
             Ok(bytes) => Some(bytes),
@@ -136,7 +175,8 @@ impl Transaction {
         };
         let Some(bytes) = read else {
             let (owner, mode) = (Owner::root(), Mode(0));
-            return Ok(Saved { path: path.to_owned(), kept: None, link, owner, mode });
+            let nothing = Saved { path: path.to_owned(), kept: None, link, owner, mode };
+            return Ok((nothing.clone(), nothing));
         };
         let look = self.machine.look(path).map_err(|e| HostError::failed(path, e))?;
         let store = |kind: &str| {
@@ -144,12 +184,13 @@ impl Transaction {
             put(self.machine.as_ref(), &place, &bytes, &Owner::root(), Mode(0o600)).map(|()| place)
         };
         let kept = Some(store("checkpoint")?);
-        match self.ledger.origin(self.machine.as_ref(), path, &bytes) {
-            Origin::Edited => drop(store("edits")?),
-            Origin::Unowned | Origin::Packaged => drop(store("adopted")?),
-            Origin::Old => {}
-        }
-        Ok(Saved { path: path.to_owned(), kept, link, owner: look.owner, mode: look.mode })
+        let forever = match self.ledger.origin(self.machine.as_ref(), path, &bytes) {
+            Origin::Edited => Some(store("edits")?),
+            Origin::Unowned | Origin::Packaged => Some(store("adopted")?),
+            Origin::Old => None,
+        };
+        let saved = Saved { path: path.to_owned(), kept, link, owner: look.owner, mode: look.mode };
+        Ok((saved.clone(), Saved { kept: forever, ..saved }))
     }
 
     fn write_journal(&self) -> Result<(), HostError> {

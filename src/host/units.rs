@@ -7,9 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::HostError;
+use super::ledger::UnitBefore;
 use crate::desired::Answer;
+use crate::engines;
 use crate::observed::UnitFact;
 use crate::plan::{UnitAction, UnitVerb};
+use crate::spec::EngineKind;
 
 /// A unit's job that has not ended by then has failed: systemd's own limit is 90 s.
 const JOB_TIMEOUT_MS: u64 = 100_000;
@@ -71,6 +74,35 @@ pub fn inverse(actions: &[UnitAction]) -> Vec<UnitAction> {
     };
     let reload = actions.iter().find(|action| action.verb == UnitVerb::DaemonReload).cloned();
     reload.into_iter().chain(actions.iter().rev().filter_map(back)).collect()
+}
+
+/// haoscar's own units, and those of an engine.
+fn carries_nothing(unit: &str) -> bool {
+    let engines = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(engines::units).concat();
+    unit.starts_with("haoscar-") || engines.contains(&unit)
+}
+
+/// What makes units as they were: what is done while haoscar's files are still there, and what when the old ones are
+/// back. What ran before and runs now is started anew, for it has read haoscar's files; `keep`: it is left alone.
+pub fn back(
+    before: &BTreeMap<String, UnitBefore>,
+    now: &BTreeMap<String, UnitFact>,
+    keep: bool,
+) -> (Vec<UnitAction>, Vec<UnitAction>) {
+    let act = |verb, unit: &String| {
+        let reason = "it is as before haoscar".to_owned();
+        UnitAction { verb, unit: unit.clone(), reason }
+    };
+    let (mut stops, mut starts) = (Vec::new(), vec![act(UnitVerb::DaemonReload, &String::new())]);
+    for (unit, was) in before {
+        let fact = now.get(unit).cloned().unwrap_or_default();
+        let runs = !["", "inactive", "failed"].contains(&fact.active.as_str());
+        stops.extend((runs && (!keep || carries_nothing(unit))).then(|| act(UnitVerb::Stop, unit)));
+        stops.extend((fact.enabled && !was.enabled).then(|| act(UnitVerb::Disable, unit)));
+        starts.extend((was.enabled && !fact.enabled).then(|| act(UnitVerb::Enable, unit)));
+        starts.extend(was.active.then(|| act(UnitVerb::Start, unit)));
+    }
+    (stops, starts)
 }
 
 /// One action.
@@ -162,6 +194,7 @@ pub fn run(argv: &[String], input: &str, timeout_ms: u64) -> Answer {
     let child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")
+        .env("SYSTEMCTL_SKIP_SYSV", "1") // enable would rewrite links of init scripts that systemd does not read
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -9,6 +9,7 @@ mod moves;
 mod openpbs;
 mod put_back;
 mod recover;
+mod remove;
 mod sweep;
 mod watch;
 mod whole_way;

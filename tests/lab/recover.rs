@@ -34,7 +34,7 @@ impl Site {
 }
 
 /// Every file, folder and link of /etc with its sum, but for what systemd and haoscar's own store keep there.
-const ETC: &str = "cd /etc && find . -path ./haoscar -prune -o \\( -type l -printf '%p -> %l\\n' \\) -o \
+pub const ETC: &str = "cd /etc && find . -path ./haoscar -prune -o \\( -type l -printf '%p -> %l\\n' \\) -o \
                    \\( -type f -exec md5sum {} + \\) | sort";
 
 #[test]

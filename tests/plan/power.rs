@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use haoscar::apply::{Crew, Order, apply_for};
+use haoscar::apply::{Crew, Order, apply_for, remove};
 use haoscar::desired::{Desired, Mode, Owner, Piece, Surroundings, resolve};
 use haoscar::host::{Host, Local, Machine, Memory, Moment, Request, Response, expire, mixed, recover_alone};
 use haoscar::observed::{End, Observed, Recovered};
@@ -310,5 +310,28 @@ fn a_change_that_was_confirmed_stays_and_keeps_nothing_to_go_back_with() {
         assert_eq!(expire(&late, false).unwrap(), None);
         assert_eq!(state(&late), new[name]);
         assert!(late.list(Utf8Path::new("/var/lib/haoscar/checkpoint")).is_empty());
+    }
+}
+
+#[test]
+fn haoscar_that_is_removed_leaves_what_was_there_also_through_power_cuts() {
+    let desired = wanted("two-node");
+    let cluster = machines(&desired);
+    let first = states(&cluster);
+    assert!(run(&desired, &cluster, "first").0);
+    assert!(run(&changed(desired), &cluster, "second").0);
+    let applied = states(&cluster);
+    let mut crew = Crew::default();
+    for (name, memory) in &cluster {
+        crew.add(name, Box::new(Local::over(memory.clone())));
+        memory.record();
+    }
+    remove(&mut crew, None, ("gone", false), &|_| {}).unwrap();
+    for (name, memory) in &cluster {
+        let mut now = state(memory);
+        now.remove(Utf8Path::new("/var/lib/haoscar/ledger.json")); // an empty one
+        assert!(now == first[name], "{name}");
+        let seen = cut_everywhere(&memory.moments(), (&applied[name], &state(memory)), (name, 0));
+        assert!(seen.old > 0 && seen.new > 0, "{name}: {seen:?}");
     }
 }
