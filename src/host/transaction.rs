@@ -100,6 +100,10 @@ impl Transaction {
         for path in owned {
             take_away(self.machine.as_ref(), path)?;
             self.ledger.files.remove(path);
+            let nothing = |saved: &Saved| saved.kept.is_none() && saved.link.is_none();
+            if self.ledger.originals.get(path).is_some_and(nothing) {
+                self.ledger.originals.remove(path); // as it was: what comes there later is somebody else's
+            }
         }
         Ok(())
     }
@@ -115,7 +119,12 @@ impl Transaction {
         let (stops, starts) = units::back(&self.ledger.units, &now, keep);
         self.act(&stops)?;
         let known = self.ledger.originals.keys().chain(self.ledger.files.keys());
-        let paths: BTreeSet<_> = known.cloned().collect();
+        // where haoscar gave a path up and somebody has put a file since, that one stays
+        let theirs = |path: &&Utf8PathBuf| {
+            let there = self.machine.look(path).is_ok() || self.machine.link_of(path).is_some();
+            there && !self.ledger.files.contains_key(*path)
+        };
+        let paths: BTreeSet<_> = known.filter(|path| !theirs(path)).cloned().collect();
         self.keep(paths.iter())?;
         for path in &paths {
             match self.ledger.originals.get(path) {

@@ -348,3 +348,28 @@ fn an_agent_that_never_answers_is_given_up() {
     });
     assert!(told.recv_timeout(std::time::Duration::from_secs(30)).is_ok());
 }
+
+#[test]
+fn what_somebody_put_where_haoscar_gave_a_path_up_stays_when_haoscar_goes() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    place.write("etc/adopted", "original\n");
+    let mut host = place.host();
+    let files =
+        ["/etc/made", "/etc/adopted", "/etc/owned"].map(|path| file(path, "ours\n", OnChange::Nothing));
+    stage_and_swap(&mut host, &files);
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
+    good(&mut host, Request::Begin { id: "t2".to_owned() });
+    good(&mut host, Request::Remove(vec!["/etc/made".into(), "/etc/adopted".into()]));
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
+    place.write("etc/made", "theirs\n");
+    place.write("etc/adopted", "theirs\n");
+    good(&mut host, Request::Begin { id: "t3".to_owned() });
+    good(&mut host, Request::Dismantle { keep: false });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
+    assert_eq!(place.read("etc/made").as_deref(), Some("theirs\n"));
+    assert_eq!(place.read("etc/adopted").as_deref(), Some("theirs\n"));
+    assert_eq!(place.read("etc/owned"), None);
+}
