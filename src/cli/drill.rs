@@ -30,9 +30,10 @@ pub struct Options {
     /// Every fault, one after the other, each until the cluster is whole again
     #[arg(long)]
     all: bool,
-    /// The unit that is killed or hangs
-    #[arg(long, value_name = "UNIT", default_value = "dnsmasq.service")]
-    unit: String,
+    /// The unit that is killed, hangs, cannot start or does not stop. Default: dnsmasq.service; stop-hangs, which needs a
+    /// unit that moves: kea-dhcp4-server.service
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
     /// The host that it hits, or `active`: the head that carries the group
     #[arg(long, value_name = "HOST", default_value = "active")]
     target: String,
@@ -57,6 +58,20 @@ pub struct Options {
 enum FaultWord {
     /// Switch ports down, then SIGKILL of the host's pid 1
     Power,
+    /// The same, and its fence device has no power either: services wait for a hand
+    PowerBmc,
+    /// Every head's power at once
+    BothHeads,
+    /// Every other head's power too, while the services move
+    PowerInFailover,
+    /// The host's fence device answers nobody
+    FenceDead,
+    /// Its cables of the public networks out and in, three times in three seconds
+    Flapping,
+    /// A unit ends and does not start again (--unit)
+    CannotStart,
+    /// A unit does not stop while its group is told to move (--unit)
+    StopHangs,
     /// Every cable of the host out
     Links,
     /// Its cables of the public networks out
@@ -82,10 +97,21 @@ enum FaultWord {
 }
 
 impl FaultWord {
-    fn fault(self, unit: &str, address: IpAddr) -> drill::Fault {
+    fn fault(self, unit: Option<&str>, address: IpAddr) -> drill::Fault {
         use drill::Fault;
+        let unit = unit.unwrap_or(match self {
+            Self::StopHangs => "kea-dhcp4-server.service",
+            _ => "dnsmasq.service",
+        });
         match self {
             Self::Power => Fault::Power,
+            Self::PowerBmc => Fault::PowerBmc,
+            Self::BothHeads => Fault::BothHeads,
+            Self::PowerInFailover => Fault::PowerInFailover,
+            Self::FenceDead => Fault::FenceDead,
+            Self::Flapping => Fault::Flapping,
+            Self::CannotStart => Fault::CannotStart(unit.to_owned()),
+            Self::StopHangs => Fault::StopHangs { unit: unit.to_owned(), address },
             Self::Links => Fault::Links,
             Self::Public => Fault::Public,
             Self::Private => Fault::Private,
@@ -141,8 +167,8 @@ pub(super) fn run(
     let mut away = Vec::new();
     let whole = options.wait_return || faults.len() > 1;
     for fault in faults {
-        let course = course(options, cluster, *fault)?;
-        let (outcome, back) = one(common, &course, ground, whole).inspect_err(|_| {
+        let course = course(options, cluster, *fault, whole)?;
+        let (outcome, back) = one(common, &course, ground).inspect_err(|_| {
             show(common.format, &report); // what was measured before is not lost
         })?;
         report.resolution_s.extend(outcome.resolution_s.clone());
@@ -166,28 +192,24 @@ pub(super) fn run(
     Ok(if report.drills.iter().all(Drill::is_good) { Exit::Done } else { Exit::Failed })
 }
 
-/// One drill, and whether the host that was hit is a member again (not asked unless `whole`).
-fn one(
-    common: &Common,
-    course: &Course<'_>,
-    ground: &dyn Ground,
-    whole: bool,
-) -> Result<(Outcome, bool), Failure> {
+/// One drill, and whether the host that was hit is a member again (not asked unless the course says so).
+fn one(common: &Common, course: &Course<'_>, ground: &dyn Ground) -> Result<(Outcome, bool), Failure> {
     let mut say = |text: &str| {
         if !common.quiet {
             eprintln!("{text}");
         }
     };
     let outcome = course.run(ground, &mut say).map_err(|e| failure(&e))?;
-    if !whole {
-        return Ok((outcome, true));
-    }
-    say(&format!("waiting until {} is a member again", outcome.drill.target));
-    let back = course.wait_return(ground, &outcome.drill, course.limit);
+    let back = outcome.back.unwrap_or(true);
     Ok((outcome, back))
 }
 
-fn course<'a>(options: &'a Options, cluster: &'a Cluster, fault: FaultWord) -> Result<Course<'a>, Failure> {
+fn course<'a>(
+    options: &'a Options,
+    cluster: &'a Cluster,
+    fault: FaultWord,
+    whole: bool,
+) -> Result<Course<'a>, Failure> {
     let first = || cluster.groups.keys().next().map(String::as_str);
     let group = options.group.as_deref().or_else(first);
     let group = group.filter(|name| cluster.groups.contains_key(*name)).ok_or_else(|| {
@@ -205,7 +227,7 @@ fn course<'a>(options: &'a Options, cluster: &'a Cluster, fault: FaultWord) -> R
     let address = carried.addresses.values().chain(carried.addresses6.values()).next();
     let address =
         address.ok_or_else(|| Failure::new(Exit::Usage, format!("group {group} has no address to watch")))?;
-    let fault = fault.fault(&options.unit, *address);
+    let fault = fault.fault(options.unit.as_deref(), *address);
     Ok(Course {
         cluster,
         group,
@@ -213,6 +235,7 @@ fn course<'a>(options: &'a Options, cluster: &'a Cluster, fault: FaultWord) -> R
         target,
         watch: options.watch.as_duration(),
         limit: options.limit.as_duration(),
+        whole,
     })
 }
 

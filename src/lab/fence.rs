@@ -47,8 +47,9 @@ pub fn run(input: &str, action: Option<&str>) -> Fenced {
     let host = options.get("port").or_else(|| options.get("plug")).or_else(|| options.get("nodename"));
     let question = match (action, host) {
         ("metadata" | "meta-data", _) => return Fenced::Done(METADATA.to_owned()),
-        ("list" | "monitor", _) => Ask::List,
-        ("status", Some(host)) => Ask::Status((*host).to_owned()),
+        ("list", _) | ("monitor", None) => Ask::List,
+        // one device a host: a device that does not answer must be seen before it is needed
+        ("status" | "monitor", Some(host)) => Ask::Status((*host).to_owned()),
         ("on", Some(host)) => Ask::On((*host).to_owned()),
         ("off", Some(host)) => Ask::Off((*host).to_owned()),
         ("reboot", Some(host)) => Ask::Reboot((*host).to_owned()),

@@ -131,6 +131,11 @@ fn answer(lab: &str, orders: &Orders, mut stream: &UnixStream) {
 }
 
 fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
+    if let Ask::Status(host) | Ask::On(host) | Ask::Off(host) | Ask::Reboot(host) = &ask
+        && !lab.fence_answers(host)
+    {
+        return Ok(Answer::Failed(format!("the fence device of {host} does not answer")));
+    }
     match ask {
         Ask::List => return Ok(Answer::Hosts(lab.layout.hosts.keys().cloned().collect())),
         Ask::Status(host) => {
@@ -168,9 +173,9 @@ fn switch_on(lab: &Lab, host: &str) -> Result<(), LabError> {
     }
 }
 
-/// Has the keeper switch a host off; with the keeper dead it is switched off from here.
+/// Has the keeper switch a host off; with the keeper dead or the fence device silent it is switched off from here.
 pub(crate) fn order_off(lab: &Lab, host: &str) -> Result<(), LabError> {
-    if !lab.owner.runs() {
+    if !lab.owner.runs() || !lab.fence_answers(host) {
         return power::cut(lab, host);
     }
     match ask(folder(lab).as_str(), &Ask::Off(host.to_owned()))? {

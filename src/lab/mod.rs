@@ -127,6 +127,17 @@ pub fn kill_unit(lab: &str, host: &str, unit: &str) -> Result<(), LabError> {
     }
 }
 
+/// Has the fence device of a host answer nobody (as a BMC does that has lost its power), or answer again. A silent device
+/// stays so until it is told otherwise.
+///
+/// # Errors
+/// No such lab or host.
+pub fn set_fence(lab: &str, host: &str, answers: bool) -> Result<(), LabError> {
+    let lab = find(lab)?;
+    lab.host(host)?;
+    lab.record_fence(host, answers)
+}
+
 /// Waits until a host's systemd has come up: `running` or `degraded`.
 ///
 /// # Errors

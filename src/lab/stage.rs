@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use super::drill::Ground;
-use super::{command, power_cut, set_link, switch_command};
+use super::error::LabError;
+use super::{boot, command, power_cut, set_fence, set_link, switch_command};
 
 /// A lab, by name, and the program that probes from its switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,17 @@ impl Ground for LabGround {
 
     fn cut_power(&self, host: &str) -> Result<(), String> {
         power_cut(&self.lab, host).map_err(|error| error.to_string())
+    }
+
+    fn power_on(&self, host: &str) -> Result<(), String> {
+        match boot(&self.lab, host) {
+            Err(LabError::HostRuns { .. }) => Ok(()), // it was asked to be on
+            result => result.map_err(|error| error.to_string()),
+        }
+    }
+
+    fn set_fence(&self, host: &str, answers: bool) -> Result<(), String> {
+        set_fence(&self.lab, host, answers).map_err(|error| error.to_string())
     }
 
     fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String> {

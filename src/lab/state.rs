@@ -90,6 +90,24 @@ impl Lab {
         write(&self.cables_file(host), nics)
     }
 
+    fn silent_file(&self, host: &str) -> Utf8PathBuf {
+        self.disk(host).join("fence-silent")
+    }
+
+    /// Whether the fence device of a host answers.
+    pub fn fence_answers(&self, host: &str) -> bool {
+        !self.silent_file(host).exists()
+    }
+
+    pub(crate) fn record_fence(&self, host: &str, answers: bool) -> Result<(), LabError> {
+        let file = self.silent_file(host);
+        let done = if answers { fs::remove_file(&file) } else { fs::write(&file, "") };
+        match done {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && answers => Ok(()),
+            done => done.map_err(io(file.as_str())),
+        }
+    }
+
     pub(crate) fn record(&self) -> Result<(), LabError> {
         write(&self.folder().join("state.json"), self)
     }

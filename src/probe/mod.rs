@@ -15,6 +15,7 @@ mod names;
 mod nfs;
 mod nfs_write;
 mod once;
+mod owner;
 mod run;
 mod sample;
 mod target;

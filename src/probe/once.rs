@@ -61,7 +61,7 @@ fn take(line: &Line, seen: &mut BTreeMap<String, Seen>) {
     let (service, new) = match line {
         Line::Sample(sample) => (&sample.service, of(&sample.answer)),
         Line::Broken { service, reason } => (service, Seen::NotAsked(reason.clone())),
-        Line::Wrote { .. } | Line::Late { .. } => return,
+        Line::Owner { .. } | Line::Wrote { .. } | Line::Late { .. } => return,
     };
     if let Some(old) = seen.get_mut(service).filter(|old| **old != Seen::Answers && new != Seen::Silent) {
         *old = new;

@@ -8,7 +8,8 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::clock::monotonic_us;
 use super::{
-    Ask, Line, ProbeTarget, Sample, address, command, dhcp, http, names, nfs, nfs_write, tcp, time, udp,
+    Ask, Line, ProbeTarget, Sample, address, command, dhcp, http, names, nfs, nfs_write, owner, tcp, time,
+    udp,
 };
 
 const DHCP_SERVER_PORT: u16 = 67;
@@ -96,6 +97,7 @@ fn probe(target: &ProbeTarget, outlet: &Outlet) -> Result<(), ProbeProblem> {
         Ask::Address { server } => {
             tcp::probe(target, SocketAddr::new(*server, address::PORT), &address::Knock, outlet);
         }
+        Ask::Owner { address } => owner::probe(target, *address, outlet),
         Ask::Dhcp { server } => {
             let at = SocketAddr::new(IpAddr::V4(*server), DHCP_SERVER_PORT);
             let socket = open(at, DHCP_CLIENT_PORT)?;

@@ -42,6 +42,13 @@ pub enum Line {
         /// The record's number.
         record: u64,
     },
+    /// Another one than before says that it holds the address that an owner target asks for.
+    Owner {
+        /// When its answer came, in microseconds of CLOCK_MONOTONIC.
+        at_us: u64,
+        /// Its MAC.
+        mac: String,
+    },
     /// Ticks that a target left out since the last such line.
     Late {
         /// The target's name.

@@ -31,6 +31,11 @@ pub enum Ask {
         /// The group's address.
         server: IpAddr,
     },
+    /// ARP: who holds the address. It gives no samples, only a line whenever another one answers.
+    Owner {
+        /// The group's address.
+        address: Ipv4Addr,
+    },
     /// DHCPINFORM, which leaves no lease behind. The server's identifier must be `server`.
     Dhcp {
         /// The group's address.
@@ -102,6 +107,12 @@ impl ProbeTarget {
             _ => TICK_MS,
         };
         Self { service: service.to_owned(), ask, tick_ms }
+    }
+
+    /// Who holds the address of `group` that its clients ask; none where that is no IPv4 address.
+    pub fn owner(cluster: &Cluster, group: &Group) -> Option<Self> {
+        let (_, IpAddr::V4(address)) = client_address(cluster, group)? else { return None };
+        Some(Self::new("owner", Ask::Owner { address }))
     }
 
     /// The same with a command entering a node first (`nsenter … --`); other targets stay as they are.

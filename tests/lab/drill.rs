@@ -72,6 +72,7 @@ impl Machine {
             target,
             watch: Duration::from_secs(5),
             limit,
+            whole: false,
         };
         course.run(&self.ground, &mut |_| ()).unwrap().drill
     }

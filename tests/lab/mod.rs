@@ -2,6 +2,7 @@
 
 mod confirm;
 mod drill;
+mod faults;
 pub mod harness;
 mod heartbeat;
 mod hosts;

@@ -24,6 +24,8 @@ enum Fault {
     Nic(Nic),
     /// Pull every cable of a host
     Links(Links),
+    /// Silence the fence device of a host, as a BMC that lost its power
+    Fence(Fence),
     /// Kill the main process of a unit on a host, as a crash does
     Kill(Kill),
 }
@@ -75,6 +77,17 @@ struct Links {
 }
 
 #[derive(Debug, Args)]
+struct Fence {
+    #[command(flatten)]
+    which: Which,
+    /// The host
+    host: String,
+    /// Have it answer again
+    #[arg(long)]
+    heal: bool,
+}
+
+#[derive(Debug, Args)]
 struct Kill {
     #[command(flatten)]
     which: Which,
@@ -110,6 +123,10 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Fault::Links(Links { which, host, heal }) => {
             pull(which, host, &Cables::All, *heal)?;
             format!("every cable of {host} is {}", if *heal { "in" } else { "out" })
+        }
+        Fault::Fence(Fence { which, host, heal }) => {
+            lab::set_fence(&which.choose()?.name, host, *heal).map_err(failure)?;
+            format!("the fence device of {host} {}", if *heal { "answers again" } else { "answers nobody" })
         }
         Fault::Kill(Kill { which, host, unit }) => {
             lab::kill_unit(&which.choose()?.name, host, unit).map_err(failure)?;

@@ -1,112 +1,25 @@
 //! One drill from a settled group to a settled group: watch, make the fault, wait, read what is left.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
 use crate::spec::{Cluster, Group, SchedulerBackend, Service};
 
 use super::prober::{Prober, Record};
+use super::whole::{held, is_whole};
 use super::{
-    CpuTime, Drill, Fault, Instants, Jobs, Phases, ServiceOutage, Timeline, Writes, instants_of, job_states,
-    jobs_of, steal_share, svg,
+    CpuTime, Drill, DrillProblem, Fault, Ground, Instants, Jobs, Owners, Phases, ServiceOutage, Timeline,
+    Writes, instants_of, job_states, jobs_of, steal_share, svg,
 };
 
 /// Every target must have answered for so long before the fault, and again before the drill ends.
 const SETTLED_US: u64 = 2_000_000;
 /// A group that is not settled by then is not drilled.
 const SETTLE_MAX_US: u64 = 60_000_000;
-/// The longest that a host may take to answer a question.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// So long the cluster is left alone before somebody lends a hand: a head that is fenced and boots needs some 10 s here.
+const ALONE_US: u64 = 20_000_000;
 const LOOK: Duration = Duration::from_millis(100);
-
-/// What a drill asks of a lab.
-pub trait Ground {
-    /// The words before a command that run it in `host`; none if the host is down.
-    fn entering(&self, host: &str) -> Option<Vec<String>>;
-    /// The whole command line that starts `haoscar lab-probe` in a client's network namespace, with an address in
-    /// the group's private network.
-    fn prober(&self) -> Vec<String>;
-    /// Cuts the power of `host`: its switch ports down, then SIGKILL of its pid 1.
-    ///
-    /// # Errors
-    /// What kept it from doing so.
-    fn cut_power(&self, host: &str) -> Result<(), String>;
-    /// Pulls the cables of `host` on a network, or puts them back.
-    ///
-    /// # Errors
-    /// What kept it from doing so.
-    fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String>;
-
-    /// What a command printed in `host`; none if the host is down, it failed, or it took too long.
-    fn ask(&self, host: &str, argv: &[&str]) -> Option<String> {
-        ask(self, host, argv)
-    }
-
-    /// Runs a command in `host` to its end.
-    ///
-    /// # Errors
-    /// The host is down, or the command failed.
-    fn run(&self, host: &str, argv: &[&str]) -> Result<(), String> {
-        self.ask(host, argv).map(|_| ()).ok_or_else(|| format!("{} failed on {host}", argv.join(" ")))
-    }
-}
-
-/// Why a drill has no figures.
-#[derive(Debug, thiserror::Error)]
-pub enum DrillProblem {
-    /// The prober could not be started.
-    #[error("the prober cannot be started as `{argv}`")]
-    Prober {
-        /// Its command line.
-        argv: String,
-        /// What the kernel said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The group is not in the spec, or has nothing that can be probed.
-    #[error("group {group} has nothing that can be probed")]
-    Nothing {
-        /// The group.
-        group: String,
-    },
-    /// A target cannot be asked.
-    #[error("{service} cannot be probed: {reason}")]
-    Broken {
-        /// The target.
-        service: String,
-        /// Why.
-        reason: String,
-    },
-    /// The group did not settle before the fault.
-    #[error("group {group} is not settled: {unwell} not answering")]
-    Unsettled {
-        /// The group.
-        group: String,
-        /// The targets.
-        unwell: String,
-    },
-    /// No head holds the group's address, or more than one does.
-    #[error("{count} heads hold the address of group {group}, and one should")]
-    Carriers {
-        /// The group.
-        group: String,
-        /// How many.
-        count: usize,
-    },
-    /// The fault could not be made.
-    #[error("the {fault} fault of {target} could not be made: {reason}")]
-    Fault {
-        /// The fault.
-        fault: &'static str,
-        /// The host.
-        target: String,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// One drill to run.
 #[derive(Debug, Clone)]
@@ -123,6 +36,8 @@ pub struct Course<'a> {
     pub watch: Duration,
     /// How long after the fault a service may be away before it counts as not back.
     pub limit: Duration,
+    /// Wait afterwards until the cluster is whole again: the host that was hit is a member, and no loss counts any more.
+    pub whole: bool,
 }
 
 /// What a drill gave.
@@ -134,6 +49,8 @@ pub struct Outcome {
     pub resolution_s: BTreeMap<String, f64>,
     /// The picture.
     pub svg: String,
+    /// Whether the cluster is whole again; none where that was not waited for.
+    pub back: Option<bool>,
     /// Every sample, by target, for who wants to look closer.
     pub samples: Vec<(String, Vec<Sample>)>,
 }
@@ -146,13 +63,35 @@ impl Course<'_> {
     pub fn run(&self, ground: &dyn Ground, say: &mut dyn FnMut(&str)) -> Result<Outcome, DrillProblem> {
         let nothing = || DrillProblem::Nothing { group: self.group.to_owned() };
         let group = self.cluster.groups.get(self.group).ok_or_else(nothing)?;
+        // beside the clients, and longer: a head that comes back may be the second owner
+        let owner = ProbeTarget::owner(self.cluster, group);
+        let watch = owner.map(|target| Prober::start(&ground.prober(), &[target])).transpose()?;
+        let mut outcome = self.measure(ground, group, say)?;
+        if self.whole {
+            say(&format!("waiting until {} is a member again", outcome.drill.target));
+            outcome.back = Some(self.wait_return(ground, &outcome.drill, self.limit));
+        }
+        outcome.drill.owners = watch.and_then(|mut prober| {
+            prober.end();
+            let record = prober.record();
+            (!record.holders.is_empty()).then(|| Owners::of(self.cluster, &record.holders))
+        });
+        Ok(outcome)
+    }
+
+    fn measure(
+        &self,
+        ground: &dyn Ground,
+        group: &Group,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Outcome, DrillProblem> {
         let carrier = self.carrier(ground, group)?;
         let target = self.target.unwrap_or(&carrier).to_owned();
         let folder = format!("haoscar-drill-{}", monotonic_us());
         let targets = self.targets(ground, &folder);
         let written_folder = targets.iter().find_map(ProbeTarget::written_folder);
         if let Some(path) = written_folder {
-            ask(ground, &carrier, &["mkdir", "--mode=1777", path]);
+            ground.ask(&carrier, &["mkdir", "--mode=1777", path]);
         }
         let mut prober = Prober::start(&ground.prober(), &targets)?;
         say("waiting until every service answers");
@@ -166,7 +105,13 @@ impl Course<'_> {
         let fault_us = monotonic_us();
         self.make(ground, &target)?;
         say("waiting until every service answers again");
-        let watched = Window { from_us: fault_us, to_us: self.watch(&prober, &targets, fault_us) };
+        let mut hand = None;
+        let mut help = || {
+            hand = self.fault.hand(self.cluster, ground, &target);
+            hand.iter().for_each(|hand| say(&format!("by hand: {hand}")));
+        };
+        let to_us = self.watch(&prober, &targets, fault_us, &mut help);
+        let watched = Window { from_us: fault_us, to_us };
         prober.end();
         let cpu_after = cpu_time();
         let jobs = jobs_before.and_then(|before| Some(jobs_of(&before, &self.jobs(ground)?)));
@@ -183,19 +128,19 @@ impl Course<'_> {
         let read = |(path, head)| written(ground, head, path, &record);
         let writes = written_folder.zip(moved_to.as_deref()).and_then(read);
         let steal = cpu_before.zip(cpu_after).map_or(0.0, |(before, after)| steal_share(before, after));
-        let facts = Facts { target, moved_to, instants, jobs, writes, steal };
+        let facts = Facts { target, moved_to, instants, jobs, writes, steal, hand };
         Ok(self.outcome(&record, &targets, watched, facts))
     }
 
     /// Waits until the host that was hit is a member again and nothing of the fault counts any more, seen by the head that
     /// carries the group. Whether it is so.
-    pub fn wait_return(&self, ground: &dyn Ground, drill: &Drill, limit: Duration) -> bool {
+    fn wait_return(&self, ground: &dyn Ground, drill: &Drill, limit: Duration) -> bool {
         let start = monotonic_us();
         let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
         let seen_by = drill.moved_to.as_deref();
         let crm_mon = ["crm_mon", "--one-shot", "--output-as=xml"];
         loop {
-            let status = seen_by.and_then(|head| ask(ground, head, &crm_mon));
+            let status = seen_by.and_then(|head| ground.ask(head, &crm_mon));
             if status.is_some_and(|xml| is_whole(&xml, &drill.target)) {
                 return true;
             }
@@ -212,7 +157,7 @@ impl Course<'_> {
             return Err(DrillProblem::Nothing { group: self.group.to_owned() });
         };
         let holds =
-            |head: &&String| ask(ground, head, &["ip", "-o", "address"]).is_some_and(|a| held(&a, *address));
+            |head: &&String| ground.ask(head, &["ip", "-o", "address"]).is_some_and(|a| held(&a, *address));
         let carriers: Vec<&String> = group.heads.iter().filter(holds).collect();
         match carriers.as_slice() {
             [one] => Ok((*one).clone()),
@@ -248,7 +193,8 @@ impl Course<'_> {
         let slurm = |s: &Service| matches!(s, Service::Scheduler(s) if s.backend == SchedulerBackend::Slurm);
         self.services().find(|s| slurm(s))?;
         let (node, _) = self.node(ground)?;
-        ask(ground, &node, &["squeue", "--noheader", "--states=all", "--format=%i %T"])
+        ground
+            .ask(&node, &["squeue", "--noheader", "--states=all", "--format=%i %T"])
             .map(|text| job_states(&text))
     }
 
@@ -287,7 +233,9 @@ impl Course<'_> {
     }
 
     /// Waits until every target answers again, or the limit; the end of the watch.
-    fn watch(&self, prober: &Prober, targets: &[ProbeTarget], fault_us: u64) -> u64 {
+    /// `help` is called once if they do not by themselves.
+    fn watch(&self, prober: &Prober, targets: &[ProbeTarget], fault_us: u64, help: &mut dyn FnMut()) -> u64 {
+        let mut helped = false;
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (watch_us, limit_us) = (us(self.watch), us(self.limit));
         loop {
@@ -296,6 +244,10 @@ impl Course<'_> {
             let well = prober.record().unwell(targets, now - SETTLED_US).is_empty();
             if (well && now - fault_us >= watch_us) || now - fault_us >= limit_us {
                 return now;
+            }
+            if !well && !helped && now - fault_us >= ALONE_US {
+                helped = true;
+                help();
             }
         }
     }
@@ -319,13 +271,15 @@ impl Course<'_> {
             services: services.clone().map(|(t, view)| outage(&t.service, view)).collect(),
             jobs: facts.jobs,
             writes: facts.writes,
+            owners: None,
+            hand: facts.hand,
         };
         let window = Window { from_us: watched.from_us.saturating_sub(SETTLED_US / 2), ..watched };
         let timeline = Timeline { drill: &drill, targets: &samples, window, fault_us: watched.from_us };
         let picture = svg(&timeline);
         #[allow(clippy::cast_precision_loss)]
         let resolution_s = services.map(|(t, _)| (t.service.clone(), t.tick_ms as f64 / 1_000.0)).collect();
-        Outcome { drill, resolution_s, svg: picture, samples }
+        Outcome { drill, resolution_s, svg: picture, back: None, samples }
     }
 }
 
@@ -337,6 +291,7 @@ struct Facts {
     jobs: Option<Jobs>,
     writes: Option<Writes>,
     steal: f64,
+    hand: Option<String>,
 }
 
 fn outage(service: &str, view: &View) -> ServiceOutage {
@@ -349,30 +304,6 @@ fn outage(service: &str, view: &View) -> ServiceOutage {
     }
 }
 
-/// Whether `ip -o address` lists `address`.
-fn held(text: &str, address: IpAddr) -> bool {
-    let is = |word: &str| word.split('/').next().is_some_and(|a| a.parse() == Ok(address));
-    text.split_whitespace().any(is)
-}
-
-/// Whether `crm_mon --output-as=xml` shows `host` as a member that takes part, and no head still counts a loss of its
-/// links or storage: the next fault would meet a cluster that has not forgotten this one.
-fn is_whole(xml: &str, host: &str) -> bool {
-    let Ok(tree) = roxmltree::Document::parse(xml) else { return false };
-    let told = |n: &roxmltree::Node<'_, '_>| n.has_tag_name("node") && n.attribute("name") == Some(host);
-    let member = tree.descendants().find(told).is_some_and(|n| {
-        n.attribute("online") == Some("true")
-            && n.attribute("pending") != Some("true")
-            && n.attribute("unclean") != Some("true")
-    });
-    let loss = |n: roxmltree::Node<'_, '_>| {
-        n.has_tag_name("attribute")
-            && n.attribute("name").is_some_and(|name| name.starts_with("haoscar-"))
-            && n.attribute("value") == Some("0")
-    };
-    member && !tree.descendants().any(loss)
-}
-
 /// The journal of the first survivor that has something to say.
 fn instants<'a>(
     ground: &dyn Ground,
@@ -381,13 +312,13 @@ fn instants<'a>(
     fault_us: u64,
 ) -> Instants {
     let argv = ["journalctl", "--output=json", "--since=-10min", "--unit=corosync", "--unit=pacemaker"];
-    let read = |head| ask(ground, head, &argv).map(|journal| instants_of(&journal, target, fault_us));
+    let read = |head| ground.ask(head, &argv).map(|journal| instants_of(&journal, target, fault_us));
     survivors.filter_map(read).find(|i| *i != Instants::default()).unwrap_or_default()
 }
 
 /// Reads the drill's file on the head that now carries the group, and takes its folder away.
 fn written(ground: &dyn Ground, head: &str, folder: &str, record: &Record) -> Option<Writes> {
-    let file = ask(ground, head, &["cat", &format!("{folder}/probe")]).unwrap_or_default();
+    let file = ground.ask(head, &["cat", &format!("{folder}/probe")]).unwrap_or_default();
     let missing = missing_records(file.as_bytes(), &record.wrote).len();
     remove(ground, head, Some(folder));
     Some(Writes { acknowledged: record.wrote.len(), missing })
@@ -396,60 +327,10 @@ fn written(ground: &dyn Ground, head: &str, folder: &str, record: &Record) -> Op
 /// Takes the drill's own folder away; one that cannot be reached stays, and its name says whose it is.
 fn remove(ground: &dyn Ground, head: &str, folder: Option<&str>) {
     if let Some(folder) = folder {
-        ask(ground, head, &["rm", "--recursive", folder]);
+        ground.ask(head, &["rm", "--recursive", folder]);
     }
 }
 
 fn cpu_time() -> Option<CpuTime> {
     CpuTime::parse(&std::fs::read_to_string("/proc/stat").ok()?)
-}
-
-/// What `argv` printed in `host`; none if the host is down, the command failed, or it took too long.
-fn ask<G: Ground + ?Sized>(ground: &G, host: &str, argv: &[&str]) -> Option<String> {
-    let mut words = ground.entering(host)?;
-    let limit = format!("--kill-after=1s {}s", ANSWER_MAX.as_secs());
-    let mut timed: Vec<String> =
-        std::iter::once("timeout").chain(limit.split(' ')).map(str::to_owned).collect();
-    timed.append(&mut words);
-    timed.extend(argv.iter().map(|word| (*word).to_owned()));
-    let (program, arguments) = timed.split_first()?;
-    let mut command = Command::new(program);
-    let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{held, is_whole};
-
-    #[test]
-    fn a_head_that_still_joins_is_not_back() {
-        let xml = |pending| {
-            format!(
-                "<r><nodes><node name='head-1' online='true' pending='{pending}' unclean='false'/></nodes></r>"
-            )
-        };
-        assert!(is_whole(&xml(false), "head-1"));
-        assert!(!is_whole(&xml(true), "head-1"));
-        assert!(!is_whole(&xml(false), "head-2"));
-    }
-
-    #[test]
-    fn a_cluster_that_still_counts_a_lost_link_is_not_whole() {
-        let xml = |value| {
-            format!(
-                "<r><nodes><node name='head-1' online='true'/></nodes><node_attributes><node name='head-2'>\
-                 <attribute name='haoscar-link-inside' value='{value}'/></node></node_attributes></r>"
-            )
-        };
-        assert!(is_whole(&xml(1), "head-1"));
-        assert!(!is_whole(&xml(0), "head-1"));
-    }
-
-    #[test]
-    fn an_address_is_held_as_a_whole_and_not_by_its_beginning() {
-        let text = "2: eno2    inet 10.20.0.100/16 brd 10.20.255.255 scope global eno2\n";
-        assert!(held(text, [10, 20, 0, 100].into()));
-        assert!(!held(text, [10, 20, 0, 10].into()));
-    }
 }

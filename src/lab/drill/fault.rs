@@ -1,15 +1,43 @@
 //! What is done on purpose in a drill, and what undoes it. Decides what is broken; [`Ground`] does it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Ground;
 use crate::spec::{Cluster, NetworkRole};
+
+/// The active head is found dead after 1.1 s at the reference `detect`, and its services begin elsewhere some 0.3 s later.
+const IN_FAILOVER: Duration = Duration::from_millis(1_300);
+const FLAPS: usize = 6;
+/// A card that flaps is up and down about once a second.
+const FLAP: Duration = Duration::from_millis(500);
+/// A unit's drop-in that is gone with the machine's next start.
+const DROP_IN: &str = "haoscar-drill.conf";
 
 /// What is done on purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The target's power is cut.
     Power,
+    /// The target's power is cut, and its fence device has none either.
+    PowerBmc,
+    /// The power of every head is cut.
+    BothHeads,
+    /// The target's power is cut, and that of every other head while the services move.
+    PowerInFailover,
+    /// The target's fence device answers nobody.
+    FenceDead,
+    /// The target's cables of the public networks go out and in.
+    Flapping,
+    /// A unit ends and does not start again.
+    CannotStart(String),
+    /// A unit does not stop while its group is told to move.
+    StopHangs {
+        /// The unit.
+        unit: String,
+        /// The group's address.
+        address: IpAddr,
+    },
     /// Every cable of the target is out.
     Links,
     /// The target's cables of the public networks are out.
@@ -40,6 +68,13 @@ impl Fault {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Power => "power",
+            Self::PowerBmc => "power-bmc",
+            Self::BothHeads => "both-heads",
+            Self::PowerInFailover => "power-in-failover",
+            Self::FenceDead => "fence-dead",
+            Self::Flapping => "flapping",
+            Self::CannotStart(_) => "cannot-start",
+            Self::StopHangs { .. } => "stop-hangs",
             Self::Links => "links",
             Self::Public => "public",
             Self::Private => "private",
@@ -66,10 +101,35 @@ impl Fault {
         match self {
             Self::None => Ok(()),
             Self::Power => ground.cut_power(target),
-            Self::Links | Self::Public | Self::Private | Self::PublicEverywhere => self
-                .cables(cluster, target)
-                .iter()
-                .try_for_each(|(host, network)| ground.set_cable(host, network, false)),
+            Self::PowerBmc => ground.set_fence(target, false).and_then(|()| ground.cut_power(target)),
+            Self::BothHeads => cluster.heads.keys().try_for_each(|head| ground.cut_power(head)),
+            Self::PowerInFailover => {
+                ground.cut_power(target)?;
+                std::thread::sleep(IN_FAILOVER);
+                cluster
+                    .heads
+                    .keys()
+                    .filter(|head| *head != target)
+                    .try_for_each(|head| ground.cut_power(head))
+            }
+            Self::FenceDead => ground.set_fence(target, false),
+            Self::Flapping => (0..FLAPS).try_for_each(|flap| {
+                self.plug(cluster, ground, target, flap % 2 == 1)?;
+                std::thread::sleep(FLAP);
+                Ok(())
+            }),
+            Self::CannotStart(unit) => {
+                set_drop_in(ground, target, unit, "[Service]\nExecStart=\nExecStart=/bin/false\n")?;
+                kill("--signal=KILL", "--kill-who=main", unit)
+            }
+            Self::StopHangs { unit, address } => {
+                let hangs = "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n";
+                set_drop_in(ground, target, unit, hangs)?;
+                placed(ground, target, *address, "--move")
+            }
+            Self::Links | Self::Public | Self::Private | Self::PublicEverywhere => {
+                self.plug(cluster, ground, target, false)
+            }
             Self::Killed(unit) => kill("--signal=KILL", "--kill-who=main", unit),
             Self::Hung(unit) => kill("--signal=STOP", "--kill-who=all", unit),
             Self::Corosync => kill("--signal=KILL", "--kill-who=main", "corosync.service"),
@@ -87,11 +147,57 @@ impl Fault {
         if let Self::Hung(unit) = self {
             return ground.run(target, &["systemctl", "kill", "--signal=CONT", "--kill-who=all", unit]);
         }
-        if let Self::Switchover(address) = self {
-            return placed(ground, target, *address, "--clear");
+        match self {
+            Self::Switchover(address) => {
+                placed(ground, Self::seen_by(cluster, ground, target), *address, "--clear")
+            }
+            Self::PowerBmc => ground.set_fence(target, true).and_then(|()| ground.power_on(target)),
+            Self::BothHeads | Self::PowerInFailover => switch_on(cluster, ground).map(|_| ()),
+            Self::FenceDead => ground.set_fence(target, true),
+            Self::CannotStart(unit) => {
+                clear_drop_in(ground, target, unit)?;
+                ground.run(target, &["crm_resource", "--cleanup"])
+            }
+            Self::StopHangs { unit, address } => {
+                let _ = clear_drop_in(ground, target, unit); // gone already where the target was fenced
+                placed(ground, Self::seen_by(cluster, ground, target), *address, "--clear")
+            }
+            _ => self.plug(cluster, ground, target, true),
         }
+    }
+
+    /// What somebody has to do by hand because nothing in the cluster may or can: does it, and says it in words. None where
+    /// nothing is left to do but to wait.
+    pub fn hand(&self, cluster: &Cluster, ground: &dyn Ground, target: &str) -> Option<String> {
+        match self {
+            Self::PowerBmc => {
+                let witness = Self::seen_by(cluster, ground, target);
+                ground.run(witness, &["stonith_admin", "--confirm", target]).ok()?;
+                Some(format!("haoscar fenced {target} --i-saw-it-off"))
+            }
+            Self::BothHeads | Self::PowerInFailover => {
+                let heads = switch_on(cluster, ground).ok().filter(|heads| !heads.is_empty())?;
+                Some(format!("{} switched on", heads.join(" and ")))
+            }
+            _ => None,
+        }
+    }
+
+    /// A head that is on, another one than the target if there is one.
+    fn seen_by<'a>(cluster: &'a Cluster, ground: &dyn Ground, target: &'a str) -> &'a str {
+        let others = cluster.heads.keys().map(String::as_str).filter(|head| *head != target);
+        others.chain([target]).find(|head| ground.entering(head).is_some()).unwrap_or(target)
+    }
+
+    fn plug(
+        &self,
+        cluster: &Cluster,
+        ground: &dyn Ground,
+        target: &str,
+        plugged: bool,
+    ) -> Result<(), String> {
         let cables = self.cables(cluster, target);
-        cables.iter().try_for_each(|(host, network)| ground.set_cable(host, network, true))
+        cables.iter().try_for_each(|(host, network)| ground.set_cable(host, network, plugged))
     }
 
     /// Cables that this fault pulls: host and network.
@@ -100,7 +206,7 @@ impl Fault {
             let role = cluster.networks.get(network).map(|network| network.role);
             match self {
                 Self::Links => true,
-                Self::Public | Self::PublicEverywhere => role == Some(NetworkRole::Public),
+                Self::Public | Self::PublicEverywhere | Self::Flapping => role == Some(NetworkRole::Public),
                 Self::Private => role == Some(NetworkRole::Private),
                 _ => false,
             }
@@ -113,6 +219,27 @@ impl Fault {
         });
         nics.collect()
     }
+}
+
+/// Switches every head on that is off, and names them.
+fn switch_on(cluster: &Cluster, ground: &dyn Ground) -> Result<Vec<String>, String> {
+    let off: Vec<String> =
+        cluster.heads.keys().filter(|head| ground.entering(head).is_none()).cloned().collect();
+    off.iter().try_for_each(|head| ground.power_on(head))?;
+    Ok(off)
+}
+
+/// Gives `unit` a drop-in that lasts until it is cleared, or until the next start of `host`.
+fn set_drop_in(ground: &dyn Ground, host: &str, unit: &str, text: &str) -> Result<(), String> {
+    let put = "mkdir -p \"/run/systemd/system/$0.d\" && printf %b \"$2\" >\"/run/systemd/system/$0.d/$1\" && \
+               systemctl cat \"$0\" >/dev/null && systemctl daemon-reload";
+    ground.run(host, &["sh", "-c", put, unit, DROP_IN, text])
+}
+
+fn clear_drop_in(ground: &dyn Ground, host: &str, unit: &str) -> Result<(), String> {
+    let clear = "rm -f \"/run/systemd/system/$0.d/$1\" && systemctl daemon-reload && \
+                 { systemctl reset-failed \"$0\" || true; }";
+    ground.run(host, &["sh", "-c", clear, unit, DROP_IN])
 }
 
 /// Has the engine move the resource that holds `address` away from where it is, or take that order back. The resource is
@@ -150,6 +277,7 @@ mod tests {
         assert_eq!(cables(&Fault::Public), ["head-1 public"]);
         assert_eq!(cables(&Fault::Private), ["head-1 inside"]);
         assert_eq!(cables(&Fault::PublicEverywhere), ["head-1 public", "head-2 public", "arbiter public"]);
+        assert_eq!(cables(&Fault::Flapping), ["head-1 public"]);
         assert_eq!(cables(&Fault::Power), [""; 0]);
     }
 }

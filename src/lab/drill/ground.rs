@@ -1,61 +1,68 @@
-//! A ground made of commands: any machines that can be entered and cut off by a command line can be drilled.
+//! What a drill asks of the machines that it runs on. It must not know how they are made.
 
-use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+/// The longest that a host may take to answer a question.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-use super::Ground;
+/// What a drill asks of a lab.
+pub trait Ground {
+    /// The words before a command that run it in `host`; none if the host is down.
+    fn entering(&self, host: &str) -> Option<Vec<String>>;
+    /// The whole command line that starts `haoscar lab-probe` in a client's network namespace, with an address in
+    /// the group's private network.
+    fn prober(&self) -> Vec<String>;
+    /// Cuts the power of `host`: its switch ports down, then SIGKILL of its pid 1.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn cut_power(&self, host: &str) -> Result<(), String>;
+    /// Pulls the cables of `host` on a network, or puts them back.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String>;
 
-/// Hosts as command lines, as a lab (or a site with real machines) writes them down.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandGround {
-    /// The words before a command that run it in a host, by host name.
-    pub hosts: BTreeMap<String, Vec<String>>,
-    /// What starts `haoscar lab-probe` at a client.
-    pub prober: Vec<String>,
-    /// What cuts a host's power, by host name.
-    pub power: BTreeMap<String, Vec<String>>,
+    /// Switches `host` on, if it is off.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn power_on(&self, host: &str) -> Result<(), String> {
+        Err(format!("no command switches {host} on"))
+    }
+    /// Has the fence device of `host` answer nobody, or answer again.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn set_fence(&self, host: &str, _answers: bool) -> Result<(), String> {
+        Err(format!("no command silences the fence device of {host}"))
+    }
+
+    /// What a command printed in `host`; none if the host is down, it failed, or it took too long.
+    fn ask(&self, host: &str, argv: &[&str]) -> Option<String> {
+        ask(self, host, argv)
+    }
+
+    /// Runs a command in `host` to its end.
+    ///
+    /// # Errors
+    /// The host is down, or the command failed.
+    fn run(&self, host: &str, argv: &[&str]) -> Result<(), String> {
+        self.ask(host, argv).map(|_| ()).ok_or_else(|| format!("{} failed on {host}", argv.join(" ")))
+    }
 }
 
-impl Ground for CommandGround {
-    fn entering(&self, host: &str) -> Option<Vec<String>> {
-        self.hosts.get(host).cloned()
-    }
-
-    fn prober(&self) -> Vec<String> {
-        self.prober.clone()
-    }
-
-    fn cut_power(&self, host: &str) -> Result<(), String> {
-        let argv = self.power.get(host).ok_or_else(|| format!("no command cuts the power of {host}"))?;
-        let (program, arguments) =
-            argv.split_first().ok_or_else(|| format!("the command of {host} is empty"))?;
-        let mut command = Command::new(program);
-        let ended = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{program} ended with {status}")),
-            Err(error) => Err(format!("{program}: {error}")),
-        }
-    }
-
-    fn set_cable(&self, host: &str, network: &str, _plugged: bool) -> Result<(), String> {
-        Err(format!("no command pulls the cable of {host} on {network}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_that_fails_makes_no_fault() {
-        let power = |word: &str| BTreeMap::from([("head-1".to_owned(), vec![word.to_owned()])]);
-        let ground = |word| CommandGround { power: power(word), ..CommandGround::default() };
-        assert_eq!(ground("true").cut_power("head-1"), Ok(()));
-        assert!(ground("false").cut_power("head-1").is_err());
-        assert!(ground("true").cut_power("head-2").is_err());
-    }
+/// What `argv` printed in `host`; none if the host is down, the command failed, or it took too long.
+fn ask<G: Ground + ?Sized>(ground: &G, host: &str, argv: &[&str]) -> Option<String> {
+    let mut words = ground.entering(host)?;
+    let limit = format!("--kill-after=1s {}s", ANSWER_MAX.as_secs());
+    let mut timed: Vec<String> =
+        std::iter::once("timeout").chain(limit.split(' ')).map(str::to_owned).collect();
+    timed.append(&mut words);
+    timed.extend(argv.iter().map(|word| (*word).to_owned()));
+    let (program, arguments) = timed.split_first()?;
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

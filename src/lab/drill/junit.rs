@@ -1,4 +1,4 @@
-//! A report as JUnit XML: one test case a service, one for jobs, one for writes. Pure.
+//! A report as JUnit XML: one test case a service, one for the owners of the address, for jobs, and for writes. Pure.
 
 use std::fmt::Write;
 
@@ -52,7 +52,12 @@ fn cases_of(drill: &Drill) -> Vec<Case> {
         time_s: 0.0,
         failure: (writes.missing > 0).then(|| format!("{} writes are missing", writes.missing)),
     });
-    services.chain(jobs).chain(writes).collect()
+    let owners = drill.owners.iter().map(|owners| Case {
+        name: "one owner of the address".to_owned(),
+        time_s: 0.0,
+        failure: (owners.twice > 0).then(|| format!("two at once, {} times", owners.twice)),
+    });
+    services.chain(owners).chain(jobs).chain(writes).collect()
 }
 
 pub(super) fn escaped(text: &str) -> String {
@@ -73,7 +78,7 @@ mod tests {
         let text = junit(&report);
         let tree = roxmltree::Document::parse(&text).unwrap();
         let suite = tree.descendants().find(|n| n.has_tag_name("testsuite")).unwrap();
-        assert_eq!((suite.attribute("tests"), suite.attribute("failures")), (Some("4"), Some("1")));
+        assert_eq!((suite.attribute("tests"), suite.attribute("failures")), (Some("5"), Some("1")));
         let failure = tree.descendants().find(|n| n.has_tag_name("failure")).unwrap();
         assert_eq!(failure.attribute("message"), Some("home did not come back"));
     }

@@ -3,23 +3,30 @@
 //! This room decides when a drill begins and ends and what its figures are. It must not know how a lab is made:
 //! [`Ground`] is all that it asks of one.
 
+mod commands;
 mod course;
 mod fault;
 mod ground;
 mod jobs;
 mod junit;
+mod owners;
 mod phases;
 mod prober;
+mod problem;
 mod report;
 mod steal;
 mod timeline;
+mod whole;
 
-pub use course::{Course, DrillProblem, Ground, Outcome};
+pub use commands::CommandGround;
+pub use course::{Course, Outcome};
 pub use fault::Fault;
-pub use ground::CommandGround;
+pub use ground::Ground;
 pub use jobs::{Jobs, job_states, jobs_of};
 pub use junit::junit;
+pub use owners::Owners;
 pub use phases::{Instants, Phases, instants_of};
+pub use problem::DrillProblem;
 pub use report::{Drill, Report, ServiceOutage, Writes, sentence, table};
 pub use steal::{CpuTime, steal_share};
 pub use timeline::{Timeline, svg};

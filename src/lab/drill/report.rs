@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Jobs, Phases};
+use super::{Jobs, Owners, Phases};
 
 /// What `lab drill --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub struct Drill {
     pub jobs: Option<Jobs>,
     /// What was written to an export; none where nothing was.
     pub writes: Option<Writes>,
+    /// Who held the group's address; none where the wire could not be asked (IPv6).
+    pub owners: Option<Owners>,
+    /// What somebody had to do by hand before the services came back; none if they came back by themselves.
+    pub hand: Option<String>,
 }
 
 /// What one client saw.
@@ -71,6 +75,7 @@ impl Drill {
             && self.services.iter().all(|s| s.outage_s.is_some())
             && self.jobs.as_ref().is_none_or(|jobs| jobs.lost == 0)
             && self.writes.is_none_or(|writes| writes.missing == 0)
+            && self.owners.as_ref().is_none_or(|owners| owners.twice == 0)
     }
 }
 
@@ -108,6 +113,13 @@ pub fn table(drill: &Drill, resolution_s: &BTreeMap<String, f64>) -> String {
     if let Some(Writes { acknowledged, missing }) = drill.writes {
         let _ = writeln!(text, "writes: {acknowledged} acknowledged, {missing} missing");
     }
+    if let Some(Owners { order, twice }) = &drill.owners {
+        let order = order.join(", then ");
+        let _ = writeln!(text, "owners of the address: {order}; two at once: {twice} times");
+    }
+    if let Some(hand) = &drill.hand {
+        let _ = writeln!(text, "by hand: {hand}");
+    }
     let _ = writeln!(text, "late ticks: {}, steal: {:.1} %", drill.late_ticks, drill.steal * 100.0);
     text
 }
@@ -140,7 +152,12 @@ pub fn sentence(drill: &Drill) -> String {
         (0, 0) => "nothing that was accepted is lost".to_owned(),
         (jobs, writes) => format!("{jobs} jobs and {writes} writes are lost"),
     };
-    format!("{what}, {head} carries the group, {outage}, and {kept}")
+    if let Some(owners) = drill.owners.as_ref().filter(|owners| owners.twice > 0) {
+        let order = owners.order.join(", then ");
+        return format!("{what}, two heads held the address at the same time ({order})");
+    }
+    let hand = drill.hand.as_ref().map(|hand| format!(" after a hand ({hand})")).unwrap_or_default();
+    format!("{what}, {head} carries the group{hand}, {outage}, and {kept}")
 }
 
 #[cfg(test)]
@@ -164,6 +181,8 @@ pub(super) mod tests {
             services: vec![service("names", Some(1.57), 3), service("home", Some(5.6), 0)],
             jobs: Some(Jobs { running_before: 1, running_after: 1, lost: 0, named: Vec::new() }),
             writes: Some(Writes { acknowledged: 275, missing: 0 }),
+            owners: Some(Owners { order: vec!["head-1".to_owned(), "head-2".to_owned()], twice: 0 }),
+            hand: None,
         }
     }
 
@@ -186,6 +205,8 @@ pub(super) mod tests {
                 ],
                 "jobs": { "running_before": 1, "running_after": 1, "lost": 0 },
                 "writes": { "acknowledged": 275, "missing": 0 },
+                "owners": { "order": ["head-1", "head-2"], "twice": 0 },
+                "hand": null,
             }],
         });
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);
@@ -205,6 +226,24 @@ pub(super) mod tests {
         drill.services[0].outage_s = None;
         assert_eq!(sentence(&drill), "after the power fault of head-1, names did not come back");
         assert!(!drill.is_good());
+    }
+
+    #[test]
+    fn two_owners_at_once_fail_the_drill_whatever_else_went_well() {
+        let mut drill = drill();
+        drill.owners = Some(Owners { order: ["1", "2", "1"].map(str::to_owned).to_vec(), twice: 1 });
+        let expected = "after the power fault of head-1, two heads held the address at the same time (1, then 2, then 1)";
+        assert_eq!(sentence(&drill), expected);
+        assert!(!drill.is_good());
+    }
+
+    #[test]
+    fn a_hand_that_was_needed_is_in_the_sentence() {
+        let mut drill = drill();
+        drill.hand = Some("head-1 and head-2 switched on".to_owned());
+        assert!(
+            sentence(&drill).contains("carries the group after a hand (head-1 and head-2 switched on), ")
+        );
     }
 
     #[test]
