@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast bench-failover lint ci clean
+.PHONY: help build demo test test-fast bench-failover drill-mpi lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,11 @@ test-fast: ## the tests that need no root
 bench-failover: build ## failover times beside a pair built by hand, 50 minutes (ROUNDS=10)
 	@packaging/setup.sh lab
 	@$(ROOT) benches/failover.sh target/release/haoscar $(or $(ROUNDS),10)
+
+drill-mpi: ## an MPI job over two nodes through a head's power cut (a root with MPICH, some 4 minutes)
+	@packaging/setup.sh build
+	@packaging/setup.sh lab
+	@$(ROOT) cargo test --locked --test all -- --ignored lab::mpi --nocapture
 
 lint: ## fmt, clippy, docs, licences
 	@packaging/setup.sh build

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Common, Exit, Failure, Format, out, source};
 use crate::lab::drill::{self, CommandGround, Course, Drill, Ground, Outcome, Report};
-use crate::spec::{Cluster, EngineKind, Span};
+use crate::spec::{Cluster, EngineKind, Group, Service, Span};
 
 /// Options of `haoscar lab drill`.
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ pub struct Options {
     /// Wait until the host that was hit is a member again; not back within the limit is a failure
     #[arg(long)]
     wait_return: bool,
-    /// Write report.json, junit.xml, and a picture and the samples of each drill to a folder
+    /// Write report.txt, report.json, junit.xml, and a picture (SVG) and the samples of each drill to a folder
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
 }
@@ -72,6 +72,10 @@ enum FaultWord {
     CannotStart,
     /// A unit does not stop while its group is told to move (--unit)
     StopHangs,
+    /// The group's storage without space: what must write says so, and waits for a hand
+    DiskFull,
+    /// The host's power while an apply is between its new files and its commit
+    ApplyPower,
     /// Every cable of the host out
     Links,
     /// Its cables of the public networks out
@@ -97,7 +101,17 @@ enum FaultWord {
 }
 
 impl FaultWord {
-    fn fault(self, unit: Option<&str>, address: IpAddr) -> drill::Fault {
+    /// Whether that can be done to `group`: `--all` leaves out what cannot.
+    fn fits(self, cluster: &Cluster, group: &Group) -> bool {
+        let time = |name: &String| matches!(cluster.services.get(name), Some(Service::Time(_)));
+        match self {
+            Self::DiskFull => group.storage.is_some(),
+            Self::ApplyPower => group.services.iter().any(time), // the apply is held at its unit
+            _ => true,
+        }
+    }
+
+    fn fault(self, unit: Option<&str>, address: IpAddr, group: &Group) -> drill::Fault {
         use drill::Fault;
         let unit = unit.unwrap_or(match self {
             Self::StopHangs => "kea-dhcp4-server.service",
@@ -112,6 +126,8 @@ impl FaultWord {
             Self::Flapping => Fault::Flapping,
             Self::CannotStart => Fault::CannotStart(unit.to_owned()),
             Self::StopHangs => Fault::StopHangs { unit: unit.to_owned(), address },
+            Self::DiskFull => Fault::DiskFull { storage: group.storage.clone().unwrap_or_default() },
+            Self::ApplyPower => Fault::ApplyPower,
             Self::Links => Fault::Links,
             Self::Public => Fault::Public,
             Self::Private => Fault::Private,
@@ -162,11 +178,17 @@ pub(super) fn run(
         return Err(Failure::new(Exit::Usage, "engine heartbeat cannot be drilled yet")
             .hint("haoscar lab fault power HEAD cuts a head's power, haoscar status tells what came of it"));
     }
+    let group =
+        options.group.as_ref().map_or(cluster.groups.values().next(), |name| cluster.groups.get(name));
+    let fits = |fault: FaultWord| group.is_some_and(|group| fault.fits(cluster, group));
     let faults = if options.all { FaultWord::value_variants() } else { &options.fault };
     let mut report = Report { spec: spec.to_string(), resolution_s: BTreeMap::new(), drills: Vec::new() };
     let mut away = Vec::new();
-    let whole = options.wait_return || faults.len() > 1;
-    for fault in faults {
+    let faults: Vec<FaultWord> =
+        faults.iter().copied().filter(|fault| !options.all || fits(*fault)).collect();
+    // what an apply left is read when its head is back
+    let whole = options.wait_return || faults.len() > 1 || faults.contains(&FaultWord::ApplyPower);
+    for fault in &faults {
         let course = course(options, cluster, *fault, whole)?;
         let (outcome, back) = one(common, &course, ground).inspect_err(|_| {
             show(common.format, &report); // what was measured before is not lost
@@ -227,7 +249,11 @@ fn course<'a>(
     let address = carried.addresses.values().chain(carried.addresses6.values()).next();
     let address =
         address.ok_or_else(|| Failure::new(Exit::Usage, format!("group {group} has no address to watch")))?;
-    let fault = fault.fault(options.unit.as_deref(), *address);
+    if !fault.fits(cluster, carried) {
+        let why = format!("group {group} has no storage to fill, or no time service to hold an apply at");
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let fault = fault.fault(options.unit.as_deref(), *address, carried);
     Ok(Course {
         cluster,
         group,
@@ -248,11 +274,16 @@ fn show(format: Format, report: &Report) {
     match format {
         Format::Json => out::say(&json(report)),
         Format::Junit => out::say(&drill::junit(report)),
-        Format::Text | Format::Github => report.drills.iter().for_each(|drill| {
-            out::say(&drill::table(drill, &report.resolution_s));
-            out::say(&format!("{}\n", drill::sentence(drill)));
-        }),
+        Format::Text | Format::Github => out::say(&text(report)),
     }
+}
+
+fn text(report: &Report) -> String {
+    let shown = |drill: &Drill| {
+        let table = drill::table(drill, &report.resolution_s);
+        format!("drill {} of {}\n{table}{}\n", drill.fault, drill.target, drill::sentence(drill))
+    };
+    report.drills.iter().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 fn json(report: &Report) -> String {
@@ -261,10 +292,11 @@ fn json(report: &Report) -> String {
 
 fn write(folder: &Utf8Path, report: &Report, outcome: &Outcome) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("report.txt"), text(report))?;
     std::fs::write(folder.join("report.json"), json(report))?;
     std::fs::write(folder.join("junit.xml"), drill::junit(report))?;
     let Drill { fault, target, .. } = &outcome.drill;
-    std::fs::write(folder.join(format!("{fault}-{target}.svg")), &outcome.svg)?;
-    let samples: BTreeMap<_, _> = outcome.samples.iter().cloned().collect();
+    std::fs::write(folder.join(format!("{fault}-{target}.svg")), outcome.svg())?;
+    let samples: BTreeMap<_, _> = outcome.samples.iter().map(|(t, samples)| (&t.service, samples)).collect();
     std::fs::write(folder.join(format!("{fault}-{target}.samples.json")), serde_json::to_vec(&samples)?)
 }

@@ -109,6 +109,16 @@ pub enum LabError {
         /// Those that it has.
         has: String,
     },
+    /// No such storage.
+    #[error("lab `{lab}` has no storage `{storage}`: it has {storages}")]
+    StorageMissing {
+        /// The lab.
+        lab: String,
+        /// The storage.
+        storage: String,
+        /// Those that it has.
+        storages: String,
+    },
     /// Nothing could be killed.
     #[error("unit `{unit}` on host `{host}` was not killed: {said}")]
     UnitNotKilled {

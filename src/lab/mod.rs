@@ -19,6 +19,7 @@ mod program;
 mod root;
 mod stage;
 mod state;
+mod storage;
 mod sweep;
 mod switch;
 mod tree;
@@ -138,6 +139,15 @@ pub fn set_fence(lab: &str, host: &str, answers: bool) -> Result<(), LabError> {
     lab.record_fence(host, answers)
 }
 
+/// Takes away all the space that a storage has left, as a full disk does, or gives it back. Whoever writes there is told so
+/// by the kernel, on every host.
+///
+/// # Errors
+/// No such lab or storage, or it resists.
+pub fn set_full(lab: &str, storage: &str, full: bool) -> Result<(), LabError> {
+    storage::set_full(&find(lab)?, storage, full)
+}
+
 /// Waits until a host's systemd has come up: `running` or `degraded`.
 ///
 /// # Errors
@@ -151,7 +161,7 @@ fn shared_folders(lab: &Lab, host: &str) -> Result<Vec<(Utf8PathBuf, Utf8PathBuf
     let about = lab.host(host)?;
     let storage = about.storage.iter();
     let mut folders: Vec<_> =
-        storage.map(|(name, place)| (lab.folder().join("storage").join(name), place.clone())).collect();
+        storage.map(|(name, place)| (storage::folder(lab, name), place.clone())).collect();
     if about.kind != HostKind::Node {
         folders.push((keeper::folder(lab), KEEPER_PLACE.into()));
     }

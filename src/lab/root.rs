@@ -53,9 +53,10 @@ const HEARTBEAT: &[&str] = &["heartbeat", "cluster-glue"];
 /// Makes a bare root of what the packages leave.
 const FINISH: &str = include_str!("root-finish.sh");
 
-/// The root that this version of haoscar wants for clusters of that engine, whether it is there or not.
-pub fn path(engine: EngineKind) -> Utf8PathBuf {
-    folder().join(format!("root-{}", key(engine)))
+/// The root that this version of haoscar wants for clusters of that engine, with `more` of Debian's packages beside its
+/// own, whether it is there or not.
+pub fn path(engine: EngineKind, more: &[String]) -> Utf8PathBuf {
+    folder().join(format!("root-{}", key(engine, more)))
 }
 
 fn folder() -> Utf8PathBuf {
@@ -67,8 +68,8 @@ fn folder() -> Utf8PathBuf {
 ///
 /// # Errors
 /// mmdebstrap is missing or failed, or the cache cannot be written.
-pub fn build(engine: EngineKind) -> Result<Utf8PathBuf, LabError> {
-    let (root, folder) = (path(engine), folder());
+pub fn build(engine: EngineKind, more: &[String]) -> Result<Utf8PathBuf, LabError> {
+    let (root, folder) = (path(engine, more), folder());
     fs::create_dir_all(&folder).map_err(io(folder.as_str()))?;
     let lock = folder.join("lock");
     let lock = File::create(&lock).map_err(io(lock.as_str()))?;
@@ -76,7 +77,7 @@ pub fn build(engine: EngineKind) -> Result<Utf8PathBuf, LabError> {
     if !root.is_dir() {
         let half = folder.join("root-half");
         remove(&half)?; // what a killed build left
-        fill(&half, engine)?;
+        fill(&half, engine, more)?;
         fs::rename(&half, &root).map_err(io(root.as_str()))?;
         prune(&folder);
     }
@@ -114,7 +115,7 @@ fn roots(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 /// Older roots go, but for the newest of them (whoever goes back a version builds nothing) and those that a lab stands
 /// on. A root that cannot be removed is no reason to stop.
 fn prune(folder: &Utf8Path) {
-    let wanted = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(path);
+    let wanted = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(|engine| path(engine, &[]));
     let used: Vec<_> = super::running().into_iter().map(|lab| lab.root).collect();
     let made = |path: &Utf8PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let mut old: Vec<_> = roots(folder).into_iter().filter(|path| !wanted.contains(path)).collect();
@@ -124,8 +125,8 @@ fn prune(folder: &Utf8Path) {
     }
 }
 
-fn fill(root: &Utf8Path, engine: EngineKind) -> Result<(), LabError> {
-    let include = format!("--include={}", packages(engine).join(","));
+fn fill(root: &Utf8Path, engine: EngineKind, more: &[String]) -> Result<(), LabError> {
+    let include = format!("--include={}", packages(engine, more).join(","));
     program::run(&["mmdebstrap", "--quiet", "--variant=minbase", &include, SUITE, root.as_str()])?;
     program::finish(Command::new("sh").args(["-c", FINISH, "root-finish.sh", root.as_str()])).map(|_| ())
 }
@@ -137,13 +138,14 @@ fn remove(folder: &Utf8Path) -> Result<(), LabError> {
     }
 }
 
-fn packages(engine: EngineKind) -> Vec<&'static str> {
-    let more = if engine == EngineKind::Heartbeat { HEARTBEAT } else { &[] };
-    [PACKAGES, more].concat()
+fn packages(engine: EngineKind, more: &[String]) -> Vec<String> {
+    let engine = if engine == EngineKind::Heartbeat { HEARTBEAT } else { &[] };
+    let own = PACKAGES.iter().chain(engine).map(|name| (*name).to_owned());
+    own.chain(more.iter().cloned()).collect()
 }
 
 /// The recipe in short.
-fn key(engine: EngineKind) -> String {
-    let digest = Sha256::digest(format!("{SUITE}\n{}\n{FINISH}", packages(engine).join("\n")));
+fn key(engine: EngineKind, more: &[String]) -> String {
+    let digest = Sha256::digest(format!("{SUITE}\n{}\n{FINISH}", packages(engine, more).join("\n")));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

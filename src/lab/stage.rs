@@ -1,10 +1,10 @@
 //! A running lab as the ground of a drill.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use super::drill::Ground;
 use super::error::LabError;
-use super::{boot, command, power_cut, set_fence, set_link, switch_command};
+use super::{boot, command, power_cut, set_fence, set_full, set_link, switch_command};
 
 /// A lab, by name, and the program that probes from its switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct LabGround {
     pub lab: String,
     /// The running haoscar.
     pub program: String,
+    /// The spec's path, for an apply that is cut short.
+    pub spec: String,
 }
 
 /// Program and arguments of a command.
@@ -45,6 +47,18 @@ impl Ground for LabGround {
 
     fn set_fence(&self, host: &str, answers: bool) -> Result<(), String> {
         set_fence(&self.lab, host, answers).map_err(|error| error.to_string())
+    }
+
+    fn set_full(&self, storage: &str, full: bool) -> Result<(), String> {
+        set_full(&self.lab, storage, full).map_err(|error| error.to_string())
+    }
+
+    fn apply(&self, host: &str) -> Result<Child, String> {
+        let via = format!("lab:{}", self.lab);
+        let mut apply = Command::new(&self.program);
+        apply.args(["apply", &self.spec, "--via", &via, "--on", host, "--yes", "--quiet"]);
+        apply.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        apply.spawn().map_err(|error| format!("{}: {error}", self.program))
     }
 
     fn set_cable(&self, host: &str, network: &str, plugged: bool) -> Result<(), String> {

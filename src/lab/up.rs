@@ -11,7 +11,7 @@ use super::error::{LabError, io};
 use super::layout::{self, Layout};
 use super::process::Process;
 use super::state::{self, HOME, Lab};
-use super::{HostKind, disk, instances, keeper, power, program, root, sweep, switch};
+use super::{HostKind, disk, instances, keeper, power, program, root, storage, sweep, switch};
 use crate::spec::Cluster;
 
 /// An idle machine needs 3 seconds for seven hosts; a loaded one is given time.
@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// Only these hosts; all, if none is named.
     pub hosts: &'a [String],
+    /// Debian's packages that hosts have beside haoscar's own.
+    pub packages: &'a [String],
     /// The haoscar program that the hosts get and that keeps the lab.
     pub program: &'a Utf8Path,
 }
@@ -41,7 +43,7 @@ pub fn up(request: &Request) -> Result<BTreeMap<String, String>, LabError> {
     state::check_name(request.name)?;
     let layout = chosen(layout::of(request.cluster), request)?;
     instances::check(layout.hosts.len())?;
-    let root = root::build(request.cluster.ha.engine)?;
+    let root = root::build(request.cluster.ha.engine, request.packages)?;
     let mut lab = claim(request.name, layout, root)?;
     let result = make(&mut lab, request.program);
     if result.is_err() {
@@ -144,8 +146,7 @@ fn lay_out(lab: &Lab, program: &Utf8Path) -> Result<(), LabError> {
     for (name, host) in &lab.layout.hosts {
         disk::prepare(lab, name)?;
         for storage in host.storage.keys() {
-            let shared = folder.join("storage").join(storage);
-            fs::create_dir_all(&shared).map_err(io(shared.as_str()))?;
+            storage::prepare(lab, storage)?;
         }
         if host.kind != HostKind::Node {
             disk::put_program(&lab.disk(name).join("up"), "usr/sbin/fence_haoscar", FENCE_AGENT)?;

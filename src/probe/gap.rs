@@ -26,6 +26,8 @@ pub struct View {
     pub errors: usize,
     /// The last of the wrong answers, in words.
     pub last_error: Option<String>,
+    /// What the service last said instead of serving, in words.
+    pub said: Option<String>,
     /// Begin and end of the longest gap between two right answers; none if no gap counts. The end is none if no
     /// right answer came after it.
     pub gap: Option<(u64, Option<u64>)>,
@@ -42,12 +44,17 @@ impl View {
             Answer::Wrong(text) => Some(text.clone()),
             _ => None,
         };
+        let not_yet = |s: &&Sample| match &s.answer {
+            Answer::NotYet(text) => Some(text.clone()),
+            _ => None,
+        };
         let errors: Vec<String> = asked.iter().filter_map(wrong).collect();
         Self {
             asked: asked.len(),
             answered: asked.iter().filter(|s| s.answer == Answer::Good).count(),
             errors: errors.len(),
             last_error: errors.into_iter().next_back(),
+            said: asked.iter().rev().find_map(not_yet),
             gap: longest_gap(samples, window, tick_ms * 1_000 * GAP_TICKS_MIN),
         }
     }

@@ -25,6 +25,7 @@ const OP_CREATE_SESSION: u32 = 43;
 const OP_SEQUENCE: u32 = 53;
 const OP_RECLAIM_COMPLETE: u32 = 58;
 
+const NFS4ERR_NOSPC: u32 = 28;
 const NFS4ERR_EXPIRED: u32 = 10_011;
 const NFS4ERR_STALE_CLIENTID: u32 = 10_022;
 const NFS4ERR_BADSESSION: u32 = 10_052;
@@ -38,8 +39,8 @@ const FILE_SYNC: u32 = 2;
 const CURRENT_STATEID: [u8; 16] = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// A stable write may wait for a disk longer than a packet for its way.
 const DISK_MAX: Duration = Duration::from_millis(500);
-/// A record is its number in decimal, padded, and a newline.
-const RECORD_BYTES: usize = 16;
+/// A record is its number in decimal, padded, and a newline: a block of its own, so that a full disk refuses the next one.
+const RECORD_BYTES: usize = 4_096;
 
 /// Why a write was not acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,7 @@ fn meaning(problem: &WriteProblem) -> Answer {
         WriteProblem::Connection { .. } => Answer::Silent,
         WriteProblem::Status { status: NFS4ERR_GRACE, .. } => Answer::NotYet("grace".to_owned()),
         WriteProblem::Status { status: NFS4ERR_DELAY, .. } => Answer::NotYet("delay".to_owned()),
+        WriteProblem::Status { status: NFS4ERR_NOSPC, .. } => Answer::NotYet("no space left".to_owned()),
         other => Answer::Wrong(other.to_string()),
     }
 }
@@ -312,9 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn grace_is_not_yet_and_no_error() {
+    fn grace_and_a_full_disk_are_not_yet_and_no_error() {
         let status = |status| meaning(&WriteProblem::Status { operation: "OPEN", status });
         assert_eq!(status(NFS4ERR_GRACE), Answer::NotYet("grace".into()));
+        assert_eq!(status(NFS4ERR_NOSPC), Answer::NotYet("no space left".into()));
         assert!(matches!(status(13), Answer::Wrong(_)));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `HAOSCAR_UPDATE=1 cargo test golden` writes them anew; read the diff before you commit it.
 
+mod timeline;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -35,11 +35,9 @@ fn root() -> Option<PathBuf> {
         return None;
     }
     let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
-    Some(
-        named.unwrap_or_else(|| {
-            haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker).unwrap().into()
-        }),
-    )
+    Some(named.unwrap_or_else(|| {
+        haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker, &[]).unwrap().into()
+    }))
 }
 
 impl Machine {

@@ -7,7 +7,7 @@ use super::harness::{Turn, haoscar, is_root, text};
 use super::whole_way::Site;
 
 /// What is drilled, how many heads hold the address one after the other, and whether somebody has to lend a hand.
-const FAULTS: [(&str, usize, bool); 7] = [
+const FAULTS: [(&str, usize, bool); 9] = [
     ("fence-dead", 1, false),
     ("flapping", 2, false),
     ("cannot-start", 2, false),
@@ -15,6 +15,8 @@ const FAULTS: [(&str, usize, bool); 7] = [
     ("stop-hangs", 2, false),
     ("power-bmc", 2, true),
     ("both-heads", 2, true),
+    ("disk-full", 1, true),
+    ("apply-power", 2, false),
 ];
 
 #[test]
@@ -41,6 +43,10 @@ fn whatever_breaks_one_head_at_a_time_owns_the_address_and_a_hand_is_asked_for_o
         // after both heads' power either may be first
         assert!(seen == owners || (fault == "both-heads" && seen == 1), "{drill}");
     }
+    let (full, cut) = (&drills[FAULTS.len() - 2], &drills[FAULTS.len() - 1]);
+    let home = full["services"].as_array().unwrap().iter().find(|s| s["service"] == "home").unwrap();
+    assert_eq!(home["said"], "no space left", "{full}");
+    assert!(["old", "new"].contains(&cut["files"].as_str().unwrap()), "{cut}");
     assert!(output.status.success(), "{}", text(&output));
     site.good("plan", &["--detailed-exitcode"]);
 }

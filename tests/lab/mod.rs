@@ -7,6 +7,7 @@ pub mod harness;
 mod heartbeat;
 mod hosts;
 mod moves;
+mod mpi;
 mod openpbs;
 mod put_back;
 mod recover;

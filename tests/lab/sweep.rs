@@ -165,7 +165,7 @@ fn a_cached_root_that_a_lab_stands_on_is_not_purged() {
     let _turn = Turn::take();
     let lab = TestLab { name: "test-purge".to_owned() };
     let cache = tempfile::tempdir().unwrap(); // with a link to the root: a purge that goes wrong costs no more than that
-    let real = haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker).unwrap();
+    let real = haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker, &[]).unwrap();
     let link = cache.path().join("lab").join(real.file_name().unwrap());
     fs::create_dir(cache.path().join("lab")).unwrap();
     std::os::unix::fs::symlink(&real, &link).unwrap();

@@ -26,6 +26,8 @@ enum Fault {
     Links(Links),
     /// Silence the fence device of a host, as a BMC that lost its power
     Fence(Fence),
+    /// Take away all the space that a storage has left
+    Full(Full),
     /// Kill the main process of a unit on a host, as a crash does
     Kill(Kill),
 }
@@ -88,6 +90,17 @@ struct Fence {
 }
 
 #[derive(Debug, Args)]
+struct Full {
+    #[command(flatten)]
+    which: Which,
+    /// The storage, as the spec calls it
+    storage: String,
+    /// Give it back
+    #[arg(long)]
+    heal: bool,
+}
+
+#[derive(Debug, Args)]
 struct Kill {
     #[command(flatten)]
     which: Which,
@@ -127,6 +140,10 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Fault::Fence(Fence { which, host, heal }) => {
             lab::set_fence(&which.choose()?.name, host, *heal).map_err(failure)?;
             format!("the fence device of {host} {}", if *heal { "answers again" } else { "answers nobody" })
+        }
+        Fault::Full(Full { which, storage, heal }) => {
+            lab::set_full(&which.choose()?.name, storage, !heal).map_err(failure)?;
+            format!("storage {storage} {}", if *heal { "has space again" } else { "is full" })
         }
         Fault::Kill(Kill { which, host, unit }) => {
             lab::kill_unit(&which.choose()?.name, host, unit).map_err(failure)?;

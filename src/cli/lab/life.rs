@@ -23,6 +23,9 @@ pub(super) struct Up {
     /// Only these hosts
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     hosts: Vec<String>,
+    /// Packages of Debian that the hosts have beside haoscar's own: a root of its own is built for them
+    #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
+    packages: Vec<String>,
 }
 
 /// Options of `haoscar lab down`.
@@ -53,15 +56,16 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let name = options.name.as_deref().unwrap_or(&cluster.name);
     let program = own_program()?;
     lab::check_root().map_err(failure)?;
-    let (engine, root) = (cluster.ha.engine, lab::root_path(cluster.ha.engine));
+    let (engine, packages) = (cluster.ha.engine, &options.packages);
+    let root = lab::root_path(engine, packages);
     if !common.quiet && !root.exists() {
         eprintln!("the lab's root is not there yet: building {root} (90 s, once)");
     }
-    lab::build_root(engine).map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
+    lab::build_root(engine, packages).map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
     sweep_when_interrupted(name, &program)?;
     let start = Instant::now();
-    let words =
-        lab::up(&Request { cluster, name, hosts: &options.hosts, program: &program }).map_err(failure)?;
+    let request = Request { cluster, name, hosts: &options.hosts, packages, program: &program };
+    let words = lab::up(&request).map_err(failure)?;
     if !common.quiet {
         line!("lab {name}: {} hosts up in {:.1} s", words.len(), start.elapsed().as_secs_f64());
         for (host, word) in words.iter().filter(|(_, word)| *word != "running") {

@@ -42,7 +42,7 @@ enum Verb {
     Shell(inside::Shell),
     /// Show the labs of this machine and their hosts
     Status(life::Status),
-    /// Break something: power, cables, a unit
+    /// Break something: power, cables, a storage, a unit
     Fault(fault::Options),
     /// Switch a host on
     Boot(fault::Boot),
@@ -69,9 +69,10 @@ struct Drill {
 
 fn run_drill(common: &Common, drill: &Drill) -> Result<Exit, Failure> {
     let lab = drill.which.choose()?;
-    let ground = LabGround { lab: lab.name.clone(), program: own_program()?.to_string() };
     let spec = source::read(common, None)?;
     let name = spec.gathered.shown(&spec.gathered.sources.root);
+    let program = own_program()?.to_string();
+    let ground = LabGround { lab: lab.name.clone(), program, spec: name.to_string() };
     drill::run(common, &drill.options, (&name, &spec.loaded.cluster), &ground)
 }
 
@@ -113,6 +114,7 @@ fn failure(error: LabError) -> Failure {
         LabError::NoLab
         | LabError::LabMissing { .. }
         | LabError::HostMissing { .. }
+        | LabError::StorageMissing { .. }
         | LabError::NicMissing { .. } => Exit::Missing,
         LabError::HostDown { .. } | LabError::HostStarting { .. } => Exit::Unreachable,
         LabError::Late { .. } | LabError::HostLate { .. } | LabError::HostStaysOn { .. } => Exit::TimedOut,

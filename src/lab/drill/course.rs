@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
 use crate::spec::{Cluster, Group, SchedulerBackend, Service};
 
+use super::interrupted;
+use super::owners::named;
 use super::prober::{Prober, Record};
 use super::whole::{held, is_whole};
 use super::{
@@ -47,12 +49,32 @@ pub struct Outcome {
     pub drill: Drill,
     /// Seconds between two probes, by service.
     pub resolution_s: BTreeMap<String, f64>,
-    /// The picture.
-    pub svg: String,
     /// Whether the cluster is whole again; none where that was not waited for.
     pub back: Option<bool>,
     /// Every sample, by target, for who wants to look closer.
-    pub samples: Vec<(String, Vec<Sample>)>,
+    pub samples: Vec<(ProbeTarget, Vec<Sample>)>,
+    /// Who answered for the address from when on, at each change: microseconds of CLOCK_MONOTONIC and the host's name.
+    pub holders: Vec<(u64, String)>,
+    /// When somebody lent a hand.
+    pub hand_us: Option<u64>,
+    /// From the fault to the end of the watch.
+    pub watched: Window,
+}
+
+impl Outcome {
+    /// The picture.
+    pub fn svg(&self) -> String {
+        let fault_us = self.watched.from_us;
+        let window = Window { from_us: fault_us.saturating_sub(SETTLED_US / 2), ..self.watched };
+        svg(&Timeline {
+            drill: &self.drill,
+            targets: &self.samples,
+            holders: &self.holders,
+            hand_us: self.hand_us,
+            window,
+            fault_us,
+        })
+    }
 }
 
 impl Course<'_> {
@@ -71,11 +93,18 @@ impl Course<'_> {
             say(&format!("waiting until {} is a member again", outcome.drill.target));
             outcome.back = Some(self.wait_return(ground, &outcome.drill, self.limit));
         }
-        outcome.drill.owners = watch.and_then(|mut prober| {
+        if self.fault == Fault::ApplyPower && outcome.back == Some(true) {
+            outcome.drill.files = interrupted::files(ground, &outcome.drill.target);
+            say("applying again, whole");
+            let again = interrupted::finish(ground, &outcome.drill.target);
+            again.map_err(|reason| self.problem(&outcome.drill.target, reason))?;
+        }
+        if let Some(mut prober) = watch {
             prober.end();
-            let record = prober.record();
-            (!record.holders.is_empty()).then(|| Owners::of(self.cluster, &record.holders))
-        });
+            outcome.holders = named(self.cluster, &prober.record().holders);
+        }
+        let seen = !outcome.holders.is_empty();
+        outcome.drill.owners = seen.then(|| Owners::of(&outcome.holders));
         Ok(outcome)
     }
 
@@ -102,13 +131,15 @@ impl Course<'_> {
         let jobs_before = self.jobs(ground);
         let cpu_before = cpu_time();
         say(&format!("fault {}: {target}", self.fault.word()));
+        self.prepare(ground, &target)?;
         let fault_us = monotonic_us();
         self.make(ground, &target)?;
         say("waiting until every service answers again");
         let mut hand = None;
         let mut help = || {
-            hand = self.fault.hand(self.cluster, ground, &target);
-            hand.iter().for_each(|hand| say(&format!("by hand: {hand}")));
+            let at_us = monotonic_us();
+            hand = self.fault.hand(self.cluster, ground, &target).map(|hand| (at_us, hand));
+            hand.iter().for_each(|(_, hand)| say(&format!("by hand: {hand}")));
         };
         let to_us = self.watch(&prober, &targets, fault_us, &mut help);
         let watched = Window { from_us: fault_us, to_us };
@@ -220,6 +251,10 @@ impl Course<'_> {
         }
     }
 
+    fn prepare(&self, ground: &dyn Ground, target: &str) -> Result<(), DrillProblem> {
+        self.fault.prepare(ground, target).map_err(|reason| self.problem(target, reason))
+    }
+
     fn make(&self, ground: &dyn Ground, target: &str) -> Result<(), DrillProblem> {
         self.fault.make(self.cluster, ground, target).map_err(|reason| self.problem(target, reason))
     }
@@ -254,8 +289,7 @@ impl Course<'_> {
 
     fn outcome(&self, record: &Record, targets: &[ProbeTarget], watched: Window, facts: Facts) -> Outcome {
         let samples_of = |t: &ProbeTarget| record.samples.get(&t.service).cloned().unwrap_or_default();
-        let samples: Vec<(String, Vec<Sample>)> =
-            targets.iter().map(|t| (t.service.clone(), samples_of(t))).collect();
+        let samples: Vec<_> = targets.iter().map(|t| (t.clone(), samples_of(t))).collect();
         let views: Vec<View> =
             targets.iter().zip(&samples).map(|(t, (_, s))| View::of(s, watched, t.tick_ms)).collect();
         let named = targets.iter().map(|t| t.service.as_str()).zip(&views);
@@ -272,14 +306,13 @@ impl Course<'_> {
             jobs: facts.jobs,
             writes: facts.writes,
             owners: None,
-            hand: facts.hand,
+            files: None,
+            hand: facts.hand.as_ref().map(|(_, hand)| hand.clone()),
         };
-        let window = Window { from_us: watched.from_us.saturating_sub(SETTLED_US / 2), ..watched };
-        let timeline = Timeline { drill: &drill, targets: &samples, window, fault_us: watched.from_us };
-        let picture = svg(&timeline);
         #[allow(clippy::cast_precision_loss)]
         let resolution_s = services.map(|(t, _)| (t.service.clone(), t.tick_ms as f64 / 1_000.0)).collect();
-        Outcome { drill, resolution_s, svg: picture, back: None, samples }
+        let hand_us = facts.hand.map(|(at_us, _)| at_us);
+        Outcome { drill, resolution_s, back: None, samples, holders: Vec::new(), hand_us, watched }
     }
 }
 
@@ -291,7 +324,7 @@ struct Facts {
     jobs: Option<Jobs>,
     writes: Option<Writes>,
     steal: f64,
-    hand: Option<String>,
+    hand: Option<(u64, String)>,
 }
 
 fn outage(service: &str, view: &View) -> ServiceOutage {
@@ -301,6 +334,7 @@ fn outage(service: &str, view: &View) -> ServiceOutage {
         outage_s,
         errors: view.errors,
         last_error: view.last_error.clone(),
+        said: view.said.clone(),
     }
 }
 

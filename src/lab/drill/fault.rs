@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Ground;
+use super::{Ground, interrupted};
 use crate::spec::{Cluster, NetworkRole};
 
 /// The active head is found dead after 1.1 s at the reference `detect`, and its services begin elsewhere some 0.3 s later.
@@ -38,6 +38,13 @@ pub enum Fault {
         /// The group's address.
         address: IpAddr,
     },
+    /// The group's storage has no space left.
+    DiskFull {
+        /// The storage.
+        storage: String,
+    },
+    /// The target's power is cut while an apply is between its new files and its commit.
+    ApplyPower,
     /// Every cable of the target is out.
     Links,
     /// The target's cables of the public networks are out.
@@ -75,6 +82,8 @@ impl Fault {
             Self::Flapping => "flapping",
             Self::CannotStart(_) => "cannot-start",
             Self::StopHangs { .. } => "stop-hangs",
+            Self::DiskFull { .. } => "disk-full",
+            Self::ApplyPower => "apply-power",
             Self::Links => "links",
             Self::Public => "public",
             Self::Private => "private",
@@ -89,6 +98,17 @@ impl Fault {
         }
     }
 
+    /// What has to be under way before it can be made.
+    ///
+    /// # Errors
+    /// What kept it from that.
+    pub fn prepare(&self, ground: &dyn Ground, target: &str) -> Result<(), String> {
+        match self {
+            Self::ApplyPower => interrupted::begin(ground, target),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes it.
     ///
     /// # Errors
@@ -100,7 +120,8 @@ impl Fault {
         };
         match self {
             Self::None => Ok(()),
-            Self::Power => ground.cut_power(target),
+            Self::Power | Self::ApplyPower => ground.cut_power(target),
+            Self::DiskFull { storage } => ground.set_full(storage, true),
             Self::PowerBmc => ground.set_fence(target, false).and_then(|()| ground.cut_power(target)),
             Self::BothHeads => cluster.heads.keys().try_for_each(|head| ground.cut_power(head)),
             Self::PowerInFailover => {
@@ -154,6 +175,7 @@ impl Fault {
             Self::PowerBmc => ground.set_fence(target, true).and_then(|()| ground.power_on(target)),
             Self::BothHeads | Self::PowerInFailover => switch_on(cluster, ground).map(|_| ()),
             Self::FenceDead => ground.set_fence(target, true),
+            Self::DiskFull { storage } => ground.set_full(storage, false),
             Self::CannotStart(unit) => {
                 clear_drop_in(ground, target, unit)?;
                 ground.run(target, &["crm_resource", "--cleanup"])
@@ -178,6 +200,10 @@ impl Fault {
             Self::BothHeads | Self::PowerInFailover => {
                 let heads = switch_on(cluster, ground).ok().filter(|heads| !heads.is_empty())?;
                 Some(format!("{} switched on", heads.join(" and ")))
+            }
+            Self::DiskFull { storage } => {
+                ground.set_full(storage, false).ok()?;
+                Some(format!("space made on storage {storage}"))
             }
             _ => None,
         }
@@ -230,7 +256,7 @@ fn switch_on(cluster: &Cluster, ground: &dyn Ground) -> Result<Vec<String>, Stri
 }
 
 /// Gives `unit` a drop-in that lasts until it is cleared, or until the next start of `host`.
-fn set_drop_in(ground: &dyn Ground, host: &str, unit: &str, text: &str) -> Result<(), String> {
+pub(super) fn set_drop_in(ground: &dyn Ground, host: &str, unit: &str, text: &str) -> Result<(), String> {
     let put = "mkdir -p \"/run/systemd/system/$0.d\" && printf %b \"$2\" >\"/run/systemd/system/$0.d/$1\" && \
                systemctl cat \"$0\" >/dev/null && systemctl daemon-reload";
     ground.run(host, &["sh", "-c", put, unit, DROP_IN, text])

@@ -1,6 +1,6 @@
 //! What a drill asks of the machines that it runs on. It must not know how they are made.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The longest that a host may take to answer a question.
@@ -37,6 +37,21 @@ pub trait Ground {
     /// What kept it from doing so.
     fn set_fence(&self, host: &str, _answers: bool) -> Result<(), String> {
         Err(format!("no command silences the fence device of {host}"))
+    }
+
+    /// Takes away all the space that a storage has left, or gives it back.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn set_full(&self, storage: &str, _full: bool) -> Result<(), String> {
+        Err(format!("no command fills storage {storage}"))
+    }
+    /// Starts an apply of the spec to `host` alone.
+    ///
+    /// # Errors
+    /// What kept it from doing so.
+    fn apply(&self, host: &str) -> Result<Child, String> {
+        Err(format!("no command applies the spec to {host}"))
     }
 
     /// What a command printed in `host`; none if the host is down, it failed, or it took too long.

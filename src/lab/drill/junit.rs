@@ -57,7 +57,12 @@ fn cases_of(drill: &Drill) -> Vec<Case> {
         time_s: 0.0,
         failure: (owners.twice > 0).then(|| format!("two at once, {} times", owners.twice)),
     });
-    services.chain(owners).chain(jobs).chain(writes).collect()
+    let files = drill.files.iter().map(|files| Case {
+        name: "all files old or all new".to_owned(),
+        time_s: 0.0,
+        failure: (files == "mixed").then(|| "some files are old and some are new".to_owned()),
+    });
+    services.chain(owners).chain(files).chain(jobs).chain(writes).collect()
 }
 
 pub(super) fn escaped(text: &str) -> String {

@@ -7,6 +7,7 @@ mod commands;
 mod course;
 mod fault;
 mod ground;
+mod interrupted;
 mod jobs;
 mod junit;
 mod owners;
@@ -15,6 +16,7 @@ mod prober;
 mod problem;
 mod report;
 mod steal;
+mod svg;
 mod timeline;
 mod whole;
 

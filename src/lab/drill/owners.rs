@@ -20,16 +20,24 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// From answers at each change, in order: microseconds and MAC.
-    pub(super) fn of(cluster: &Cluster, holders: &[(u64, String)]) -> Self {
-        let names = names(cluster);
-        let name = |(_, mac): &(u64, String)| names.get(&mac.to_lowercase()).unwrap_or(mac).clone();
+    /// From answers at each change, in order: microseconds and the holder's name.
+    pub(super) fn of(holders: &[(u64, String)]) -> Self {
         let returns = |three: &&[(u64, String)]| {
             let [(_, first), (left_us, _), (back_us, last)] = three else { return false };
             first == last && back_us.saturating_sub(*left_us) < RETURN_MIN_US
         };
-        Self { order: holders.iter().map(name).collect(), twice: holders.windows(3).filter(returns).count() }
+        Self {
+            order: holders.iter().map(|(_, name)| name.clone()).collect(),
+            twice: holders.windows(3).filter(returns).count(),
+        }
     }
+}
+
+/// The same answers with the hosts that the spec gives the MACs to.
+pub(super) fn named(cluster: &Cluster, holders: &[(u64, String)]) -> Vec<(u64, String)> {
+    let names = names(cluster);
+    let name = |mac: &String| names.get(&mac.to_lowercase()).unwrap_or(mac).clone();
+    holders.iter().map(|(us, mac)| (*us, name(mac))).collect()
 }
 
 /// Hosts by their MACs.
@@ -47,7 +55,7 @@ mod tests {
         let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml")).unwrap();
         let cluster = load(&Sources::of_text("cluster.yaml", text)).unwrap().cluster;
         let holders: Vec<_> = holders.iter().map(|(us, mac)| (*us, (*mac).to_owned())).collect();
-        Owners::of(&cluster, &holders)
+        Owners::of(&named(&cluster, &holders))
     }
 
     const ONE: &str = "52:54:00:20:00:11";

@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn view(end: u64) -> View {
-        View { asked: 1, answered: 1, errors: 0, last_error: None, gap: Some((1_000, Some(end))) }
+        View { asked: 1, answered: 1, errors: 0, last_error: None, said: None, gap: Some((1_000, Some(end))) }
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub struct Drill {
     pub writes: Option<Writes>,
     /// Who held the group's address; none where the wire could not be asked (IPv6).
     pub owners: Option<Owners>,
+    /// Which files a head came back with whose power was cut in the middle of an apply: `old`, `new`, or `mixed`, which must not
+    /// be. None for other faults.
+    pub files: Option<String>,
     /// What somebody had to do by hand before the services came back; none if they came back by themselves.
     pub hand: Option<String>,
 }
@@ -57,6 +60,8 @@ pub struct ServiceOutage {
     /// The last of them, in words.
     #[serde(skip)]
     pub last_error: Option<String>,
+    /// What it last said instead of serving (`grace`, `refused`, `no space left`); none if it said nothing.
+    pub said: Option<String>,
 }
 
 /// Writes that the server had said to be on its disk, looked for after the drill.
@@ -76,6 +81,7 @@ impl Drill {
             && self.jobs.as_ref().is_none_or(|jobs| jobs.lost == 0)
             && self.writes.is_none_or(|writes| writes.missing == 0)
             && self.owners.as_ref().is_none_or(|owners| owners.twice == 0)
+            && self.files.as_ref().is_none_or(|files| files != "mixed")
     }
 }
 
@@ -96,7 +102,9 @@ pub fn table(drill: &Drill, resolution_s: &BTreeMap<String, f64>) -> String {
         let outage = s.outage_s.map_or_else(|| "not back".to_owned(), |s| format!("{s:.2} s"));
         let resolution = shown(resolution_s.get(&s.service).copied());
         let error = s.last_error.as_ref().map(|e| format!("  last: {e}")).unwrap_or_default();
-        let _ = writeln!(text, "{:<14} {outage:>10} {resolution:>11} {:>7}{error}", s.service, s.errors);
+        let said = s.said.as_ref().map(|said| format!("  said: {said}")).unwrap_or_default();
+        let _ =
+            writeln!(text, "{:<14} {outage:>10} {resolution:>11} {:>7}{said}{error}", s.service, s.errors);
     }
     let Phases { detect_s, fence_s, address_s, service_s } = drill.phases;
     let phases = [("detect", detect_s), ("fence", fence_s), ("address", address_s), ("service", service_s)];
@@ -117,11 +125,20 @@ pub fn table(drill: &Drill, resolution_s: &BTreeMap<String, f64>) -> String {
         let order = order.join(", then ");
         let _ = writeln!(text, "owners of the address: {order}; two at once: {twice} times");
     }
+    if let Some(files) = &drill.files {
+        let _ = writeln!(text, "files: {} came back with the {files} ones", drill.target);
+    }
     if let Some(hand) = &drill.hand {
         let _ = writeln!(text, "by hand: {hand}");
     }
     let _ = writeln!(text, "late ticks: {}, steal: {:.1} %", drill.late_ticks, drill.steal * 100.0);
     text
+}
+
+/// The service that was away for longest, and how many seconds; none where no client saw an outage that ended.
+pub(super) fn slowest(drill: &Drill) -> Option<(&str, f64)> {
+    let away = drill.services.iter().filter_map(|s| Some((s.service.as_str(), s.outage_s?)));
+    away.filter(|(_, outage)| *outage > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// The drill in one sentence.
@@ -136,15 +153,9 @@ pub fn sentence(drill: &Drill) -> String {
         return format!("{what}, {} did not come back", gone.join(", "));
     }
     let Some(head) = &drill.moved_to else { return format!("{what}, no head carries the group") };
-    let slowest = drill
-        .services
-        .iter()
-        .max_by(|a, b| a.outage_s.partial_cmp(&b.outage_s).unwrap_or(std::cmp::Ordering::Equal));
-    let outage = match slowest {
-        Some(s) if s.outage_s > Some(0.0) => {
-            format!("the longest outage was {} ({})", shown(s.outage_s), s.service)
-        }
-        _ => "no client saw an outage".to_owned(),
+    let outage = match slowest(drill) {
+        Some((service, outage)) => format!("the longest outage was {outage:.2} s ({service})"),
+        None => "no client saw an outage".to_owned(),
     };
     let lost = drill.jobs.as_ref().map_or(0, |j| j.lost);
     let missing = drill.writes.map_or(0, |w| w.missing);
@@ -157,7 +168,10 @@ pub fn sentence(drill: &Drill) -> String {
         return format!("{what}, two heads held the address at the same time ({order})");
     }
     let hand = drill.hand.as_ref().map(|hand| format!(" after a hand ({hand})")).unwrap_or_default();
-    format!("{what}, {head} carries the group{hand}, {outage}, and {kept}")
+    let files =
+        drill.files.as_ref().map(|files| format!(", {} came back with its {files} files", drill.target));
+    let files = files.unwrap_or_default();
+    format!("{what}, {head} carries the group{hand}, {outage}{files}, and {kept}")
 }
 
 #[cfg(test)]
@@ -170,6 +184,7 @@ pub(super) mod tests {
             outage_s,
             errors,
             last_error: None,
+            said: (name == "home").then(|| "grace".to_owned()),
         };
         Drill {
             fault: "power".to_owned(),
@@ -182,6 +197,7 @@ pub(super) mod tests {
             jobs: Some(Jobs { running_before: 1, running_after: 1, lost: 0, named: Vec::new() }),
             writes: Some(Writes { acknowledged: 275, missing: 0 }),
             owners: Some(Owners { order: vec!["head-1".to_owned(), "head-2".to_owned()], twice: 0 }),
+            files: None,
             hand: None,
         }
     }
@@ -200,12 +216,13 @@ pub(super) mod tests {
                 "fault": "power", "target": "head-1", "moved_to": "head-2", "steal": 0.03, "late_ticks": 2,
                 "phases": { "detect_s": 1.1, "fence_s": null, "address_s": 0.4, "service_s": 4.1 },
                 "services": [
-                    { "service": "names", "outage_s": 1.57, "errors": 3 },
-                    { "service": "home", "outage_s": 5.6, "errors": 0 },
+                    { "service": "names", "outage_s": 1.57, "errors": 3, "said": null },
+                    { "service": "home", "outage_s": 5.6, "errors": 0, "said": "grace" },
                 ],
                 "jobs": { "running_before": 1, "running_after": 1, "lost": 0 },
                 "writes": { "acknowledged": 275, "missing": 0 },
                 "owners": { "order": ["head-1", "head-2"], "twice": 0 },
+                "files": null,
                 "hand": null,
             }],
         });
@@ -244,6 +261,16 @@ pub(super) mod tests {
         assert!(
             sentence(&drill).contains("carries the group after a hand (head-1 and head-2 switched on), ")
         );
+    }
+
+    #[test]
+    fn files_that_are_neither_old_nor_new_fail_the_drill() {
+        let mut drill = drill();
+        drill.files = Some("old".to_owned());
+        assert!(sentence(&drill).contains(", head-1 came back with its old files, and "));
+        assert!(drill.is_good());
+        drill.files = Some("mixed".to_owned());
+        assert!(!drill.is_good());
     }
 
     #[test]
