@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Common, Exit, Failure, Format, out, source};
 use crate::lab::drill::{self, CommandGround, Course, Drill, Ground, Outcome, Report};
-use crate::spec::{Cluster, EngineKind, Group, Service, Span};
+use crate::spec::{Cluster, Group, Service, Span};
 
 /// Options of `haoscar lab drill`.
 #[derive(Debug, Args)]
@@ -174,22 +174,13 @@ pub(super) fn run(
     (spec, cluster): (&Utf8Path, &Cluster),
     ground: &dyn Ground,
 ) -> Result<Exit, Failure> {
-    if cluster.ha.engine == EngineKind::Heartbeat {
-        return Err(Failure::new(Exit::Usage, "engine heartbeat cannot be drilled yet")
-            .hint("haoscar lab fault power HEAD cuts a head's power, haoscar status tells what came of it"));
-    }
-    let group =
-        options.group.as_ref().map_or(cluster.groups.values().next(), |name| cluster.groups.get(name));
-    let fits = |fault: FaultWord| group.is_some_and(|group| fault.fits(cluster, group));
-    let faults = if options.all { FaultWord::value_variants() } else { &options.fault };
+    let faults = faults(options, cluster)?;
     let mut report = Report { spec: spec.to_string(), resolution_s: BTreeMap::new(), drills: Vec::new() };
     let mut away = Vec::new();
-    let faults: Vec<FaultWord> =
-        faults.iter().copied().filter(|fault| !options.all || fits(*fault)).collect();
     // what an apply left is read when its head is back
     let whole = options.wait_return || faults.len() > 1 || faults.contains(&FaultWord::ApplyPower);
-    for fault in &faults {
-        let course = course(options, cluster, *fault, whole)?;
+    for fault in faults {
+        let course = course(options, cluster, fault, whole)?;
         let (outcome, back) = one(common, &course, ground).inspect_err(|_| {
             show(common.format, &report); // what was measured before is not lost
         })?;
@@ -212,6 +203,28 @@ pub(super) fn run(
         return Err(Failure::new(Exit::Failed, message));
     }
     Ok(if report.drills.iter().all(Drill::is_good) { Exit::Done } else { Exit::Failed })
+}
+
+/// The faults that were asked for; of all of them, those that the engine knows and the group can have.
+fn faults(options: &Options, cluster: &Cluster) -> Result<Vec<FaultWord>, Failure> {
+    let group =
+        options.group.as_ref().map_or(cluster.groups.values().next(), |name| cluster.groups.get(name));
+    let Some(group) = group else { return Ok(options.fault.clone()) }; // said where the course is made
+    let nobody = IpAddr::from([0, 0, 0, 0]);
+    let known = |word: &FaultWord| word.fault(None, nobody, group).is_for(cluster.ha.engine);
+    if options.all {
+        let fits = |word: &FaultWord| known(word) && word.fits(cluster, group);
+        return Ok(FaultWord::value_variants().iter().copied().filter(fits).collect());
+    }
+    if let Some(strange) = options.fault.iter().find(|word| !known(word)) {
+        let word = strange.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("engine heartbeat has nothing that fault {word} hits"),
+        )
+        .hint("--all makes every fault that it has"));
+    }
+    Ok(options.fault.clone())
 }
 
 /// One drill, and whether the host that was hit is a member again (not asked unless the course says so).

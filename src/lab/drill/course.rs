@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::engines::heartbeat;
 use crate::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
-use crate::spec::{Cluster, Group, SchedulerBackend, Service};
+use crate::spec::{Cluster, EngineKind, Group, SchedulerBackend, Service};
 
 use super::interrupted;
 use super::owners::named;
 use super::prober::{Prober, Record};
-use super::whole::{held, is_whole};
+use super::whole::{held, is_pair, is_whole};
 use super::{
     CpuTime, Drill, DrillProblem, Fault, Ground, Instants, Jobs, Owners, Phases, ServiceOutage, Timeline,
     Writes, instants_of, job_states, jobs_of, steal_share, svg,
@@ -168,11 +169,8 @@ impl Course<'_> {
     fn wait_return(&self, ground: &dyn Ground, drill: &Drill, limit: Duration) -> bool {
         let start = monotonic_us();
         let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-        let seen_by = drill.moved_to.as_deref();
-        let crm_mon = ["crm_mon", "--one-shot", "--output-as=xml"];
         loop {
-            let status = seen_by.and_then(|head| ground.ask(head, &crm_mon));
-            if status.is_some_and(|xml| is_whole(&xml, &drill.target)) {
+            if self.has_returned(ground, drill) {
                 return true;
             }
             if monotonic_us() - start > limit_us {
@@ -180,6 +178,18 @@ impl Course<'_> {
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    fn has_returned(&self, ground: &dyn Ground, drill: &Drill) -> bool {
+        if self.cluster.ha.engine == EngineKind::Heartbeat {
+            let words = heartbeat::ask();
+            let words = words.each_ref().map(String::as_str);
+            let says = |head: &String| (head.clone(), ground.ask(head, &words).unwrap_or_default());
+            return is_pair(&self.cluster.heads.keys().map(says).collect());
+        }
+        let crm_mon = ["crm_mon", "--one-shot", "--output-as=xml"];
+        let status = drill.moved_to.as_deref().and_then(|head| ground.ask(head, &crm_mon));
+        status.is_some_and(|xml| is_whole(&xml, &drill.target))
     }
 
     /// The one head that holds the group's address.

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Ground, interrupted};
-use crate::spec::{Cluster, NetworkRole};
+use crate::spec::{Cluster, EngineKind, NetworkRole};
 
 /// The active head is found dead after 1.1 s at the reference `detect`, and its services begin elsewhere some 0.3 s later.
 const IN_FAILOVER: Duration = Duration::from_millis(1_300);
 const FLAPS: usize = 6;
 /// A card that flaps is up and down about once a second.
 const FLAP: Duration = Duration::from_millis(500);
+/// Gives away everything that heartbeat holds on a head; where Debian's package has it.
+const STANDBY: &str = "/usr/share/heartbeat/hb_standby";
 /// A unit's drop-in that is gone with the machine's next start.
 const DROP_IN: &str = "haoscar-drill.conf";
 
@@ -109,6 +111,23 @@ impl Fault {
         }
     }
 
+    /// Whether it says anything to that engine. heartbeat has no corosync, no pacemaker, no watcher and no constraints, and
+    /// nobody can tell it that a head is off.
+    pub fn is_for(&self, engine: EngineKind) -> bool {
+        let pacemaker = matches!(
+            self,
+            Self::PowerBmc
+                | Self::CannotStart(_)
+                | Self::StopHangs { .. }
+                | Self::DiskFull { .. }
+                | Self::ApplyPower
+                | Self::Corosync
+                | Self::Pacemaker
+                | Self::Watcher
+        );
+        engine == EngineKind::Pacemaker || !pacemaker
+    }
+
     /// Makes it.
     ///
     /// # Errors
@@ -156,6 +175,7 @@ impl Fault {
             Self::Corosync => kill("--signal=KILL", "--kill-who=main", "corosync.service"),
             Self::Pacemaker => kill("--signal=KILL", "--kill-who=main", "pacemaker.service"),
             Self::Watcher => kill("--signal=KILL", "--kill-who=main", "haoscar-watch.service"),
+            Self::Switchover(_) if is_heartbeat(cluster) => ground.run(target, &[STANDBY, "all"]),
             Self::Switchover(address) => placed(ground, target, *address, "--move"),
         }
     }
@@ -169,6 +189,7 @@ impl Fault {
             return ground.run(target, &["systemctl", "kill", "--signal=CONT", "--kill-who=all", unit]);
         }
         match self {
+            Self::Switchover(_) if is_heartbeat(cluster) => Ok(()), // it leaves no constraint
             Self::Switchover(address) => {
                 placed(ground, Self::seen_by(cluster, ground, target), *address, "--clear")
             }
@@ -247,6 +268,10 @@ impl Fault {
     }
 }
 
+fn is_heartbeat(cluster: &Cluster) -> bool {
+    cluster.ha.engine == EngineKind::Heartbeat
+}
+
 /// Switches every head on that is off, and names them.
 fn switch_on(cluster: &Cluster, ground: &dyn Ground) -> Result<Vec<String>, String> {
     let off: Vec<String> =
@@ -295,6 +320,15 @@ mod tests {
             .into_iter()
             .map(|(host, network)| format!("{host} {network}"))
             .collect()
+    }
+
+    #[test]
+    fn heartbeat_is_not_told_of_faults_that_only_pacemaker_has() {
+        let engines = [EngineKind::Pacemaker, EngineKind::Heartbeat];
+        let told = |fault: &Fault| engines.map(|engine| fault.is_for(engine));
+        assert_eq!(told(&Fault::Power), [true, true]);
+        assert_eq!(told(&Fault::Switchover([192, 0, 2, 10].into())), [true, true]);
+        assert_eq!(told(&Fault::Corosync), [true, false]);
     }
 
     #[test]

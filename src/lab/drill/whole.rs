@@ -1,6 +1,9 @@
 //! Whether a cluster has forgotten a fault, read from what its programs print. Pure.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use crate::engines::heartbeat;
 
 /// Whether `ip -o address` lists `address`.
 pub(super) fn held(text: &str, address: IpAddr) -> bool {
@@ -27,9 +30,29 @@ pub(super) fn is_whole(xml: &str, host: &str) -> bool {
     known && hosts.all(|n| member(&n)) && !tree.descendants().any(loss)
 }
 
+/// The same of heartbeat, from what each head answers to [`heartbeat::ask`]: every head is alive to itself and to the other,
+/// and nothing is on its way.
+pub(super) fn is_pair(said: &BTreeMap<String, String>) -> bool {
+    let moving = |text: &String| text.lines().any(|line| line == "hold transition");
+    heartbeat::state(said).nodes.values().all(|node| node.online) && !said.values().any(moving)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{held, is_whole};
+    use super::*;
+
+    #[test]
+    fn a_pair_is_whole_when_both_heads_are_alive_and_nothing_is_on_its_way() {
+        let said = |one: &str, two: &str| {
+            BTreeMap::from([("head-1".to_owned(), one.to_owned()), ("head-2".to_owned(), two.to_owned())])
+        };
+        let nodes = "node head-1 active\nnode head-2 active\n";
+        let (all, none) = (format!("hold all\n{nodes}"), format!("hold none\n{nodes}"));
+        assert!(is_pair(&said(&none, &all)));
+        assert!(!is_pair(&said("", &all)), "a head that is off says nothing");
+        assert!(!is_pair(&said(&format!("hold transition\n{nodes}"), &all)));
+        assert!(!is_pair(&said(&none, &all.replace("head-1 active", "head-1 dead"))));
+    }
 
     #[test]
     fn a_head_that_still_joins_is_not_back() {
