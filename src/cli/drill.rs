@@ -121,7 +121,7 @@ impl FaultWord {
             Self::Power => Fault::Power,
             Self::PowerBmc => Fault::PowerBmc,
             Self::BothHeads => Fault::BothHeads,
-            Self::PowerInFailover => Fault::PowerInFailover,
+            Self::PowerInFailover => Fault::PowerInFailover(address),
             Self::FenceDead => Fault::FenceDead,
             Self::Flapping => Fault::Flapping,
             Self::CannotStart => Fault::CannotStart(unit.to_owned()),

@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::{Ground, interrupted};
 use crate::spec::{Cluster, EngineKind, NetworkRole};
 
-/// The active head is found dead after 1.1 s at the reference `detect`, and its services begin elsewhere some 0.3 s later.
-const IN_FAILOVER: Duration = Duration::from_millis(1_300);
+/// The other heads are asked this often whether one has the address of a head that was cut, and so often in all.
+const IN_FAILOVER: Duration = Duration::from_millis(50);
+const IN_FAILOVER_TRIES: usize = 1_200;
+/// Long enough for clients to see the new owner, and shorter than a scheduler or a file server takes to start.
+const OWNED: Duration = Duration::from_millis(100);
 const FLAPS: usize = 6;
 /// A card that flaps is up and down about once a second.
 const FLAP: Duration = Duration::from_millis(500);
@@ -25,8 +28,9 @@ pub enum Fault {
     PowerBmc,
     /// The power of every head is cut.
     BothHeads,
-    /// The target's power is cut, and that of every other head while the services move.
-    PowerInFailover,
+    /// The target's power is cut, and that of every other head once one of them has the group's address and starts its
+    /// services.
+    PowerInFailover(IpAddr),
     /// The target's fence device answers nobody.
     FenceDead,
     /// The target's cables of the public networks go out and in.
@@ -79,7 +83,7 @@ impl Fault {
             Self::Power => "power",
             Self::PowerBmc => "power-bmc",
             Self::BothHeads => "both-heads",
-            Self::PowerInFailover => "power-in-failover",
+            Self::PowerInFailover(_) => "power-in-failover",
             Self::FenceDead => "fence-dead",
             Self::Flapping => "flapping",
             Self::CannotStart(_) => "cannot-start",
@@ -143,14 +147,11 @@ impl Fault {
             Self::DiskFull { storage } => ground.set_full(storage, true),
             Self::PowerBmc => ground.set_fence(target, false).and_then(|()| ground.cut_power(target)),
             Self::BothHeads => cluster.heads.keys().try_for_each(|head| ground.cut_power(head)),
-            Self::PowerInFailover => {
+            Self::PowerInFailover(address) => {
                 ground.cut_power(target)?;
-                std::thread::sleep(IN_FAILOVER);
-                cluster
-                    .heads
-                    .keys()
-                    .filter(|head| *head != target)
-                    .try_for_each(|head| ground.cut_power(head))
+                let others: Vec<_> = cluster.heads.keys().filter(|head| *head != target).collect();
+                taken_over(ground, &others, *address)?;
+                others.into_iter().try_for_each(|head| ground.cut_power(head))
             }
             Self::FenceDead => ground.set_fence(target, false),
             Self::Flapping => (0..FLAPS).try_for_each(|flap| {
@@ -194,7 +195,7 @@ impl Fault {
                 placed(ground, Self::seen_by(cluster, ground, target), *address, "--clear")
             }
             Self::PowerBmc => ground.set_fence(target, true).and_then(|()| ground.power_on(target)),
-            Self::BothHeads | Self::PowerInFailover => switch_on(cluster, ground).map(|_| ()),
+            Self::BothHeads | Self::PowerInFailover(_) => switch_on(cluster, ground).map(|_| ()),
             Self::FenceDead => ground.set_fence(target, true),
             Self::DiskFull { storage } => ground.set_full(storage, false),
             Self::CannotStart(unit) => {
@@ -218,7 +219,7 @@ impl Fault {
                 ground.run(witness, &["stonith_admin", "--confirm", target]).ok()?;
                 Some(format!("haoscar fenced {target} --i-saw-it-off"))
             }
-            Self::BothHeads | Self::PowerInFailover => {
+            Self::BothHeads | Self::PowerInFailover(_) => {
                 let heads = switch_on(cluster, ground).ok().filter(|heads| !heads.is_empty())?;
                 Some(format!("{} switched on", heads.join(" and ")))
             }
@@ -291,6 +292,23 @@ fn clear_drop_in(ground: &dyn Ground, host: &str, unit: &str) -> Result<(), Stri
     let clear = "rm -f \"/run/systemd/system/$0.d/$1\" && systemctl daemon-reload && \
                  { systemctl reset-failed \"$0\" || true; }";
     ground.run(host, &["sh", "-c", clear, unit, DROP_IN])
+}
+
+/// Waits until one of the heads has the address.
+fn taken_over(ground: &dyn Ground, heads: &[&String], address: IpAddr) -> Result<(), String> {
+    let to = address.to_string();
+    let has = |head: &&String| {
+        let shown = ground.ask(head, &["ip", "-oneline", "address", "show", "to", &to]);
+        shown.is_some_and(|shown| !shown.trim().is_empty())
+    };
+    for _ in 0..IN_FAILOVER_TRIES {
+        if heads.iter().any(has) {
+            std::thread::sleep(OWNED);
+            return Ok(());
+        }
+        std::thread::sleep(IN_FAILOVER);
+    }
+    Err(format!("no other head has taken {address} over"))
 }
 
 /// Has the engine move the resource that holds `address` away from where it is, or take that order back. The resource is
