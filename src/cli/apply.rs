@@ -11,7 +11,7 @@ use super::look::look;
 use super::plan::{Saved, print};
 use super::predict::with_impact;
 use super::via::{self, Reach, Survey};
-use super::{Common, Exit, Failure, source};
+use super::{Common, Exit, Failure, agents, source};
 use crate::apply::{ApplyError, Order, apply_for};
 use crate::host::HostError;
 use crate::plan::{Plan, diff, sentence};
@@ -69,6 +69,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
     let reach = saved.as_ref().map_or(&options.reach, |saved| &saved.reach);
     let mut found = via::survey(&spec, reach)?;
+    agents::ask(&spec, &mut found, reach.is_lab())?;
     let plan = with_impact(diff(&found.desired, &found.observed, adopt), &mut found);
     if let Some(saved) = &saved {
         unmoved(&saved.plan, &plan)?;

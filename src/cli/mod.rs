@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
+mod agents;
 mod apply;
 mod ask;
 mod confirm;

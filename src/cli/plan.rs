@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::predict::with_impact;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, source};
+use super::{Common, Exit, Failure, Format, agents, source};
 use crate::plan::{Plan, diff, sentence, show};
 
 /// Options of `haoscar plan`.
@@ -51,6 +51,7 @@ pub struct Saved {
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, options.path.as_deref())?;
     let mut found = via::survey(&spec, &options.reach)?;
+    agents::ask(&spec, &mut found, options.reach.is_lab())?;
     let plan = with_impact(diff(&found.desired, &found.observed, options.adopt), &mut found);
     if let Some(output) = &options.output {
         let folder =

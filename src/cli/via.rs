@@ -57,6 +57,11 @@ impl Reach {
         Self { via: Some(self.way()), on: self.on.clone() }
     }
 
+    /// Whether hosts are a lab's.
+    pub fn is_lab(&self) -> bool {
+        matches!(self.way(), Via::Lab(_))
+    }
+
     fn way(&self) -> Via {
         let lab = || std::env::var("HAOSCAR_LAB").ok().filter(|name| !name.is_empty()).map(Via::Lab);
         self.via.clone().or_else(lab).unwrap_or(Via::Ssh)

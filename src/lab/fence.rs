@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::KEEPER_PLACE;
 use super::error::LabError;
-use super::keeper::{Answer, Ask, ask};
+use super::keeper::{Answer, Ask, Switch, ask};
 
 /// How the agent ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ const METADATA: &str = r#"<?xml version="1.0" ?>
       <content type="string" default="reboot"/><shortdesc lang="en">Fencing action</shortdesc></parameter>
     <parameter name="port" unique="0" required="0"><getopt mixed="-n, --plug=[host]"/>
       <content type="string"/><shortdesc lang="en">Host of the lab</shortdesc></parameter>
+    <parameter name="level" unique="0" required="0">
+      <content type="integer" default="1"/><shortdesc lang="en">Which of the host's switches</shortdesc></parameter>
   </parameters>
   <actions>
     <action name="on" automatic="0"/>
@@ -45,14 +47,16 @@ pub fn run(input: &str, action: Option<&str>) -> Fenced {
     let options: BTreeMap<_, _> = input.lines().filter_map(|line| line.trim().split_once('=')).collect();
     let action = action.or_else(|| options.get("action").copied()).unwrap_or("reboot");
     let host = options.get("port").or_else(|| options.get("plug")).or_else(|| options.get("nodename"));
+    let level = options.get("level").and_then(|level| level.parse().ok()).unwrap_or(1);
+    let switch = |host: &str| Switch { host: host.to_owned(), level };
     let question = match (action, host) {
         ("metadata" | "meta-data", _) => return Fenced::Done(METADATA.to_owned()),
         ("list", _) | ("monitor", None) => Ask::List,
         // one device a host: a device that does not answer must be seen before it is needed
-        ("status" | "monitor", Some(host)) => Ask::Status((*host).to_owned()),
-        ("on", Some(host)) => Ask::On((*host).to_owned()),
-        ("off", Some(host)) => Ask::Off((*host).to_owned()),
-        ("reboot", Some(host)) => Ask::Reboot((*host).to_owned()),
+        ("status" | "monitor", Some(host)) => Ask::Status(switch(host)),
+        ("on", Some(host)) => Ask::On(switch(host)),
+        ("off", Some(host)) => Ask::Off(switch(host)),
+        ("reboot", Some(host)) => Ask::Reboot(switch(host)),
         ("status", None) => Ask::List,
         (_, None) => return Fenced::Failed(format!("action `{action}` needs port=HOST")),
         (_, Some(_)) => return Fenced::Failed(format!("action `{action}` is not known")),

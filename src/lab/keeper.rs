@@ -25,18 +25,27 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a fence agent may ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "action", content = "host")]
+#[serde(rename_all = "lowercase", tag = "action", content = "switch")]
 pub enum Ask {
     /// Every host.
     List,
     /// Whether one is on.
-    Status(String),
+    Status(Switch),
     /// Switch it on.
-    On(String),
+    On(Switch),
     /// Switch it off.
-    Off(String),
+    Off(Switch),
     /// Off, and on again by itself.
-    Reboot(String),
+    Reboot(Switch),
+}
+
+/// One of a host's power switches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The host.
+    pub host: String,
+    /// Its fence level, from 1.
+    pub level: u32,
 }
 
 /// What the keeper says.
@@ -131,27 +140,28 @@ fn answer(lab: &str, orders: &Orders, mut stream: &UnixStream) {
 }
 
 fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
-    if let Ask::Status(host) | Ask::On(host) | Ask::Off(host) | Ask::Reboot(host) = &ask
-        && !lab.fence_answers(host)
+    if let Ask::Status(switch) | Ask::On(switch) | Ask::Off(switch) | Ask::Reboot(switch) = &ask
+        && !lab.fence_answers(&switch.host, switch.level)
     {
-        return Ok(Answer::Failed(format!("the fence device of {host} does not answer")));
+        let Switch { host, level } = switch;
+        return Ok(Answer::Failed(format!("the fence device of {host} (level {level}) does not answer")));
     }
     match ask {
         Ask::List => return Ok(Answer::Hosts(lab.layout.hosts.keys().cloned().collect())),
-        Ask::Status(host) => {
+        Ask::Status(Switch { host, .. }) => {
             lab.host(&host)?;
             return Ok(Answer::On(lab.process(&host).is_some()));
         }
-        Ask::On(host) => {
+        Ask::On(Switch { host, .. }) => {
             orders.give(&host);
             switch_on(lab, &host)?;
         }
-        Ask::Off(host) => {
+        Ask::Off(Switch { host, .. }) => {
             orders.give(&host);
             power::cut(lab, &host)?;
             return Ok(Answer::On(false));
         }
-        Ask::Reboot(host) => {
+        Ask::Reboot(Switch { host, .. }) => {
             let number = orders.give(&host);
             power::cut(lab, &host)?;
             let (lab, orders) = (lab.clone(), orders.clone());
@@ -175,10 +185,10 @@ fn switch_on(lab: &Lab, host: &str) -> Result<(), LabError> {
 
 /// Has the keeper switch a host off; with the keeper dead or the fence device silent it is switched off from here.
 pub(crate) fn order_off(lab: &Lab, host: &str) -> Result<(), LabError> {
-    if !lab.owner.runs() || !lab.fence_answers(host) {
+    if !lab.owner.runs() || !lab.fence_answers(host, 1) {
         return power::cut(lab, host);
     }
-    match ask(folder(lab).as_str(), &Ask::Off(host.to_owned()))? {
+    match ask(folder(lab).as_str(), &Ask::Off(Switch { host: host.to_owned(), level: 1 }))? {
         Answer::Failed(said) => Err(LabError::Keeper { said }),
         Answer::Hosts(_) | Answer::On(_) => Ok(()),
     }

@@ -128,15 +128,15 @@ pub fn kill_unit(lab: &str, host: &str, unit: &str) -> Result<(), LabError> {
     }
 }
 
-/// Has the fence device of a host answer nobody (as a BMC does that has lost its power), or answer again. A silent device
-/// stays so until it is told otherwise.
+/// Has the fence device of a host answer nobody (as a BMC does that has lost its power), or answer again: that of `level`,
+/// from 1. A silent device stays so until it is told otherwise.
 ///
 /// # Errors
 /// No such lab or host.
-pub fn set_fence(lab: &str, host: &str, answers: bool) -> Result<(), LabError> {
+pub fn set_fence(lab: &str, host: &str, level: u32, answers: bool) -> Result<(), LabError> {
     let lab = find(lab)?;
     lab.host(host)?;
-    lab.record_fence(host, answers)
+    lab.record_fence(host, level, answers)
 }
 
 /// Takes away all the space that a storage has left, as a full disk does, or gives it back. Whoever writes there is told so

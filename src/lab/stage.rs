@@ -46,7 +46,7 @@ impl Ground for LabGround {
     }
 
     fn set_fence(&self, host: &str, answers: bool) -> Result<(), String> {
-        set_fence(&self.lab, host, answers).map_err(|error| error.to_string())
+        set_fence(&self.lab, host, 1, answers).map_err(|error| error.to_string())
     }
 
     fn set_full(&self, storage: &str, full: bool) -> Result<(), String> {

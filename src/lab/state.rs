@@ -90,17 +90,17 @@ impl Lab {
         write(&self.cables_file(host), nics)
     }
 
-    fn silent_file(&self, host: &str) -> Utf8PathBuf {
-        self.disk(host).join("fence-silent")
+    fn silent_file(&self, host: &str, level: u32) -> Utf8PathBuf {
+        self.disk(host).join(format!("fence-silent-{level}"))
     }
 
-    /// Whether the fence device of a host answers.
-    pub fn fence_answers(&self, host: &str) -> bool {
-        !self.silent_file(host).exists()
+    /// Whether the fence device of a host answers, that of its level.
+    pub fn fence_answers(&self, host: &str, level: u32) -> bool {
+        !self.silent_file(host, level).exists()
     }
 
-    pub(crate) fn record_fence(&self, host: &str, answers: bool) -> Result<(), LabError> {
-        let file = self.silent_file(host);
+    pub(crate) fn record_fence(&self, host: &str, level: u32, answers: bool) -> Result<(), LabError> {
+        let file = self.silent_file(host, level);
         let done = if answers { fs::remove_file(&file) } else { fs::write(&file, "") };
         match done {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && answers => Ok(()),

@@ -42,6 +42,85 @@ pub enum FenceValue {
     Text(String),
 }
 
+/// A fence device: `agent`, and the agent's own parameters.
+pub type FenceDevice = BTreeMap<String, FenceValue>;
+
+/// Devices that are one level: the machine is off when each of them has said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FenceLevel {
+    /// One device: `agent`, and the agent's own parameters.
+    Device(FenceDevice),
+    /// Several, as two outlets of one machine: all are off before any is on again.
+    Together(#[schemars(length(min = 1))] Vec<FenceDevice>),
+}
+
+/// What can switch a machine off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Fence {
+    /// One device: `agent`, and the agent's own parameters.
+    Device(FenceDevice),
+    /// Levels: the next one is tried where one fails.
+    Levels(#[schemars(length(min = 1))] Vec<FenceLevel>),
+}
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self::Device(FenceDevice::new())
+    }
+}
+
+impl Fence {
+    /// Nothing can switch the machine off.
+    pub fn is_empty(&self) -> bool {
+        self.levels().iter().all(Vec::is_empty)
+    }
+
+    /// Each level's devices, in the order in which they are tried.
+    pub fn levels(&self) -> Vec<Vec<&FenceDevice>> {
+        match self {
+            Self::Device(device) if device.is_empty() => Vec::new(),
+            Self::Device(device) => vec![vec![device]],
+            Self::Levels(levels) => levels.iter().map(FenceLevel::devices).collect(),
+        }
+    }
+
+    /// Every device, with the path that leads to it from `fence`: ``, `.0` or `.1.0`.
+    pub fn devices(&self) -> Vec<(String, &FenceDevice)> {
+        let Self::Levels(levels) = self else {
+            return self.levels().into_iter().flatten().map(|device| (String::new(), device)).collect();
+        };
+        levels.iter().enumerate().flat_map(|(at, level)| level.marked(at)).collect()
+    }
+}
+
+impl FenceLevel {
+    fn devices(&self) -> Vec<&FenceDevice> {
+        match self {
+            Self::Device(device) => vec![device],
+            Self::Together(devices) => devices.iter().collect(),
+        }
+    }
+
+    fn marked(&self, at: usize) -> Vec<(String, &FenceDevice)> {
+        match self {
+            Self::Device(device) => vec![(format!(".{at}"), device)],
+            Self::Together(devices) => {
+                devices.iter().enumerate().map(|(n, device)| (format!(".{at}.{n}"), device)).collect()
+            }
+        }
+    }
+}
+
+/// The program that switches a device, by its name in /usr/sbin; empty where the spec names none.
+pub fn fence_agent(device: &FenceDevice) -> &str {
+    match device.get("agent") {
+        Some(FenceValue::Text(agent)) => agent,
+        _ => "",
+    }
+}
+
 /// A machine that can carry protected services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,10 +131,10 @@ pub struct Head {
     /// Network cards, by interface name.
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, Nic>,
-    /// The device that can switch this machine off: `agent` and the agent's own parameters.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// The device that can switch this machine off, or several in the order in which they are tried.
+    #[serde(default, skip_serializing_if = "Fence::is_empty")]
     #[schemars(example = serde_json::json!({ "agent": "fence_ipmilan", "ip": "10.20.1.1" }))]
-    pub fence: BTreeMap<String, FenceValue>,
+    pub fence: Fence,
 }
 
 /// How a witness votes.
@@ -79,7 +158,7 @@ pub struct Witness {
     /// Network cards, by interface name.
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, Nic>,
-    /// The device that can switch this machine off.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fence: BTreeMap<String, FenceValue>,
+    /// The device that can switch this machine off, or several in the order in which they are tried.
+    #[serde(default, skip_serializing_if = "Fence::is_empty")]
+    pub fence: Fence,
 }

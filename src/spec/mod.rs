@@ -4,6 +4,7 @@
 //! (that is [`crate::desired`]) and never touches a file: callers hand it [`Sources`].
 
 pub mod address;
+pub mod agents;
 mod cluster;
 mod codes;
 mod duration;
@@ -26,6 +27,7 @@ mod sources;
 mod storage;
 
 pub use address::{Cidr, Mac, NodeRange, Range};
+pub use agents::{Use, uses};
 pub use cluster::{ApiVersion, Cluster, ClusterKind, Os, Waive};
 pub use codes::{Code, code, codes};
 pub use duration::Span;
@@ -36,7 +38,7 @@ pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};
 pub use lint::lint;
 pub use load::{BYTES_MAX, Loaded, PROBLEMS_MAX, Places, load};
-pub use machine::{FenceValue, Head, Nic, Witness, WitnessKind};
+pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent};
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};

@@ -1,5 +1,6 @@
 //! What the engine is configured with, and what is read back from it.
 
+mod fencing;
 mod forecast;
 mod heartbeat;
 mod watch;

@@ -12,7 +12,8 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 8] = [
+const SPECS: [&str; 9] = [
+    "fence-levels",
     "ha-oscar-2004",
     "ha-oscar-2004-pbs",
     "heartbeat",

@@ -1,6 +1,7 @@
 //! Accepted and rejected specs: what the loader and the lints say, word for word.
 
 mod accepts;
+mod agents;
 mod load;
 mod rejects;
 mod schema;

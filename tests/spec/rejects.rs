@@ -3,9 +3,9 @@
 
 use super::{folder, haoscar, specs_of};
 
-/// Codes that no file here can show: too large for git, no file at all, or of templates.
-const SHOWN_ELSEWHERE: [&str; 4] =
-    ["spec/missing-file", "spec/too-large", "template/parse", "template/render"];
+/// Codes that no file here can show: too large for git, no file at all, of templates, or of hosts.
+const SHOWN_ELSEWHERE: [&str; 5] =
+    ["agent/not-installed", "spec/missing-file", "spec/too-large", "template/parse", "template/render"];
 
 #[test]
 fn every_reject_says_exactly_what_stands_beside_it() {

@@ -84,6 +84,9 @@ struct Fence {
     which: Which,
     /// The host
     host: String,
+    /// The device of this level, where the host has several
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    level: u32,
     /// Have it answer again
     #[arg(long)]
     heal: bool,
@@ -137,8 +140,8 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             pull(which, host, &Cables::All, *heal)?;
             format!("every cable of {host} is {}", if *heal { "in" } else { "out" })
         }
-        Fault::Fence(Fence { which, host, heal }) => {
-            lab::set_fence(&which.choose()?.name, host, *heal).map_err(failure)?;
+        Fault::Fence(Fence { which, host, level, heal }) => {
+            lab::set_fence(&which.choose()?.name, host, *level, *heal).map_err(failure)?;
             format!("the fence device of {host} {}", if *heal { "answers again" } else { "answers nobody" })
         }
         Fault::Full(Full { which, storage, heal }) => {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Site;
 use crate::desired::{Directory, HostDesired, Mode, OnChange, Owner, Piece, Rendered, SecretKind};
 use crate::engines::pacemaker::fence;
-use crate::spec::{FenceValue, Problem};
+use crate::spec::{FenceDevice, FenceValue, Problem, fence_agent};
 
 /// Where heartbeat's stonith library looks for a plugin of the name `external/haoscar`.
 const PLUGIN: &str = "/usr/lib/stonith/plugins/external/haoscar";
@@ -26,8 +26,8 @@ const DELAY_SECONDS: u64 = 5;
 /// What the template says.
 pub fn plugin(site: &Site<'_>) -> Result<Rendered, Problem> {
     let agent = |name: &str| {
-        let device = fence::of(site.cluster, name).map(fence::agent).unwrap_or_default();
-        if site.lab { LAB_AGENT.to_owned() } else { device.to_owned() }
+        let agent = device(site, name).map(fence_agent).unwrap_or_default();
+        if site.lab { LAB_AGENT.to_owned() } else { agent.to_owned() }
     };
     let heads: Vec<_> =
         site.cluster.heads.keys().map(|name| json!({ "name": name, "agent": agent(name) })).collect();
@@ -64,6 +64,11 @@ pub fn options(site: &Site<'_>, host: &mut HostDesired) {
     }
 }
 
+/// The head's one device: levels are refused ([`crate::spec::heartbeat_limits`]).
+fn device<'a>(site: &Site<'a>, name: &str) -> Option<&'a FenceDevice> {
+    fence::of(site.cluster, name)?.levels().into_iter().flatten().next()
+}
+
 fn lab_text(name: &str) -> Vec<Piece> {
     vec![Piece::Text(format!("# made by haoscar for the lab's own fence agent\nport={name}\n"))]
 }
@@ -71,7 +76,7 @@ fn lab_text(name: &str) -> Vec<Piece> {
 fn text(site: &Site<'_>, name: &str) -> Vec<Piece> {
     let title = format!("# made by haoscar from heads.{name}.fence: change the spec, not this file\n");
     let mut pieces = vec![Piece::Text(title)];
-    let device = fence::of(site.cluster, name).into_iter().flatten();
+    let device = device(site, name).into_iter().flatten();
     for (name, value) in device.filter(|(name, _)| *name != "agent") {
         match value {
             FenceValue::Secret { secret } => pieces.extend([

@@ -15,7 +15,7 @@ use super::xml::Element;
 use crate::engines::EngineDesired;
 
 /// Sections of `<configuration>` that hold objects of ours beside the properties.
-const SECTIONS: [&str; 3] = ["resources", "constraints", "rsc_defaults"];
+const SECTIONS: [&str; 4] = ["resources", "constraints", "fencing-topology", "rsc_defaults"];
 
 /// Properties that Pacemaker writes itself, and the one with which an apply or a person pauses the engine.
 const KEPT: [&str; 6] = [
@@ -198,6 +198,9 @@ pub fn merged(desired: &EngineDesired, current: &str) -> Result<Merged, EngineEr
     merge_properties(&wanted, configuration);
     for section in SECTIONS {
         let new = wanted.child(section).map(|section| section.children.clone()).unwrap_or_default();
+        if new.is_empty() && configuration.child(section).is_none() {
+            continue; // an empty section says nothing
+        }
         let old = configuration.child_mut(section);
         old.children.retain(|child| !ours(child) && !new.iter().any(|n| n.id() == child.id()));
         old.children.extend(new);

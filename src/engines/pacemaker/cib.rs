@@ -37,7 +37,7 @@ pub fn compile(
 ) -> (Element, BTreeMap<String, Vec<String>>) {
     let mut resources = Element::new("resources");
     let mut constraints = Element::new("constraints");
-    fence::add(cluster, surroundings, members, &mut resources, &mut constraints);
+    let topology = fence::add(cluster, surroundings, members, &mut resources, &mut constraints);
     let fenced = !resources.children.is_empty();
     let mut ids = BTreeMap::new();
     for (name, group) in &cluster.groups {
@@ -49,12 +49,13 @@ pub fn compile(
         let laid = group::Layout { cluster, name, group, heads: &heads, services, fenced };
         ids.insert(name.clone(), laid.add(&mut resources, &mut constraints));
     }
-    let configuration = Element::new("configuration").holding([
+    let mut configuration = Element::new("configuration").holding([
         Element::new("crm_config").holding([properties(fenced)]),
         resources,
         constraints,
-        Element::new("rsc_defaults").holding([defaults(cluster)]),
     ]);
+    configuration.children.extend(Some(topology).filter(|topology| !topology.children.is_empty()));
+    configuration.children.push(Element::new("rsc_defaults").holding([defaults(cluster)]));
     (configuration, ids)
 }
 

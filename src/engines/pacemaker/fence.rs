@@ -1,4 +1,7 @@
-//! Fence devices: one for every member that has one in the spec, never for a head that is only declared.
+//! Fence devices: those of every member that has some in the spec, never of a head that is only declared.
+//!
+//! A member with more than one device gets a fencing topology: levels are tried in order, and all devices of a level
+//! must succeed (Pacemaker switches every one off before it switches any on again).
 //!
 //! The CIB can be read by everybody in haclient, so a secret never stands there. `password` and its kin go through
 //! the agent's own `_script` parameter; any other secret (an SNMP community) through a wrapper that adds it to what
@@ -9,7 +12,7 @@ use std::collections::BTreeMap;
 use super::cib::{OURS, operations, pairs};
 use super::xml::Element;
 use crate::desired::{HostName, Surroundings};
-use crate::spec::{Cluster, FenceValue, WitnessKind};
+use crate::spec::{Cluster, Fence, FenceDevice, FenceValue, WitnessKind, fence_agent};
 
 /// A fence device is asked this often whether it answers.
 const MONITOR: &str = "60s";
@@ -20,38 +23,64 @@ const MONITOR_TIMEOUT_MS: u64 = 20_000;
 /// Two heads without a witness: fencing the preferred one waits, so that it wins a split. BMCs take 1 to 5 s.
 const DELAY_SECONDS: u64 = 5;
 
+/// A device with another level behind it gives up after this: a BMC that lives switches its machine off and on within
+/// 5 to 15 s, and one that hangs keeps the next level from its turn.
+const LEVEL_TIMEOUT: &str = "30s";
+
 /// Parameters whose agents read them from a script (fence-agents 4.12 `-o metadata`).
 const SCRIPTED: [&str; 3] = ["password", "passwd", "snmp_priv_passwd"];
 
-type Parameters = BTreeMap<String, FenceValue>;
+/// One device of a member.
+pub struct Named<'a> {
+    /// What tells it from the member's first device: empty for that one, else `.LEVEL` or `.LEVEL.NUMBER`.
+    pub mark: String,
+    /// Its level, from 1.
+    pub level: usize,
+    /// The first of its level, which waits where fencing is to wait.
+    first: bool,
+    /// Another level is tried after its own.
+    more: bool,
+    /// The device as the spec has it.
+    pub device: &'a FenceDevice,
+}
 
-/// The spec's fence device of a member, if it has one.
-pub fn of<'a>(cluster: &'a Cluster, member: &str) -> Option<&'a Parameters> {
+/// The spec's fence devices of a member, if it has some.
+pub fn of<'a>(cluster: &'a Cluster, member: &str) -> Option<&'a Fence> {
     let head = cluster.heads.get(member).map(|head| &head.fence);
     head.or_else(|| cluster.witnesses.get(member).map(|witness| &witness.fence))
         .filter(|fence| !fence.is_empty())
 }
 
-/// The program that switches a device, by its name in /usr/sbin.
-pub fn agent(fence: &Parameters) -> &str {
-    match fence.get("agent") {
-        Some(FenceValue::Text(agent)) => agent,
-        _ => "", // refused by the loader and the lints
+/// The same one by one, in the order in which they are tried.
+pub fn devices<'a>(cluster: &'a Cluster, member: &str) -> Vec<Named<'a>> {
+    let levels = of(cluster, member).map(Fence::levels).unwrap_or_default();
+    let count = levels.len();
+    let mut all = Vec::new();
+    for (level, devices) in levels.into_iter().enumerate() {
+        for (number, device) in devices.into_iter().enumerate() {
+            let mark = match (level + 1, number + 1) {
+                (1, 1) => String::new(),
+                (level, 1) => format!(".{level}"),
+                (level, number) => format!(".{level}.{number}"),
+            };
+            all.push(Named { mark, level: level + 1, first: number == 0, more: level + 1 < count, device });
+        }
     }
+    all
 }
 
 /// Secrets that go through a script: parameter and secret.
-pub fn scripted(fence: &Parameters) -> impl Iterator<Item = (&str, &str)> {
-    secrets(fence).filter(|(name, _)| SCRIPTED.contains(name))
+pub fn scripted(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
+    secrets(device).filter(|(name, _)| SCRIPTED.contains(name))
 }
 
 /// Secrets that no script parameter takes: parameter and secret.
-pub fn wrapped(fence: &Parameters) -> impl Iterator<Item = (&str, &str)> {
-    secrets(fence).filter(|(name, _)| !SCRIPTED.contains(name))
+pub fn wrapped(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
+    secrets(device).filter(|(name, _)| !SCRIPTED.contains(name))
 }
 
-fn secrets(fence: &Parameters) -> impl Iterator<Item = (&str, &str)> {
-    fence.iter().filter_map(|(name, value)| match value {
+fn secrets(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
+    device.iter().filter_map(|(name, value)| match value {
         FenceValue::Secret { secret } => Some((name.as_str(), secret.as_str())),
         _ => None,
     })
@@ -63,34 +92,69 @@ pub fn script_path(secret: &str) -> String {
 }
 
 /// The wrapper's name, where a device needs one. Pacemaker finds it in /usr/sbin by its prefix.
-pub fn wrapper(member: &str) -> String {
-    format!("fence_haoscar_{member}")
+pub fn wrapper(member: &str, device: &Named<'_>) -> String {
+    format!("fence_haoscar_{member}{}", device.mark)
 }
 
-/// Adds a device for each member, and keeps each off the member that it switches.
+/// Adds the devices of each member, and keeps each off the member that it switches; answers with the topology of the
+/// members that have several.
 pub fn add(
     cluster: &Cluster,
     surroundings: &Surroundings,
     members: &BTreeMap<HostName, u32>,
     resources: &mut Element,
     constraints: &mut Element,
-) {
+) -> Element {
+    let mut topology = Element::new("fencing-topology");
     for member in members.keys() {
-        let Some(fence) = of(cluster, member) else { continue };
-        let mut values = if surroundings.lab { lab_parameters(member) } else { parameters(fence) };
-        if let Some(seconds) = delay(cluster, members, member) {
-            values.insert("pcmk_delay_base".to_owned(), format!("{seconds}s"));
+        let delay = delay(cluster, members, member);
+        let devices = devices(cluster, member);
+        for named in &devices {
+            let mut values = if surroundings.lab { lab_parameters(member, named) } else { parameters(named) };
+            if let Some(seconds) = delay.filter(|_| named.first) {
+                values.insert("pcmk_delay_base".to_owned(), format!("{seconds}s"));
+            }
+            values.insert("pcmk_host_list".to_owned(), member.clone());
+            values.insert("pcmk_host_check".to_owned(), "static-list".to_owned());
+            let program = if surroundings.lab { "fence_haoscar".to_owned() } else { program(member, named) };
+            let id = id(member, named);
+            resources.children.push(device(&id, &program, &values));
+            constraints.children.push(off(&id, member));
         }
-        values.insert("pcmk_host_list".to_owned(), member.clone());
-        values.insert("pcmk_host_check".to_owned(), "static-list".to_owned());
-        let program = if surroundings.lab { "fence_haoscar".to_owned() } else { program(fence, member) };
-        resources.children.push(device(member, &program, &values));
-        constraints.children.push(off(member));
+        topology.children.extend(levels(member, &devices));
     }
+    topology
 }
 
-fn program(fence: &Parameters, member: &str) -> String {
-    if wrapped(fence).next().is_some() { wrapper(member) } else { agent(fence).to_owned() }
+fn id(member: &str, named: &Named<'_>) -> String {
+    format!("fence-{member}{}", named.mark)
+}
+
+/// One device alone needs no topology: Pacemaker finds it by its host list.
+fn levels(member: &str, devices: &[Named<'_>]) -> Vec<Element> {
+    if devices.len() < 2 {
+        return Vec::new();
+    }
+    let mut levels: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for named in devices {
+        levels.entry(named.level).or_default().push(id(member, named));
+    }
+    let level = |(index, ids): (usize, Vec<String>)| {
+        Element::new("fencing-level")
+            .with("id", format!("haoscar-fence-{member}-level-{index}"))
+            .with("target", member)
+            .with("index", index)
+            .with("devices", ids.join(","))
+    };
+    levels.into_iter().map(level).collect()
+}
+
+fn program(member: &str, named: &Named<'_>) -> String {
+    if wrapped(named.device).next().is_some() {
+        wrapper(member, named)
+    } else {
+        fence_agent(named.device).to_owned()
+    }
 }
 
 /// Seconds that fencing of the preferred head waits: only where two members have no third vote.
@@ -101,11 +165,16 @@ fn delay(cluster: &Cluster, members: &BTreeMap<HostName, u32>, member: &str) -> 
     (members.len() == 2 && !qnetd && preferred == member).then_some(asked)
 }
 
-fn lab_parameters(member: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([("port".to_owned(), member.to_owned())])
+fn lab_parameters(member: &str, named: &Named<'_>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::from([("port".to_owned(), member.to_owned())]);
+    if named.level > 1 {
+        values.insert("level".to_owned(), named.level.to_string());
+    }
+    values.extend(patience(named));
+    values
 }
 
-fn parameters(fence: &Parameters) -> BTreeMap<String, String> {
+fn parameters(named: &Named<'_>) -> BTreeMap<String, String> {
     let parameter = |(name, value): (&String, &FenceValue)| match value {
         FenceValue::Secret { secret } => {
             let scripted = SCRIPTED.contains(&name.as_str());
@@ -115,28 +184,42 @@ fn parameters(fence: &Parameters) -> BTreeMap<String, String> {
         FenceValue::Number(number) => Some((name.clone(), number.to_string())),
         FenceValue::Text(text) => Some((name.clone(), text.clone())),
     };
-    fence.iter().filter(|(name, _)| *name != "agent").filter_map(parameter).collect()
+    let own = named.device.iter().filter(|(name, _)| *name != "agent").filter_map(parameter);
+    patience(named).into_iter().chain(own).collect() // the spec has the last word
 }
 
-fn device(member: &str, program: &str, values: &BTreeMap<String, String>) -> Element {
-    let id = format!("fence-{member}");
+/// How long a device is tried that has another level behind it: once, and not for ever.
+fn patience(named: &Named<'_>) -> Vec<(String, String)> {
+    if !named.more {
+        return Vec::new();
+    }
+    let of = |action: &str| {
+        [
+            (format!("pcmk_{action}_retries"), "1".to_owned()),
+            (format!("pcmk_{action}_timeout"), LEVEL_TIMEOUT.to_owned()),
+        ]
+    };
+    [of("reboot"), of("off")].into_iter().flatten().collect()
+}
+
+fn device(id: &str, program: &str, values: &BTreeMap<String, String>) -> Element {
     let values = values.iter().map(|(name, value)| (name.as_str(), value.clone()));
     Element::new("primitive")
-        .with("id", &id)
+        .with("id", id)
         .with("class", "stonith")
         .with("type", program)
         .with("description", OURS)
         .holding([
             pairs("instance_attributes", &format!("{id}-parameters"), values),
-            operations(&id, &[("monitor", MONITOR, MONITOR_TIMEOUT_MS, "")]),
+            operations(id, &[("monitor", MONITOR, MONITOR_TIMEOUT_MS, "")]),
         ])
 }
 
 /// A member never runs its own fence device.
-fn off(member: &str) -> Element {
+fn off(id: &str, member: &str) -> Element {
     Element::new("rsc_location")
-        .with("id", format!("haoscar-fence-{member}-off-{member}"))
-        .with("rsc", format!("fence-{member}"))
+        .with("id", format!("haoscar-{id}-off-{member}"))
+        .with("rsc", id)
         .with("node", member)
         .with("score", "-INFINITY")
 }

@@ -12,7 +12,7 @@ use crate::desired::{
 };
 use crate::engines::slots::{slot, with_secrets};
 use crate::engines::{Carried, CarriedAs, recover};
-use crate::spec::{Cluster, EngineKind, Problem};
+use crate::spec::{Cluster, EngineKind, Problem, fence_agent};
 use crate::templates::Templates;
 
 const AUTHKEY: &str = "/etc/corosync/authkey";
@@ -129,16 +129,18 @@ fn fence_secrets(
     host: &mut HostDesired,
 ) -> Result<(), Problem> {
     let mut scripts = BTreeSet::new();
-    for member in members.keys() {
-        let Some(device) = fence::of(cluster, member) else { continue };
-        scripts.extend(fence::scripted(device).map(|(_, secret)| secret.to_owned()));
-        let wrapped: Vec<_> = fence::wrapped(device).collect();
+    let devices = members
+        .keys()
+        .flat_map(|member| fence::devices(cluster, member).into_iter().map(move |d| (member, d)));
+    for (member, named) in devices {
+        scripts.extend(fence::scripted(named.device).map(|(_, secret)| secret.to_owned()));
+        let wrapped: Vec<_> = fence::wrapped(named.device).collect();
         host.secrets.extend(wrapped.iter().map(|(_, secret)| ((*secret).to_owned(), SecretKind::Given)));
         if !wrapped.is_empty() {
             let row = |(name, secret): &(&str, &str)| json!({ "name": name, "secret": slot(secret) });
             let rows: Vec<_> = wrapped.iter().map(row).collect();
-            let values = json!({ "agent": fence::agent(device), "secrets": rows });
-            let path = format!("/usr/sbin/{}", fence::wrapper(member));
+            let values = json!({ "agent": fence_agent(named.device), "secrets": rows });
+            let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
             host.files.push(with_secrets(templates, path, "engine/pacemaker/fence.hbs", values, PROGRAM)?);
         }
     }

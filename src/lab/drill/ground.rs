@@ -31,7 +31,7 @@ pub trait Ground {
     fn power_on(&self, host: &str) -> Result<(), String> {
         Err(format!("no command switches {host} on"))
     }
-    /// Has the fence device of `host` answer nobody, or answer again.
+    /// Has the first fence device of `host` answer nobody, or answer again; one of a second level is left alone.
     ///
     /// # Errors
     /// What kept it from doing so.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{Lint, Mend};
 use crate::spec::address::advance;
-use crate::spec::{FenceValue, Network, Nic};
+use crate::spec::{Fence, FenceValue, Network, Nic};
 
 /// Addresses that one line of the spec claims, from `first` to `last`.
 struct Claim {
@@ -96,14 +96,18 @@ fn claims(lint: &Lint<'_>) -> Vec<Claim> {
 }
 
 /// Addresses of fence devices, each once: a switched outlet serves many machines.
-fn of_devices(lint: &Lint<'_>) -> Vec<Claim> {
+fn of_devices<'a>(lint: &Lint<'a>) -> Vec<Claim> {
     let cluster = lint.cluster;
     let heads = cluster.heads.iter().map(|(name, head)| (format!("heads.{name}"), name, &head.fence));
     let witnesses =
         cluster.witnesses.iter().map(|(name, witness)| (format!("witnesses.{name}"), name, &witness.fence));
     let mut devices: BTreeMap<IpAddr, Claim> = BTreeMap::new();
-    for (path, name, fence) in heads.chain(witnesses) {
-        let Some(FenceValue::Text(text)) = fence.get("ip") else { continue };
+    let devices_of = |(path, name, fence): (String, _, &'a Fence)| {
+        let paths = move |(mark, device): (String, _)| (format!("{path}.fence{mark}.ip"), name, device);
+        fence.devices().into_iter().map(paths)
+    };
+    for (path, name, device) in heads.chain(witnesses).flat_map(devices_of) {
+        let Some(FenceValue::Text(text)) = device.get("ip") else { continue };
         let Ok(address) = text.parse::<IpAddr>() else { continue };
         let holds = |network: &&Network| {
             network.cidr.0.contains(&address) || network.cidr6.is_some_and(|cidr| cidr.0.contains(&address))
@@ -114,7 +118,7 @@ fn of_devices(lint: &Lint<'_>) -> Vec<Claim> {
             first: address,
             last: address,
             network: network.unwrap_or_default(),
-            path: format!("{path}.fence.ip"),
+            path: path.clone(),
             owner: format!("the fence device of {name}"),
             kind: Kind::Device,
         });

@@ -1,9 +1,7 @@
 //! Fencing: every member can be switched off by somebody else.
 
-use std::collections::BTreeMap;
-
 use super::{Lint, Mend};
-use crate::spec::{FenceValue, WitnessKind};
+use crate::spec::{Fence, FenceDevice, FenceValue, WitnessKind, fence_agent};
 
 /// Agents of boards inside the machine that they switch off (fence-agents 4.12): no mains, no answer.
 const BMC_AGENTS: [&str; 12] = [
@@ -23,35 +21,48 @@ const BMC_AGENTS: [&str; 12] = [
 /// Parameters of fence agents that hold a secret.
 const SECRET_WORDS: [&str; 4] = ["password", "passwd", "login_password", "community"];
 
-type Device = BTreeMap<String, FenceValue>;
+/// A machine of the spec that takes part in fencing.
+struct Member<'a> {
+    path: String,
+    name: &'a String,
+    fence: &'a Fence,
+}
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let cluster = lint.cluster;
-    let heads = cluster.heads.iter().map(|(name, head)| (format!("heads.{name}"), name, &head.fence));
+    let heads = cluster.heads.iter().map(|(name, head)| Member {
+        path: format!("heads.{name}"),
+        name,
+        fence: &head.fence,
+    });
     let witnesses = cluster.witnesses.iter().filter(|(_, witness)| witness.kind == WitnessKind::Member);
-    let witnesses = witnesses.map(|(name, witness)| (format!("witnesses.{name}"), name, &witness.fence));
-    let members: Vec<(String, &String, &Device)> = heads.chain(witnesses).collect();
+    let witnesses = witnesses.map(|(name, witness)| Member {
+        path: format!("witnesses.{name}"),
+        name,
+        fence: &witness.fence,
+    });
+    let members: Vec<Member<'_>> = heads.chain(witnesses).collect();
     let needed = cluster.heads.len() > 1;
-    for (path, name, device) in &members {
-        if device.is_empty() {
-            if needed {
-                let place = lint.at_key(path, "can be switched off by nobody");
-                lint.error("fence/none", format!("{name} has no fence device: when it falls silent, nobody can be sure that it is off"), [place])
-                    .mend(format!("add `fence: {{ agent: fence_ipmilan, ip: ADDRESS, username: NAME, password: {{ secret: bmc-{name} }} }}`"));
-            }
-            continue;
+    for Member { path, name, fence } in &members {
+        if fence.is_empty() && needed {
+            let place = lint.at_key(path, "can be switched off by nobody");
+            lint.error("fence/none", format!("{name} has no fence device: when it falls silent, nobody can be sure that it is off"), [place])
+                .mend(format!("add `fence: {{ agent: fence_ipmilan, ip: ADDRESS, username: NAME, password: {{ secret: bmc-{name} }} }}`"));
         }
-        agent(lint, path, name, device);
-        secrets(lint, path, name, device);
+        for (mark, device) in fence.devices() {
+            let path = format!("{path}.fence{mark}");
+            agent(lint, &path, name, device);
+            secrets(lint, &path, name, device);
+        }
     }
     boards(lint, &members);
 }
 
-fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &Device) {
+fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
     match device.get("agent") {
         Some(FenceValue::Text(agent)) if agent.starts_with("fence_") => {}
         Some(_) => {
-            let place = lint.at(&format!("{path}.fence.agent"), "");
+            let place = lint.at(&format!("{path}.agent"), "");
             lint.error(
                 "fence/no-agent",
                 format!("the fence agent of {name} is the name of a fence_ program"),
@@ -60,18 +71,17 @@ fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &Device) {
             .mend("for example `agent: fence_ipmilan`");
         }
         None => {
-            let place = lint.at_key(&format!("{path}.fence"), "");
+            let place = lint.at_key(path, "");
             lint.error("fence/no-agent", format!("the fence device of {name} has no `agent`"), [place])
                 .mend("add `agent: fence_ipmilan`, or whatever switches this machine off");
         }
     }
 }
 
-fn secrets(lint: &mut Lint<'_>, path: &str, name: &str, device: &Device) {
+fn secrets(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
     for word in SECRET_WORDS {
         if device.get(word).is_some_and(|value| !matches!(value, FenceValue::Secret { .. })) {
-            let place =
-                lint.at(&format!("{path}.fence.{word}"), "readable by everybody who can read the spec");
+            let place = lint.at(&format!("{path}.{word}"), "readable by everybody who can read the spec");
             lint.error(
                 "fence/plain-password",
                 format!("the fence device of {name} has its `{word}` in the spec"),
@@ -82,21 +92,28 @@ fn secrets(lint: &mut Lint<'_>, path: &str, name: &str, device: &Device) {
     }
 }
 
-fn boards(lint: &mut Lint<'_>, members: &[(String, &String, &Device)]) {
-    let on_board = |device: &Device| matches!(device.get("agent"), Some(FenceValue::Text(agent)) if BMC_AGENTS.contains(&agent.as_str()));
-    let boards: Vec<_> = members.iter().filter(|(_, _, device)| on_board(device)).collect();
+/// Members that have no level without a board: it dies with the machine's mains, and the level with it.
+fn boards(lint: &mut Lint<'_>, members: &[Member<'_>]) {
+    let on_board = |device: &&FenceDevice| BMC_AGENTS.contains(&fence_agent(device));
+    let only_boards = |fence: &Fence| {
+        let levels = fence.levels();
+        !levels.is_empty() && levels.iter().all(|level| level.iter().any(on_board))
+    };
+    let boards: Vec<_> = members.iter().filter(|member| only_boards(member.fence)).collect();
     if boards.is_empty() || lint.cluster.heads.len() < 2 {
         return;
     }
-    let places: Vec<_> = boards
-        .iter()
-        .map(|(path, _, _)| lint.at(&format!("{path}.fence.agent"), "dies with its machine's power"))
-        .collect();
-    let names: Vec<&str> = boards.iter().map(|(_, name, _)| name.as_str()).collect();
+    let board = |member: &&Member<'_>| {
+        let (mark, _) = member.fence.devices().into_iter().find(|(_, device)| on_board(device))?;
+        Some(lint.at(&format!("{}.fence{mark}.agent", member.path), "dies with its machine's power"))
+    };
+    let places: Vec<_> = boards.iter().filter_map(board).collect();
+    let names: Vec<&str> = boards.iter().map(|member| member.name.as_str()).collect();
     let message = format!(
         "only a board inside the machine can fence {}: when its mains fail, fencing fails too and nothing moves",
         names.join(", ")
     );
-    lint.note("fence/bmc-shares-power", message, places)
-        .mend("use a switched power outlet, or waive this with a reason such as two separate feeds");
+    lint.note("fence/bmc-shares-power", message, places).mend(
+        "add a switched power outlet as a second level, `fence: [ { agent: fence_ipmilan, ... }, { agent: fence_apc_snmp, ... } ]`, or waive this with a reason such as two separate feeds",
+    );
 }

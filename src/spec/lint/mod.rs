@@ -4,6 +4,7 @@
 //! or forms of single values: [`super::load()`] has done so.
 
 mod address;
+mod agent;
 mod engine;
 mod export;
 mod fence;
@@ -125,6 +126,7 @@ const RULES: &[fn(&mut Lint<'_>)] = &[
     mac::check,
     name::check,
     fence::check,
+    agent::check,
     ha::check,
     engine::check,
     group::check,
