@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haoscar::spec::agents::{Agent, Told, refusals};
-use haoscar::spec::{Loaded, Problem, Sources, load};
+use haoscar::spec::{Loaded, Problem, Severity, Sources, lint, load};
 
 /// The base spec, with head-1 fenced by an agent of the site's own.
 fn loaded(fence: &str) -> Loaded {
@@ -59,4 +59,19 @@ fn who_never_runs_a_device_is_not_asked_about_it_and_who_must_needs_it() {
     let message = "fence_own is not installed on head-2, which is to run it for the fence device of head-1";
     let hint = "install its package there, or correct the name";
     assert_eq!(said(&found), [("agent/not-installed", message, Some(hint), 14)]);
+}
+
+#[test]
+fn what_only_a_host_refuses_can_be_waived() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/accepts/base.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = text.replacen(
+        "{ agent: fence_apc_snmp, ip: 10.20.1.1, port: 1 }",
+        "{ agent: fence_own, hidden: 1 }",
+        1,
+    );
+    let text = text + "waive: [ { code: agent/parameter-unknown, reason: undocumented } ]\n";
+    let loaded = load(&Sources::of_text("cluster.yaml", text.into_bytes())).unwrap();
+    assert!(lint(&loaded).iter().all(|problem| problem.severity == Severity::Note));
+    assert_eq!(refusals(&loaded, &answers(&[("head-2", agent(""))])), []);
 }

@@ -22,14 +22,8 @@ const AUTHKEY_SECRET: &str = "corosync-authkey";
 /// corosync-keygen(8) makes 2048 bits.
 const AUTHKEY_BYTES: usize = 256;
 
-const PACKAGES: [&str; 6] = [
-    "corosync",
-    "pacemaker",
-    "pacemaker-cli-utils",
-    "resource-agents",
-    "fence-agents-base",
-    "iputils-arping",
-];
+const PACKAGES: [&str; 6] =
+    ["corosync", "pacemaker", "pacemaker-cli-utils", "resource-agents", "fence-agents", "iputils-arping"];
 
 /// A script for root alone: it holds a secret.
 const PROGRAM: Mode = Mode(0o700);
