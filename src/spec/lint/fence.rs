@@ -60,7 +60,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
 
 fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
     match device.get("agent") {
-        Some(FenceValue::Text(agent)) if agent.starts_with("fence_") => {}
+        Some(FenceValue::Text(agent)) if agent.starts_with("fence_") && agent.chars().all(of_name) => {}
         Some(_) => {
             let place = lint.at(&format!("{path}.agent"), "");
             lint.error(
@@ -76,6 +76,11 @@ fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
                 .mend("add `agent: fence_ipmilan`, or whatever switches this machine off");
         }
     }
+}
+
+/// A program's name, and no path.
+fn of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
 fn secrets(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
