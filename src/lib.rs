@@ -10,6 +10,7 @@
 //! - [`observed`] is what hosts really are, as plain facts. Pure.
 //! - [`plan`] is the difference, in order, with reasons, impact and what it waits for. Pure.
 //! - [`host`] reaches a machine: this one, or an agent over stdio. Effects.
+//! - [`history`] keeps every accepted generation in git, and finds the commit of a spec. Effects.
 //! - [`apply`] carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
 //! - [`probe`] is what clients see: it speaks each protocol itself. Effects; what is asked is derived from the spec.
 //! - [`control`] runs on heads all the time: the watcher tells the engine at once what it sees. Effects.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod control;
 pub mod desired;
 pub mod engines;
+pub mod history;
 pub mod host;
 pub mod lab;
 pub mod observed;

@@ -6,6 +6,7 @@
 //! then the objects that running services hold themselves.
 #![allow(clippy::disallowed_methods)]
 
+mod accept;
 mod confirm;
 mod crew;
 mod engine;
@@ -17,6 +18,7 @@ mod secrets;
 
 use camino::Utf8PathBuf;
 
+pub use accept::accept;
 pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{read_cib, read_state, settle};
@@ -114,16 +116,18 @@ pub fn apply(
     id: &str,
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
-    apply_for(plan, desired, crew, &Order { id, confirm: None }, say)
+    apply_for(plan, desired, crew, &Order { id, ..Order::default() }, say)
 }
 
 /// What an apply is to be called, and whether it waits for a confirmation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Order<'a> {
     /// Names it in journals.
     pub id: &'a str,
     /// Every host puts it back after so many seconds, unless it is confirmed.
     pub confirm: Option<u64>,
+    /// The generation that it makes; a host that has seen one as high refuses it.
+    pub generation: Option<u64>,
 }
 
 /// The same, and where it waits for a confirmation: what fails after the commit goes back at once.
@@ -139,7 +143,7 @@ pub fn apply_for(
 ) -> Result<(), ApplyError> {
     let confirm = order.confirm.map(|seconds| seconds + confirm::MARGIN_SECONDS);
     confirm.map_or(Ok(()), |_| confirm::refuse(plan, crew))?;
-    let staged = stage(plan, desired, crew, order.id, say);
+    let staged = lock(plan, crew, order).and_then(|()| stage(plan, desired, crew, say));
     if let Err(error) = staged.and_then(|()| change_heads(plan, desired, crew, confirm, say)) {
         say("reverting every host");
         return Err(revert(crew, error));
@@ -153,6 +157,7 @@ pub fn apply_for(
     };
     let nodes = change_nodes(plan, crew, confirm, say);
     let told = live::feed_all(desired, crew, say); // also where one node of many failed
+    unlock(plan, crew);
     nodes.and(told)?;
     let Some(seconds) = order.confirm else { return Ok(()) };
     confirm::wait(plan, desired, crew, (order.id, seconds), before)
@@ -170,9 +175,27 @@ fn revert(crew: &mut Crew, error: ApplyError) -> ApplyError {
     if left.is_empty() { error } else { ApplyError::NotPutBack { first: Box::new(error), left } }
 }
 
-fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str, say: Say<'_>) -> Result<(), ApplyError> {
+/// The lock of every host that changes and of every member that was reached: two applies that share a member exclude each
+/// other. The kernel lets a lock go with its holder's agent, so a dead holder holds nothing.
+fn lock(plan: &Plan, crew: &mut Crew, order: &Order<'_>) -> Result<(), ApplyError> {
+    let names = [plan.hosts.keys().cloned().collect(), bystanders(plan, crew)].concat();
+    crew.all(&names, |_, host| host.ask(&Request::Begin { id: order.id.to_owned() }))?;
+    order.generation.map_or(Ok(()), |number| crew.all(&names, |_, host| host.ask(&Request::Claim(number))))
+}
+
+/// Members on which nothing changes have nothing to put back: this ends their transaction.
+fn unlock(plan: &Plan, crew: &mut Crew) {
+    let names = bystanders(plan, crew);
+    let _ = crew.all(&names, |_, host| host.ask(&Request::Revert));
+}
+
+fn bystanders(plan: &Plan, crew: &Crew) -> Vec<HostName> {
+    let aside = |name: &HostName| plan.engine.members.contains(name) && !plan.hosts.contains_key(name);
+    crew.names().into_iter().filter(aside).collect()
+}
+
+fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
     let names: Vec<_> = plan.hosts.keys().cloned().collect();
-    crew.all(&names, |_, host| host.ask(&Request::Begin { id: id.to_owned() }))?;
     secrets::spread(desired, crew, say)?;
     say(&format!("staging and checking on {} hosts", names.len()));
     crew.all(&names, |name, host| {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::accept::accept;
 use super::ask::confirmed;
 use super::look::look;
 use super::plan::{Saved, print};
@@ -14,6 +15,7 @@ use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, agents, source};
 use crate::apply::{ApplyError, Order, apply_for};
 use crate::host::HostError;
+use crate::observed::Generation;
 use crate::plan::{Plan, diff, sentence};
 use crate::spec::Span;
 use crate::status::complaints;
@@ -68,10 +70,31 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, path)?;
     let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
     let reach = saved.as_ref().map_or(&options.reach, |saved| &saved.reach);
-    let mut found = via::survey(&spec, reach)?;
-    agents::ask(&spec, &mut found, reach.is_lab())?;
-    let plan = with_impact(diff(&found.desired, &found.observed, adopt), &mut found);
-    if let Some(saved) = &saved {
+    let asked = Asked { reach, adopt, yes: options.yes, confirm, saved: saved.as_ref(), back: None };
+    let done = go(common, &spec, &asked)?;
+    if let (Some(span), Exit::Done) = (options.confirm_within, done) {
+        line!("all of it goes back in {span} unless you confirm it: haoscar confirm");
+    }
+    Ok(done)
+}
+
+/// What a person asked for, beside the spec.
+pub(super) struct Asked<'a> {
+    pub(super) reach: &'a Reach,
+    pub(super) adopt: bool,
+    pub(super) yes: bool,
+    pub(super) confirm: Option<u64>,
+    pub(super) saved: Option<&'a Saved>,
+    /// The generation that this goes back to.
+    pub(super) back: Option<&'a Generation>,
+}
+
+/// Plans, shows, asks, carries out, has it accepted, looks again.
+pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Result<Exit, Failure> {
+    let mut found = via::survey(spec, asked.reach)?;
+    agents::ask(spec, &mut found, asked.reach.is_lab())?;
+    let plan = with_impact(diff(&found.desired, &found.observed, asked.adopt), &mut found);
+    if let Some(saved) = asked.saved {
         unmoved(&saved.plan, &plan)?;
     }
     if !common.quiet {
@@ -81,16 +104,13 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     refused(&plan)?;
-    if !options.yes && saved.is_none() && !confirmed("apply?")? {
+    if !asked.yes && asked.saved.is_none() && !confirmed("apply?")? {
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
-    carry_out(common, &plan, &mut found, confirm)?;
+    carry_out(common, &plan, &mut found, asked.confirm)?;
+    accept(common, spec, &mut found, &plan, asked.back);
     drop(found);
-    let verified = verify(&spec, reach, common);
-    if let Some(span) = options.confirm_within {
-        line!("all of it goes back in {span} unless you confirm it: haoscar confirm");
-    }
-    verified
+    verify(spec, asked.reach, common)
 }
 
 fn read(path: &Utf8Path) -> Result<Saved, Failure> {
@@ -135,11 +155,11 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u
         }
     };
     let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let order = Order { id: &id, confirm };
+    let order = Order { id: &id, confirm, generation: Some(found.observed.generation + 1) };
     apply_for(plan, &found.desired, &mut found.crew, &order, &say).map_err(|error| {
         let exit = match &error {
             ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,
-            ApplyError::Host(HostError::Locked { .. }) => Exit::Stale,
+            ApplyError::Host(HostError::Locked { .. } | HostError::Outdated { .. }) => Exit::Stale,
             ApplyError::Unconfirmable => Exit::Unsafe,
             _ => Exit::Failed,
         };

@@ -3,11 +3,13 @@
 //! Only this room prints. It must not decide anything about a cluster.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
+mod accept;
 mod agent;
 mod agents;
 mod apply;
 mod ask;
 mod confirm;
+mod difference;
 mod drain;
 mod drill;
 mod exit;
@@ -15,6 +17,7 @@ mod explain;
 mod failover;
 mod fenced;
 mod generate;
+mod history;
 mod lab;
 mod look;
 mod moving;
@@ -28,6 +31,7 @@ mod recover;
 mod rehearse;
 mod remove;
 mod render;
+mod rollback;
 mod run;
 mod source;
 mod status;
@@ -98,6 +102,12 @@ enum Verb {
     Apply(apply::Options),
     /// Keep a change that was applied with --confirm-within
     Confirm(confirm::Options),
+    /// Go back to an earlier generation: a plan like any other
+    Rollback(rollback::Options),
+    /// List what was applied, when and by whom
+    History(history::Options),
+    /// Show what differs between two generations
+    Diff(difference::Options),
     /// Make every host what it was before haoscar
     Remove(remove::Options),
     /// Say how the cluster is, in one sentence and a table
@@ -154,6 +164,9 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),
         Verb::Confirm(options) => confirm::run(&cli.common, options),
+        Verb::Rollback(options) => rollback::run(&cli.common, options),
+        Verb::History(options) => history::run(&cli.common, options),
+        Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),

@@ -47,7 +47,11 @@ pub(super) struct Spec {
 /// 66 where there is no spec, 65 where it is invalid.
 #[allow(dead_code)] // render, plan and apply call it
 pub(super) fn read(common: &Common, argument: Option<&Utf8Path>) -> Result<Spec, Failure> {
-    let gathered = gather(common, argument)?;
+    checked(gather(common, argument)?)
+}
+
+/// The same of files that lie elsewhere: in a history.
+pub(super) fn checked(gathered: Gathered) -> Result<Spec, Failure> {
     match judge(&gathered.sources) {
         Ok((loaded, notes)) => Ok(Spec { gathered, loaded, notes }),
         Err(found) => {

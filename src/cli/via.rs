@@ -102,6 +102,8 @@ pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
     let rehearsals = rehearsals(&facts);
     let (mut observed, member) = observe(&desired, &mut crew, unreachable)?;
     observed.rehearsals = rehearsals;
+    let seen = facts.values().map(|facts| facts.generation).max().unwrap_or_default();
+    observed.generation = observed.cib.as_deref().map_or(0, pacemaker::generation).max(seen);
     Ok(Survey { crew, desired, observed, member })
 }
 

@@ -11,7 +11,7 @@ use super::machine::Machine;
 use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, confirm, file, recover, rehearsals};
+use super::{Host, HostError, PROTOCOL, Request, Response, confirm, file, generation, recover, rehearsals};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
@@ -69,6 +69,7 @@ impl Local {
             cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
             corosync_conf: read("/etc/corosync/corosync.conf"),
             rehearsals: rehearsals::read(machine),
+            generation: generation::seen(machine),
         }
     }
 
@@ -116,6 +117,13 @@ impl Local {
     fn begin(&mut self, id: &str) -> Result<Response, HostError> {
         self.open = Transaction::begin(self.machine.clone(), id)?;
         Ok(if self.open.is_some() { Response::Done } else { Response::Locked })
+    }
+
+    /// Under the lock of the open transaction, so that of two who planned from the same generation one is refused.
+    fn claim(&mut self, number: u64) -> Result<Response, HostError> {
+        self.transaction()?;
+        let seen = generation::seen(self.machine.as_ref());
+        Ok(if number > seen { Response::Done } else { Response::Outdated(seen) })
     }
 
     fn check(&mut self, question: &Question) -> Result<Response, HostError> {
@@ -201,6 +209,13 @@ impl Host for Local {
                 Ok(Response::Watched(probe::watched(targets, Duration::from_millis(*window_ms))))
             }
             Request::Begin { id } => self.begin(id),
+            Request::Claim(number) => self.claim(*number),
+            Request::Keep { record, limit } => {
+                generation::keep(self.machine.as_ref(), record, *limit).map(done)
+            }
+            Request::History => Ok(Response::Chronicle(generation::chronicle(self.machine.as_ref()))),
+            Request::Recall(number) => generation::recall(self.machine.as_ref(), *number)
+                .map(|record| Response::Recalled(record.map(Box::new))),
             Request::Directories(list) => {
                 list.iter().try_for_each(|one| file::make_folder(self.machine.as_ref(), one)).map(done)
             }

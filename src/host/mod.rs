@@ -6,6 +6,7 @@
 pub mod agent;
 mod confirm;
 mod file;
+mod generation;
 mod journal;
 mod ledger;
 mod local;
@@ -69,6 +70,14 @@ pub enum HostError {
     Locked {
         /// The host.
         host: String,
+    },
+    /// A newer plan was carried out there.
+    #[error("{host} is at generation {seen} by now: somebody else has applied since this plan was made")]
+    Outdated {
+        /// The host.
+        host: String,
+        /// The generation that it has seen.
+        seen: u64,
     },
     /// It tried, and it went wrong.
     #[error("{subject}: {why}")]

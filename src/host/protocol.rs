@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineBack, HostError};
 use crate::desired::{Answer, Directory, Question, Rendered};
-use crate::observed::{Facts, HostObserved, Rehearsal, Seen};
+use crate::observed::{Chronicle, Facts, HostObserved, Record, Rehearsal, Seen};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
 /// Agents of another number are not spoken to.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// A question or a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +68,19 @@ pub enum Request {
         /// Names it in the journal.
         id: String,
     },
+    /// The open transaction belongs to this generation: refused where the host has seen as high a one.
+    Claim(u64),
+    /// Keep a generation that was carried out in this host's history.
+    Keep {
+        /// What is kept.
+        record: Box<Record>,
+        /// How many of the newest stay.
+        limit: usize,
+    },
+    /// Which generations are kept here? Answered by `Chronicle`.
+    History,
+    /// What is kept of one generation? Answered by `Recalled`.
+    Recall(u64),
     /// Make folders; part of a transaction, but an empty folder is not taken back.
     Directories(Vec<Directory>),
     /// Put files in the staging area, with their secrets.
@@ -141,6 +154,12 @@ pub enum Response {
     Secrets(BTreeMap<String, String>),
     /// To `SecretGet`, in hex.
     Secret(String),
+    /// To `History`.
+    Chronicle(Chronicle),
+    /// To `Recall`; none where that generation is not kept.
+    Recalled(Option<Box<Record>>),
+    /// To `Claim`: the host has seen a generation that is as high.
+    Outdated(u64),
     /// The request failed.
     Failed {
         /// Path, unit or program.
@@ -163,6 +182,7 @@ impl Response {
                 Err(HostError::Failed { subject: format!("{host}: {subject}"), why })
             }
             Self::Locked => Err(HostError::Locked { host: host.to_owned() }),
+            Self::Outdated(seen) => Err(HostError::Outdated { host: host.to_owned(), seen }),
             good => Ok(good),
         }
     }

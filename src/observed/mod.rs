@@ -25,6 +25,45 @@ pub struct Facts {
     /// The last rehearsal of each group that this host was told of.
     #[serde(default)]
     pub rehearsals: BTreeMap<String, Rehearsal>,
+    /// The highest generation that this host has been part of.
+    #[serde(default)]
+    pub generation: u64,
+}
+
+/// An accepted plan: numbered, and kept in the history of every head that was reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Grows by one with every plan that is carried out.
+    pub number: u64,
+    /// When it was carried out, RFC 3339 in UTC.
+    pub at: String,
+    /// Who did, as `user@machine`.
+    pub who: String,
+    /// The spec's commit; ends with `+` where its files differed from it, none where the spec is in no repository.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// One sentence.
+    pub what: String,
+}
+
+/// Everything of one generation that history keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, time and author.
+    pub generation: Generation,
+    /// The root document of the spec, below `spec/`.
+    pub root: Utf8PathBuf,
+    /// `plan.txt`, `spec/…`, and `hosts/HOST/…` with secrets as names.
+    pub files: BTreeMap<Utf8PathBuf, String>,
+}
+
+/// A head's history, as it answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chronicle {
+    /// What can be read, oldest first.
+    pub generations: Vec<Generation>,
+    /// What cannot, a line each.
+    pub broken: Vec<String>,
 }
 
 /// What clients saw when a group was moved there and back on purpose.
@@ -224,6 +263,8 @@ pub struct Observed {
     pub live: BTreeMap<String, Vec<Answer>>,
     /// The last rehearsal of each group.
     pub rehearsals: BTreeMap<String, Rehearsal>,
+    /// The highest generation that any host or the engine has seen; 0: none yet.
+    pub generation: u64,
 }
 
 impl Observed {

@@ -20,7 +20,7 @@ use crate::spec::EngineKind;
 pub use diff::diff;
 pub use impact::{impact, line as line_of, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
-pub use show::{sentence, show};
+pub use show::{sentence, show, summary};
 
 /// What is done to a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

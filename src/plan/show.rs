@@ -115,6 +115,11 @@ pub fn sentence(plan: &Plan) -> String {
     if plan.is_empty() {
         return format!("cluster {} is as the spec says: nothing to do{waits}", plan.cluster);
     }
+    format!("cluster {}: {} would change{waits}", plan.cluster, summary(plan))
+}
+
+/// How much changes, for people: `3 objects on 2 hosts and 1 object of the engine`.
+pub fn summary(plan: &Plan) -> String {
     let objects: usize = plan.hosts.values().map(HostPlan::objects).sum();
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     let all = [
@@ -124,6 +129,5 @@ pub fn sentence(plan: &Plan) -> String {
     ];
     let some =
         all.into_iter().filter(|(n, _)| *n > 0).map(|(n, place)| format!("{} {place}", count(n, "object")));
-    let some: Vec<_> = some.collect();
-    format!("cluster {}: {} would change{waits}", plan.cluster, some.join(" and "))
+    some.collect::<Vec<_>>().join(" and ")
 }

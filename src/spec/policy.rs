@@ -55,4 +55,8 @@ pub struct Policy {
     /// When roll-out may happen, for example `Sat 02:00-06:00`; always when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<String>,
+    /// How many generations every head keeps in its history; 200 when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
+    pub history: Option<u32>,
 }

@@ -5,6 +5,7 @@ mod drill;
 mod faults;
 pub mod harness;
 mod heartbeat;
+mod history;
 mod hosts;
 mod moves;
 mod mpi;

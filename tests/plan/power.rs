@@ -103,7 +103,7 @@ fn plan(desired: &Desired, cluster: &Cluster) -> Plan {
 
 /// Applies, and gives every moment on every host.
 fn run(desired: &Desired, cluster: &Cluster, id: &str) -> (bool, BTreeMap<String, Vec<Moment>>) {
-    run_for(desired, cluster, Order { id, confirm: None })
+    run_for(desired, cluster, Order { id, ..Order::default() })
 }
 
 fn run_for(desired: &Desired, cluster: &Cluster, order: Order<'_>) -> (bool, BTreeMap<String, Vec<Moment>>) {
@@ -270,7 +270,8 @@ fn unconfirmed(spec: &str) -> (Cluster, BTreeMap<String, Tree>, BTreeMap<String,
     let desired = wanted(spec);
     let cluster = machines(&desired);
     let old = states(&cluster);
-    let (done, moments) = run_for(&desired, &cluster, Order { id: "waits", confirm: Some(60) });
+    let (done, moments) =
+        run_for(&desired, &cluster, Order { id: "waits", confirm: Some(60), ..Order::default() });
     assert!(done, "{spec}: the apply itself");
     let new = states(&cluster);
     for (name, moments) in moments {

@@ -373,3 +373,40 @@ fn what_somebody_put_where_haoscar_gave_a_path_up_stays_when_haoscar_goes() {
     assert_eq!(place.read("etc/adopted").as_deref(), Some("theirs\n"));
     assert_eq!(place.read("etc/owned"), None);
 }
+
+fn seen(host: &mut Local) -> u64 {
+    match good(host, Request::Hello) {
+        Response::Facts(facts) => facts.generation,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_plan_from_before_another_apply_is_refused() {
+    if !root() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = place.host();
+    assert_eq!(seen(&mut host), 0);
+    good(&mut host, Request::Begin { id: "t1".to_owned() });
+    good(&mut host, Request::Claim(3));
+    let mut record = Box::new(haoscar::observed::Record::default());
+    record.generation.number = 3;
+    record.generation.who = "root@admin".to_owned();
+    good(&mut host, Request::Keep { record: record.clone(), limit: 9 });
+    good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
+    assert_eq!(seen(&mut host), 3);
+
+    good(&mut host, Request::Begin { id: "t2".to_owned() });
+    assert!(
+        matches!(host.ask(&Request::Claim(3)).unwrap(), Response::Outdated(3)),
+        "made from generation 2, too"
+    );
+    good(&mut host, Request::Claim(4));
+    good(&mut host, Request::Revert);
+
+    record.generation.number = 2;
+    good(&mut host, Request::Keep { record, limit: 9 });
+    assert_eq!(seen(&mut host), 3, "a late word takes nothing back");
+}

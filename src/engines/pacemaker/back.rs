@@ -179,6 +179,41 @@ pub fn put_back(old: &str, current: &str) -> Result<String, EngineError> {
     Ok(cib.write())
 }
 
+/// Names the accepted generation and the spec's commit: `12 4f2c1aa`.
+const GENERATION: &str = "haoscar-generation";
+
+/// The generation that a CIB names as accepted; 0: none.
+pub fn generation(cib: &str) -> u64 {
+    let cib = Element::read(cib).ok();
+    let configuration = cib.as_ref().and_then(|cib| cib.child("configuration"));
+    let value = configuration.and_then(|found| properties(found).get(GENERATION).copied());
+    value.and_then(|value| value.split(' ').next()?.parse().ok()).unwrap_or_default()
+}
+
+/// The current CIB with this generation as the accepted one, and the next epoch.
+///
+/// # Errors
+/// A CIB that cannot be read, or that names one which is as high.
+pub fn accept(current: &str, number: u64, commit: Option<&str>) -> Result<String, EngineError> {
+    let known = generation(current);
+    if known >= number {
+        return Err(EngineError::Generation(known));
+    }
+    let mut cib = Element::read(current)?;
+    next_epoch(&mut cib);
+    let section = cib.child_mut("configuration").child_mut("crm_config");
+    let set = section.children.iter_mut().find(|set| set.id() == PROPERTIES);
+    let set = set.ok_or(EngineError::Missing(PROPERTIES))?;
+    set.children.retain(|pair| pair.get("name") != Some(GENERATION));
+    set.children.push(
+        Element::new("nvpair")
+            .with("id", format!("{PROPERTIES}-{GENERATION}"))
+            .with("name", GENERATION)
+            .with("value", format!("{number} {}", commit.unwrap_or("-"))),
+    );
+    Ok(cib.write())
+}
+
 fn next_epoch(cib: &mut Element) {
     let epoch: u64 = cib.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
     cib.attributes.insert("epoch".to_owned(), (epoch + 1).to_string());

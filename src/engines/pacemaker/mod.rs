@@ -12,7 +12,7 @@ mod state;
 mod watch;
 pub mod xml;
 
-pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
+pub use back::{Change, Merged, Sign, accept, changes, generation, is_ours, merged, put_back};
 pub use corosync::members;
 pub use forecast::{Forecast, forecast};
 pub use requests::{move_constraint, move_id, pause, pause_selector, paused_until, with_constraint};
@@ -36,6 +36,9 @@ pub enum EngineError {
     /// XML, but not what was asked for.
     #[error("the engine's XML has no `{0}`")]
     Missing(&'static str),
+    /// A newer plan was carried out.
+    #[error("the engine is at generation {0} by now: somebody else has applied meanwhile")]
+    Generation(u64),
 }
 
 /// Compiles the spec for the members in `surroundings`. Heads that are only declared are in no node list and no

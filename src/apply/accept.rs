@@ -1,0 +1,31 @@
+//! What was carried out is accepted: every head keeps the generation, and the engine names it.
+
+use super::{Crew, engine};
+use crate::desired::HostName;
+use crate::engines::pacemaker;
+use crate::host::Request;
+use crate::observed::Record;
+
+/// Has the heads keep a generation, and the engine name it through `member`, where it has a CIB. What could not be done is
+/// answered, a line each: the change itself has been made all the same.
+pub fn accept(
+    crew: &mut Crew,
+    heads: &[HostName],
+    member: Option<&str>,
+    record: &Record,
+    limit: usize,
+) -> Vec<String> {
+    let keep = Request::Keep { record: Box::new(record.clone()), limit };
+    let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
+    let kept = crew.each(&reached, |_, host| host.ask(&keep));
+    let mut wrong: Vec<_> = kept
+        .into_iter()
+        .filter_map(|(name, result)| Some(format!("{name} does not keep it: {}", result.err()?)))
+        .collect();
+    let accepted = &record.generation;
+    let named = member.map_or(Ok(()), |member| {
+        engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, accepted.commit.as_deref()))
+    });
+    wrong.extend(named.err().map(|error| error.to_string()));
+    wrong
+}

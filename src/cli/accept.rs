@@ -1,0 +1,99 @@
+//! What an apply leaves in the history: the spec, the plan, and every host's tree with secrets as names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::via::Survey;
+use super::{Common, source};
+use crate::apply;
+use crate::desired::{Desired, HostDesired, Role};
+use crate::engines::pacemaker;
+use crate::history::commit_of;
+use crate::observed::{Generation, Record};
+use crate::plan::{Plan, show, summary};
+
+/// Generations that every head keeps, unless the spec says otherwise: a change a day for half a year.
+const KEPT: u32 = 200;
+
+/// Has the heads keep what was carried out. What cannot be kept is said, and stands in nobody's way.
+pub(super) fn accept(
+    common: &Common,
+    spec: &source::Spec,
+    found: &mut Survey,
+    plan: &Plan,
+    back: Option<&Generation>,
+) {
+    let record = record(spec, found, plan, back);
+    let cluster = &spec.loaded.cluster;
+    let heads: Vec<_> = cluster.heads.keys().cloned().collect();
+    let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
+    let member = member(found);
+    for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit) {
+        eprintln!("warning: generation {}: {wrong}", record.generation.number);
+    }
+    if !common.quiet {
+        crate::cli::out::line!("generation {}: {}", record.generation.number, record.generation.what);
+    }
+}
+
+/// A member whose CIB can be asked: one that ran before, or any that runs now.
+fn member(found: &mut Survey) -> Option<String> {
+    let members: Vec<_> =
+        found.desired.engine.iter().flat_map(|engine| engine.members.keys()).cloned().collect();
+    let asked = found.member.iter().chain(&members).cloned().collect::<Vec<_>>();
+    asked
+        .into_iter()
+        .find(|name| apply::read_cib(&mut found.crew, name).is_some_and(|cib| pacemaker::is_ours(&cib)))
+}
+
+fn record(spec: &source::Spec, found: &Survey, plan: &Plan, back: Option<&Generation>) -> Record {
+    let sources = &spec.gathered.sources;
+    let names: Vec<_> = sources.files.keys().cloned().collect();
+    let what = back.map_or_else(String::new, |back| format!("rollback to generation {}: ", back.number));
+    let commit = || commit_of(&spec.gathered.folder, &names);
+    let generation = Generation {
+        number: found.observed.generation + 1,
+        at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        who: who(),
+        commit: back.map_or_else(commit, |back| back.commit.clone()),
+        what: format!("{what}{} changed", summary(plan)),
+    };
+    let mut files = trees(&found.desired);
+    files.insert("plan.txt".into(), show(plan, true));
+    for (path, bytes) in &sources.files {
+        files.insert(Utf8Path::new("spec").join(path), String::from_utf8_lossy(bytes).into_owned());
+    }
+    Record { generation, root: sources.root.clone(), files }
+}
+
+/// The person behind sudo, where there is one.
+fn who() -> String {
+    let of_sudo = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
+    let own = || Some(nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??.name);
+    let machine = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+    format!("{}@{}", of_sudo.or_else(own).unwrap_or_default(), machine.unwrap_or_default())
+}
+
+/// Every head's and witness's files, and of nodes that have the same files one.
+fn trees(desired: &Desired) -> BTreeMap<Utf8PathBuf, String> {
+    let mut files = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    for (name, (role, host)) in &desired.hosts {
+        let tree = tree(host);
+        if *role == Role::Node && !known.insert(tree.clone()) {
+            continue;
+        }
+        let below = Utf8Path::new("hosts").join(name);
+        files.extend(tree.into_iter().map(|(path, text)| (below.join(path), text)));
+    }
+    if let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.cib.is_empty()) {
+        files.insert("hosts/cluster/cib.xml".into(), engine.cib.clone());
+    }
+    files
+}
+
+fn tree(host: &HostDesired) -> BTreeMap<Utf8PathBuf, String> {
+    let relative = |path: &Utf8Path| path.strip_prefix("/").unwrap_or(path).to_owned();
+    host.files.iter().map(|file| (relative(&file.path), file.shown())).collect()
+}

@@ -1,0 +1,86 @@
+//! `haoscar diff A B`: what differs between two generations, in the spec and in every host's files.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use clap::Args;
+
+use super::history::{heads, known, recall};
+use super::out;
+use super::via::Reach;
+use super::{Common, Exit, Failure};
+use crate::observed::Record;
+
+/// Options of `haoscar diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haoscar diff 11 12                        what generation 12 changed
+  haoscar diff 11                           from 11 to the newest
+
+Exit status: 0 shown; 66 a generation is not kept.")]
+pub struct Options {
+    /// The older generation
+    from: u64,
+    /// The newer one. Default: the newest
+    to: Option<u64>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let (mut found, heads) = heads(common, &options.reach)?;
+    let known = known(&mut found, &heads)?;
+    let newest = known.generations.keys().next_back().copied().unwrap_or_default();
+    let from = recall(&mut found, &known, options.from)?;
+    let to = recall(&mut found, &known, options.to.unwrap_or(newest))?;
+    let text = difference(&from, &to);
+    out::say(if text.is_empty() { "no difference\n" } else { &text });
+    Ok(Exit::Done)
+}
+
+/// A unified diff of every file but the plans, which always differ.
+fn difference(from: &Record, to: &Record) -> String {
+    let mut text = String::new();
+    let paths: BTreeSet<_> =
+        from.files.keys().chain(to.files.keys()).filter(|path| *path != "plan.txt").collect();
+    for path in paths {
+        let (old, new) = (from.files.get(path), to.files.get(path));
+        if old == new {
+            continue;
+        }
+        let name =
+            |side: &str, there: bool| if there { format!("{side}/{path}") } else { "/dev/null".to_owned() };
+        let lines = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let (before, after) = (lines(old), lines(new));
+        let diff = similar::TextDiff::from_lines(&before, &after);
+        let (a, b) = (from.generation.number.to_string(), to.generation.number.to_string());
+        let mut unified = diff.unified_diff();
+        let unified =
+            unified.context_radius(2).header(&name(&a, old.is_some()), &name(&b, new.is_some())).to_string();
+        let _ = write!(text, "{unified}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: u64, files: &[(&str, &str)]) -> Record {
+        let mut record = Record::default();
+        record.generation.number = number;
+        record.files = files.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
+        record
+    }
+
+    #[test]
+    fn two_generations_differ_by_their_files_and_never_by_their_plans() {
+        let from = record(1, &[("plan.txt", "one\n"), ("spec/a", "x\ny\n"), ("hosts/h/etc/gone", "old\n")]);
+        let to = record(2, &[("plan.txt", "two\n"), ("spec/a", "x\nz\n")]);
+        let wanted = "--- 1/hosts/h/etc/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n\
+                      --- 1/spec/a\n+++ 2/spec/a\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n";
+        assert_eq!(difference(&from, &to), wanted);
+        assert_eq!(difference(&from, &from), "");
+    }
+}

@@ -1,0 +1,115 @@
+//! `haoscar history`: what was applied, when and by whom; and the generations of the heads for the verbs that go back.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::out::line;
+use super::via::{self, Reach, Survey};
+use super::{Common, Exit, Failure, Format, source};
+use crate::desired::HostName;
+use crate::host::{Request, Response};
+use crate::observed::{Generation, Record};
+
+/// Options of `haoscar history`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haoscar history                           every generation, the newest last
+  haoscar diff 11 12                        what differs between two of them
+  haoscar rollback 11                       back to one of them
+
+Every head keeps them in /var/lib/haoscar/history.git, a git repository with one tag a generation: the spec, the plan and
+every host's files, secrets as names. policy.history says how many.
+Exit status: 0 shown; 1 a head's history is broken; 69 no head was reached.")]
+pub struct Options {
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// The generations of every head that was reached, together.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By number, with the heads that keep it.
+    pub(super) generations: BTreeMap<u64, (Generation, Vec<HostName>)>,
+    /// What cannot be read, a line each.
+    pub(super) broken: Vec<String>,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let (mut found, heads) = heads(common, &options.reach)?;
+    let known = known(&mut found, &heads)?;
+    if common.format == Format::Json {
+        let list: Vec<_> = known.generations.values().map(|(generation, _)| generation).collect();
+        line!("{}", serde_json::to_string_pretty(&list).unwrap_or_default());
+    } else {
+        print(&known);
+    }
+    known.broken.iter().for_each(|broken| eprintln!("warning: {broken}"));
+    Ok(if known.broken.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// The cluster as it was found, and its heads.
+pub(super) fn heads(common: &Common, reach: &Reach) -> Result<(Survey, Vec<HostName>), Failure> {
+    let spec = source::read(common, None)?;
+    let found = via::survey(&spec, reach)?;
+    let reached = found.crew.names();
+    let heads: Vec<_> =
+        spec.loaded.cluster.heads.keys().filter(|name| reached.contains(name)).cloned().collect();
+    if heads.is_empty() {
+        return Err(Failure::new(Exit::Unreachable, "no head was reached: history lies on the heads"));
+    }
+    Ok((found, heads))
+}
+
+/// Asks every head what it keeps.
+pub(super) fn known(found: &mut Survey, heads: &[HostName]) -> Result<Known, Failure> {
+    let mut known = Known::default();
+    for (name, answer) in found.crew.each(heads, |_, host| host.ask(&Request::History)) {
+        match answer {
+            Ok(Response::Chronicle(chronicle)) => {
+                known.broken.extend(chronicle.broken.into_iter().map(|broken| format!("{name}: {broken}")));
+                for generation in chronicle.generations {
+                    let entry = known.generations.entry(generation.number);
+                    entry.or_insert_with(|| (generation, Vec::new())).1.push(name.clone());
+                }
+            }
+            Ok(_) => known.broken.push(format!("{name}: its agent answered something else")),
+            Err(error) => known.broken.push(error.to_string()),
+        }
+    }
+    Ok(known)
+}
+
+/// One generation, from the first head that can read it.
+pub(super) fn recall(found: &mut Survey, known: &Known, number: u64) -> Result<Record, Failure> {
+    let Some((_, keepers)) = known.generations.get(&number) else {
+        let (first, last) = (known.generations.keys().next(), known.generations.keys().next_back());
+        let failure = Failure::new(Exit::Missing, format!("generation {number} is kept on no head"));
+        return Err(match first.zip(last) {
+            Some((first, last)) => failure.hint(format!("kept are {first} to {last}: haoscar history")),
+            None => failure.hint("nothing was applied yet"),
+        });
+    };
+    let mut said = String::new();
+    for (_, answer) in found.crew.each(keepers, |_, host| host.ask(&Request::Recall(number))) {
+        match answer {
+            Ok(Response::Recalled(Some(record))) => return Ok(*record),
+            Ok(_) => {}
+            Err(error) => said = error.to_string(),
+        }
+    }
+    Err(Failure::new(Exit::Failed, format!("generation {number} cannot be read: {said}")))
+}
+
+fn print(known: &Known) {
+    if known.generations.is_empty() {
+        line!("nothing was applied yet");
+        return;
+    }
+    line!("{:>4}  {:<20}  {:<24}  {:<10}  what", "gen", "when", "who", "spec");
+    for (generation, _) in known.generations.values() {
+        let Generation { number, at, who, commit, what } = generation;
+        line!("{number:>4}  {at:<20}  {who:<24}  {:<10}  {what}", commit.as_deref().unwrap_or("-"));
+    }
+}

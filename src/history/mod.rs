@@ -1,0 +1,39 @@
+//! What was accepted, kept in git: one commit a generation, with the spec, the plan and every host's tree. Effects.
+//!
+//! This room writes and reads repositories; it decides nothing about a cluster. Secrets come in as names only.
+#![allow(clippy::disallowed_methods)]
+
+mod origin;
+mod store;
+
+pub use origin::commit_of;
+pub use store::Store;
+
+/// Why a history could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// git refused.
+    #[error("{subject}: {}", source.message())]
+    Git {
+        /// A generation, or the repository.
+        subject: String,
+        /// What it said.
+        source: git2::Error,
+    },
+    /// The disk refused.
+    #[error("{subject}: {source}")]
+    Disk {
+        /// A generation, or the repository.
+        subject: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// What is kept of a generation is not what was put there.
+    #[error("generation {number} cannot be read: {why}")]
+    Unreadable {
+        /// Which.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}

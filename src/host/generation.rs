@@ -1,0 +1,52 @@
+//! Generations on this machine: the highest one that it has been part of, and its history. A history that is broken is
+//! said so, and stands in nobody's way.
+
+use camino::Utf8Path;
+
+use super::HostError;
+use super::file::put;
+use super::machine::Machine;
+use crate::desired::{Mode, Owner};
+use crate::history::{HistoryError, Store};
+use crate::observed::{Chronicle, Record};
+
+/// The highest generation seen, in digits.
+const SEEN: &str = "/var/lib/haoscar/generation";
+
+/// A bare git repository, one tag a generation.
+const HISTORY: &str = "/var/lib/haoscar/history.git";
+
+/// The highest generation that this machine has been part of; 0: none, or nobody knows.
+pub fn seen(machine: &dyn Machine) -> u64 {
+    let text = machine.read(Utf8Path::new(SEEN)).unwrap_or_default();
+    String::from_utf8_lossy(&text).trim().parse().unwrap_or_default()
+}
+
+/// Keeps a generation. The number is written first: a stale writer is refused even where history cannot be written.
+///
+/// # Errors
+/// What the system or git said.
+pub fn keep(machine: &dyn Machine, record: &Record, limit: usize) -> Result<(), HostError> {
+    let number = record.generation.number.max(seen(machine));
+    put(machine, Utf8Path::new(SEEN), format!("{number}\n").as_bytes(), &Owner::root(), Mode(0o644))?;
+    let folder = machine.place(Utf8Path::new(HISTORY));
+    let sync = || machine.sync_disk(Utf8Path::new(HISTORY));
+    Store::under(&folder).keep(record, limit, &sync).map_err(failed)
+}
+
+/// What is kept, and what of it cannot be read.
+pub fn chronicle(machine: &dyn Machine) -> Chronicle {
+    Store::under(&machine.place(Utf8Path::new(HISTORY))).chronicle()
+}
+
+/// One generation; none where it is not kept.
+///
+/// # Errors
+/// It is kept and cannot be read.
+pub fn recall(machine: &dyn Machine, number: u64) -> Result<Option<Record>, HostError> {
+    Store::under(&machine.place(Utf8Path::new(HISTORY))).recall(number).map_err(failed)
+}
+
+fn failed(error: HistoryError) -> HostError {
+    HostError::failed(HISTORY, error)
+}
