@@ -12,6 +12,7 @@ mod dhcp;
 mod gap;
 mod http;
 mod names;
+mod neighbour;
 mod nfs;
 mod nfs_write;
 mod once;

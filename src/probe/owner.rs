@@ -1,5 +1,5 @@
-//! Who holds an address, asked of the wire: an ARP question on each tick, which every holder answers. It must not judge
-//! whether there may be two.
+//! Who holds an address, asked of the wire: an ARP question (IPv6: a neighbour solicitation) on each tick, which every
+//! holder answers. It must not judge whether there may be two.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use pnet_datalink::{Channel, Config, DataLinkReceiver, DataLinkSender, MacAddr, 
 
 use super::clock::monotonic_us;
 use super::run::Outlet;
-use super::{Line, ProbeTarget};
+use super::{Line, ProbeTarget, neighbour};
 
 /// Ethernet and ARP for IPv4 (RFC 826), without the frame's filling.
 const FRAME_BYTES: usize = 42;
@@ -21,29 +21,37 @@ const ANSWER: [u8; 2] = [0, 2];
 const READ_MAX: Duration = Duration::from_millis(2);
 
 /// Asks until the outlet closes; a line at the first holder and whenever another one answers.
-pub(super) fn probe(target: &ProbeTarget, address: Ipv4Addr, outlet: &Outlet<'_>) {
+pub(super) fn probe(target: &ProbeTarget, address: IpAddr, outlet: &Outlet<'_>) {
     if let Err(reason) = watch(target, address, outlet) {
         outlet.broken(&target.service, &reason);
     }
 }
 
-fn watch(target: &ProbeTarget, address: Ipv4Addr, outlet: &Outlet<'_>) -> Result<(), String> {
+fn watch(target: &ProbeTarget, address: IpAddr, outlet: &Outlet<'_>) -> Result<(), String> {
     let nic =
         pnet_datalink::interfaces().into_iter().find_map(|nic| own(&nic, address).map(|own| (nic, own)));
     let (nic, own) = nic.ok_or_else(|| format!("no interface here is on the network of {address}"))?;
     let mac = nic.mac.ok_or_else(|| format!("{} has no MAC", nic.name))?;
     let (mut send, mut read) = channel(&nic)?;
-    let question = question(mac, own, address);
+    let question = match (own, address) {
+        (IpAddr::V4(own), IpAddr::V4(address)) => question(mac, own, address),
+        (IpAddr::V6(own), IpAddr::V6(address)) => neighbour::question(mac, own, address),
+        _ => return Err(format!("{own} and {address} are of two families")),
+    };
+    let holder = |frame: &[u8]| match address {
+        IpAddr::V4(address) => holder(frame, mac, address),
+        IpAddr::V6(address) => neighbour::holder(frame, mac, address),
+    };
     let mut last = None;
     while outlet.is_open() {
         let next = Instant::now() + Duration::from_millis(target.tick_ms);
         let _ = send.send_to(&question, None); // a full queue is asked again at the next tick
         while Instant::now() < next {
-            let holder = read.next().ok().and_then(|frame| holder(frame, mac, address));
+            let holder = read.next().ok().and_then(holder);
             if holder.is_some() && holder != last {
                 last = holder;
                 let mac = last.map(|mac| mac.to_string()).unwrap_or_default();
-                outlet.line(Line::Owner { at_us: monotonic_us(), mac });
+                outlet.line(Line::Owner { at_us: monotonic_us(), address, mac });
             }
         }
     }
@@ -51,12 +59,8 @@ fn watch(target: &ProbeTarget, address: Ipv4Addr, outlet: &Outlet<'_>) -> Result
 }
 
 /// The own address of `nic` if it is on the network of `address`.
-fn own(nic: &NetworkInterface, address: Ipv4Addr) -> Option<Ipv4Addr> {
-    let on = nic.ips.iter().find(|network| network.contains(IpAddr::V4(address)))?;
-    match on.ip() {
-        IpAddr::V4(own) => Some(own),
-        IpAddr::V6(_) => None,
-    }
+fn own(nic: &NetworkInterface, address: IpAddr) -> Option<IpAddr> {
+    nic.ips.iter().find(|network| network.contains(address)).map(|network| network.ip())
 }
 
 type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);

@@ -1,5 +1,7 @@
 //! What the prober says: one JSON line a probe. Shapes only.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// How one probe ended.
@@ -46,6 +48,8 @@ pub enum Line {
     Owner {
         /// When its answer came, in microseconds of CLOCK_MONOTONIC.
         at_us: u64,
+        /// The address.
+        address: IpAddr,
         /// Its MAC.
         mac: String,
     },

@@ -31,10 +31,10 @@ pub enum Ask {
         /// The group's address.
         server: IpAddr,
     },
-    /// ARP: who holds the address. It gives no samples, only a line whenever another one answers.
+    /// ARP, or neighbour discovery: who holds the address. It gives no samples, only a line whenever another one answers.
     Owner {
         /// The group's address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// DHCPINFORM, which leaves no lease behind. The server's identifier must be `server`.
     Dhcp {
@@ -109,10 +109,12 @@ impl ProbeTarget {
         Self { service: service.to_owned(), ask, tick_ms }
     }
 
-    /// Who holds the address of `group` that its clients ask; none where that is no IPv4 address.
-    pub fn owner(cluster: &Cluster, group: &Group) -> Option<Self> {
-        let (_, IpAddr::V4(address)) = client_address(cluster, group)? else { return None };
-        Some(Self::new("owner", Ask::Owner { address }))
+    /// Who holds the addresses of `group` on the network of the clients that ask, one target a family.
+    pub fn owners(cluster: &Cluster, group: &Group) -> Vec<Self> {
+        let Some((network, _)) = client_address(cluster, group) else { return Vec::new() };
+        let addresses = [&group.addresses, &group.addresses6].map(|all| all.get(network).copied());
+        let target = |address: IpAddr| Self::new(&format!("owner of {address}"), Ask::Owner { address });
+        addresses.into_iter().flatten().map(target).collect()
     }
 
     /// The same with a command entering a node first (`nsenter … --`); other targets stay as they are.

@@ -20,8 +20,6 @@ use super::{
 const SETTLED_US: u64 = 2_000_000;
 /// A group that is not settled by then is not drilled.
 const SETTLE_MAX_US: u64 = 60_000_000;
-/// So long the cluster is left alone before somebody lends a hand: a head that is fenced and boots needs some 10 s here.
-const ALONE_US: u64 = 20_000_000;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// One drill to run.
@@ -54,7 +52,7 @@ pub struct Outcome {
     pub back: Option<bool>,
     /// Every sample, by target, for who wants to look closer.
     pub samples: Vec<(ProbeTarget, Vec<Sample>)>,
-    /// Who answered for the address from when on, at each change: microseconds of CLOCK_MONOTONIC and the host's name.
+    /// Who answered for the address (of two, the IPv4 one) from when on, at each change: microseconds of CLOCK_MONOTONIC and the host's name.
     pub holders: Vec<(u64, String)>,
     /// When somebody lent a hand.
     pub hand_us: Option<u64>,
@@ -87,8 +85,8 @@ impl Course<'_> {
         let nothing = || DrillProblem::Nothing { group: self.group.to_owned() };
         let group = self.cluster.groups.get(self.group).ok_or_else(nothing)?;
         // beside the clients, and longer: a head that comes back may be the second owner
-        let owner = ProbeTarget::owner(self.cluster, group);
-        let watch = owner.map(|target| Prober::start(&ground.prober(), &[target])).transpose()?;
+        let owners = ProbeTarget::owners(self.cluster, group);
+        let mut watch = Prober::start(&ground.prober(), &owners)?;
         let mut outcome = self.measure(ground, group, say)?;
         if self.whole {
             say(&format!("waiting until {} is a member again", outcome.drill.target));
@@ -100,12 +98,11 @@ impl Course<'_> {
             let again = interrupted::finish(ground, &outcome.drill.target);
             again.map_err(|reason| self.problem(&outcome.drill.target, reason))?;
         }
-        if let Some(mut prober) = watch {
-            prober.end();
-            outcome.holders = named(self.cluster, &prober.record().holders);
-        }
-        let seen = !outcome.holders.is_empty();
-        outcome.drill.owners = seen.then(|| Owners::of(&outcome.holders));
+        watch.end();
+        let holders: Vec<_> =
+            watch.record().holders.values().map(|holders| named(self.cluster, holders)).collect();
+        outcome.drill.owners = Owners::of(&holders);
+        outcome.holders = holders.into_iter().next().unwrap_or_default();
         Ok(outcome)
     }
 
@@ -290,7 +287,7 @@ impl Course<'_> {
             if (well && now - fault_us >= watch_us) || now - fault_us >= limit_us {
                 return now;
             }
-            if !well && !helped && now - fault_us >= ALONE_US {
+            if !well && !helped && now - fault_us >= us(self.fault.alone()) {
                 helped = true;
                 help();
             }

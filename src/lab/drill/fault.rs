@@ -16,6 +16,10 @@ const FLAPS: usize = 6;
 const FLAP: Duration = Duration::from_millis(500);
 /// Gives away everything that heartbeat holds on a head; where Debian's package has it.
 const STANDBY: &str = "/usr/share/heartbeat/hb_standby";
+/// So long the cluster is left alone before somebody lends a hand: a head that is fenced and boots needs some 10 s here.
+const ALONE: Duration = Duration::from_secs(20);
+/// Nothing boots where a disk is full, and nothing makes space by itself.
+const ALONE_FULL: Duration = Duration::from_secs(5);
 /// A unit's drop-in that is gone with the machine's next start.
 const DROP_IN: &str = "haoscar-drill.conf";
 
@@ -208,6 +212,11 @@ impl Fault {
             }
             _ => self.plug(cluster, ground, target, true),
         }
+    }
+
+    /// How long the cluster is left alone before somebody lends a hand.
+    pub fn alone(&self) -> Duration {
+        if matches!(self, Self::DiskFull { .. }) { ALONE_FULL } else { ALONE }
     }
 
     /// What somebody has to do by hand because nothing in the cluster may or can: does it, and says it in words. None where

@@ -20,16 +20,16 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// From answers at each change, in order: microseconds and the holder's name.
-    pub(super) fn of(holders: &[(u64, String)]) -> Self {
+    /// From answers at each change, in order, by address: microseconds and the holder's name. The order is the first
+    /// address's; none if nobody answered.
+    pub(super) fn of(addresses: &[Vec<(u64, String)>]) -> Option<Self> {
         let returns = |three: &&[(u64, String)]| {
             let [(_, first), (left_us, _), (back_us, last)] = three else { return false };
             first == last && back_us.saturating_sub(*left_us) < RETURN_MIN_US
         };
-        Self {
-            order: holders.iter().map(|(_, name)| name.clone()).collect(),
-            twice: holders.windows(3).filter(returns).count(),
-        }
+        let order = addresses.first()?.iter().map(|(_, name)| name.clone()).collect();
+        let twice = addresses.iter().map(|holders| holders.windows(3).filter(returns).count()).sum();
+        Some(Self { order, twice })
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
         let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml")).unwrap();
         let cluster = load(&Sources::of_text("cluster.yaml", text)).unwrap().cluster;
         let holders: Vec<_> = holders.iter().map(|(us, mac)| (*us, (*mac).to_owned())).collect();
-        Owners::of(&named(&cluster, &holders))
+        Owners::of(&[named(&cluster, &holders)]).unwrap()
     }
 
     const ONE: &str = "52:54:00:20:00:11";
@@ -76,6 +76,14 @@ mod tests {
     fn two_that_answer_in_turns_hold_it_at_the_same_time() {
         let both = owners(&[(0, ONE), (2_000_000, TWO), (2_000_400, ONE), (2_010_000, TWO)]);
         assert_eq!(both.twice, 2);
+    }
+
+    #[test]
+    fn two_that_hold_an_address_of_the_other_family_count_too() {
+        let list = |heads: [&str; 3]| heads.map(|head| (1_000, head.to_owned())).to_vec();
+        let owners = Owners::of(&[list(["1", "2", "3"]), list(["1", "2", "1"])]).unwrap();
+        assert_eq!((owners.order, owners.twice), (["1", "2", "3"].map(str::to_owned).to_vec(), 1));
+        assert_eq!(Owners::of(&[]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,8 +21,8 @@ pub(super) struct Record {
     pub(super) samples: BTreeMap<String, Vec<Sample>>,
     /// Acknowledged records.
     pub(super) wrote: Vec<u64>,
-    /// When who answered for the group's address, at each change: microseconds and MAC.
-    pub(super) holders: Vec<(u64, String)>,
+    /// When who answered for an address of the group, at each change: microseconds and MAC, by address.
+    pub(super) holders: BTreeMap<IpAddr, Vec<(u64, String)>>,
     /// When ticks were left out, and how many.
     pub(super) late: Vec<(u64, u64)>,
     /// Targets that cannot be asked, with the reason.
@@ -33,7 +34,9 @@ impl Record {
         match line {
             Line::Sample(sample) => self.samples.entry(sample.service.clone()).or_default().push(sample),
             Line::Wrote { record, .. } => self.wrote.push(record),
-            Line::Owner { at_us, mac } => self.holders.push((at_us, mac)),
+            Line::Owner { at_us, address, mac } => {
+                self.holders.entry(address).or_default().push((at_us, mac));
+            }
             Line::Late { at_us, ticks, .. } => self.late.push((at_us, ticks)),
             Line::Broken { service, reason } => drop(self.broken.insert(service, reason)),
         }

@@ -39,7 +39,7 @@ pub struct Drill {
     pub jobs: Option<Jobs>,
     /// What was written to an export; none where nothing was.
     pub writes: Option<Writes>,
-    /// Who held the group's address; none where the wire could not be asked (IPv6).
+    /// Who held the group's address; none where nobody answered on the wire.
     pub owners: Option<Owners>,
     /// Which files a head came back with whose power was cut in the middle of an apply: `old`, `new`, or `mixed`, which must not
     /// be. None for other faults.

@@ -164,9 +164,9 @@ impl Timeline<'_> {
 
     /// Who answers for the address, from one change to the next.
     fn owners(&self, y: f64) -> String {
-        let mut text = label(LEFT - 10.0, y + 12.0, "end", FAINT, "who answers ARP");
+        let mut text = label(LEFT - 10.0, y + 12.0, "end", FAINT, "who has the address");
         if self.holders.is_empty() {
-            return text + &label(LEFT + 6.0, y + 12.0, "start", FAINT, "not asked");
+            return text + &label(LEFT + 6.0, y + 12.0, "start", FAINT, "nobody answered");
         }
         let ends = self.holders.iter().skip(1).map(|(us, _)| *us).chain([self.window.to_us]);
         for (((us, name), end), fill) in self.holders.iter().zip(ends).zip(HOLDERS.iter().cycle()) {
