@@ -5,10 +5,10 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast bench-failover drill-mpi lint ci clean
+.PHONY: help build demo test test-fast bench-failover bench-services bench-nfs bench-false bench-watch drill-mpi lint ci clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## build target/release/haoscar
 	@packaging/setup.sh build
@@ -28,9 +28,26 @@ test-fast: ## the tests that need no root
 	cargo test --locked --lib --bins
 	cargo test --locked --test all -- --skip lab::
 
-bench-failover: build ## failover times beside a pair built by hand, 50 minutes (ROUNDS=10)
+bench-failover: build ## failover times, engines side by side, 41 minutes a pair of sides (SIDES=own,hand,two-node,qnetd,heartbeat,stock FAULTS=power,links,killed,public,switchover,corosync ROUNDS=10)
 	@packaging/setup.sh lab
-	@$(ROOT) benches/failover.sh target/release/haoscar $(or $(ROUNDS),10)
+	@$(ROOT) benches/failover.sh target/release/haoscar "$(ROUNDS)" "$(FAULTS)" "$(SIDES)"
+
+bench-services: build ## what each service costs on top, 50 minutes (SERVICES=dhcp,home,scheduler,portal FAULTS=power,killed,switchover ROUNDS=10)
+	@packaging/setup.sh lab
+	@$(ROOT) benches/services.sh target/release/haoscar "$(ROUNDS)" "$(FAULTS)" "$(SERVICES)"
+
+bench-nfs: build ## the kernel's NFS client with an open file, in a QEMU guest (ROUNDS=3 GRACE=10s)
+	@packaging/setup.sh lab
+	@packaging/setup.sh vm
+	@$(ROOT) benches/nfs.sh target/release/haoscar "$(ROUNDS)" "$(GRACE)"
+
+bench-false: build ## false failovers with every core loaded (FOR=30m DETECT=1100ms)
+	@packaging/setup.sh lab
+	@$(ROOT) benches/false.sh target/release/haoscar "$(FOR)" "$(DETECT)"
+
+bench-watch: build ## the watcher: killed units, a hundred planned stops, its cost at idle (KILLS=7 PLANNED=100)
+	@packaging/setup.sh lab
+	@$(ROOT) benches/watch.sh target/release/haoscar "$(KILLS)" "$(PLANNED)"
 
 drill-mpi: ## an MPI job over two nodes through a head's power cut (a root with MPICH, some 4 minutes)
 	@packaging/setup.sh build

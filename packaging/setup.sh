@@ -3,6 +3,7 @@
 # machine, they live in the lab's own root. Run by `make`; safe to run again; says what it does.
 #   setup.sh build    compiler and git
 #   setup.sh lab      what the lab's namespaces and root are made with
+#   setup.sh vm       QEMU, and what a guest's kernel and initramfs are made with (`make bench-nfs`)
 set -eu
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -59,7 +60,10 @@ build)
 lab)
     install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps mount mount
     ;;
+vm)
+    install_missing qemu-system-x86 qemu-system-x86_64 busybox-static busybox cpio cpio xz-utils xz
+    ;;
 *)
-    fail "usage: setup.sh build|lab"
+    fail "usage: setup.sh build|lab|vm"
     ;;
 esac

@@ -1,6 +1,8 @@
 //! Two heads under Debian's heartbeat: one apply, a change of its own files, a power cut, a shutdown.
 
-use super::harness::{Turn, is_root, until};
+use serde_json::Value;
+
+use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
 impl Site {
@@ -41,6 +43,15 @@ impl Site {
             assert!(self.said.contains(&line), "{service}: {}", self.said);
         }
         assert_eq!(self.holders(), [head]);
+    }
+
+    /// One drill, by its exit status and its report.
+    fn drill(&self, fault: &str) -> (Option<i32>, Value) {
+        let lab = &self.lab.name;
+        let argv = ["lab", "drill", "--name", lab, "-s", &self.spec, "--fault", fault];
+        let output = haoscar(&[&argv[..], &["--wait-return", "--format", "json"]].concat());
+        eprintln!("{}", text(&output));
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
     }
 
     /// Times that a head's heartbeat said this, in all its boots.
@@ -100,6 +111,16 @@ fn a_pair_under_heartbeat_serves_after_one_apply_and_goes_on_after_a_power_cut()
         assert_eq!(site.ask(&[&[verb, "head-1"], more].concat()), Some(64), "{}", site.said);
         assert!(site.said.contains(&format!("engine heartbeat cannot {why}")), "{}", site.said);
     }
+
+    // a clock of the heads' own, so that time answers too and a drill may begin
+    site.changed(folder.path(), "time: { servers: [ntp1.example] }", "time: {}");
+    site.good("apply", &["-y"]);
+    assert_eq!(site.drill("corosync").0, Some(64), "heartbeat has none");
+    let (status, report) = site.drill("switchover");
+    let drill = &report["drills"][0];
+    assert_eq!((status, &drill["moved_to"]), (Some(0), &Value::from("head-2")), "{drill}");
+    assert_eq!(drill["owners"]["order"], serde_json::json!(["head-1", "head-2"]));
+    assert_eq!(site.logged("head-2", "now reset"), 1, "a head that gave its group away was fenced");
 }
 
 /// Makes a head lose the next message by which its takeover goes on: what heartbeat's own writers do to each other when

@@ -33,7 +33,11 @@ impl Backend for Ganesha {
         let exports: Vec<_> = numbered.map(|(i, e)| export(i + 1, e, context)).collect::<Result<_, _>>()?;
         let grace = service.grace.unwrap_or(GRACE).as_millis().div_ceil(1000);
         let address = context.private_address()?;
-        let values = json!({ "address": address, "grace": grace, "state": recovery, "exports": exports });
+        // a host name by default, which changes with the head (RFC 8881, section 2.10.4)
+        let scope = format!("{}-{}", context.cluster.name, context.group.0);
+        let values = json!({
+            "address": address, "grace": grace, "state": recovery, "exports": exports, "scope": scope,
+        });
         let restart = OnChange::Restart(UNIT.to_owned());
         let own = service.exports.iter().filter(|e| !e.external).map(|e| e.path.clone());
         let folders = own.chain([state, recovery]).map(|path| state_folder(path, "root", "root", 0o755));

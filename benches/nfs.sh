@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# The kernel's own NFS client, with an open and locked file, through power cuts of the active head: a QEMU guest on the lab's
+# switch mounts the export by NFSv4.1 from the group's address, appends a line each 100 ms with fsync, and makes new files beside
+# it. Prints Markdown: the longest stall of both after each cut, and whether any acknowledged line is missing at the end.
+# Needs QEMU (`packaging/setup.sh vm`) and rustc; the guest's kernel is Debian's, fetched once into the cache.
+# Usage (root): benches/nfs.sh [HAOSCAR] [ROUNDS] [GRACE]   e.g. benches/nfs.sh target/release/haoscar 3 10s
+# The guest is emulated (no KVM): its own operations are some 20 ms slower than a node's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+haoscar=$(realpath "${1:-target/release/haoscar}")
+rounds=${2:-3}
+grace=${3:-10s}
+cache=${HAOSCAR_CACHE:-/var/cache/haoscar}/vm
+out=${OUT:-target/nfs}
+mkdir -p "$out"
+out=$(realpath "$out")
+lab=nfs-$$
+work=$(mktemp -d)
+guest=
+ends() {
+    [ -z "$guest" ] || kill "$guest" 2>/dev/null || true
+    "$haoscar" lab down $lab -q >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap ends EXIT
+trap 'exit 130' INT TERM
+fail() { echo "$*" >&2; exit 1; }
+
+# Debian's kernel for virtual machines, unpacked, not installed
+kernel() {
+    local package
+    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)/\1/p' | head -1)
+    [ -n "$package" ] || fail "apt knows no linux-image-cloud-amd64"
+    if [ ! -d "$cache/$package" ]; then
+        mkdir -p "$cache"
+        (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null && dpkg-deb -x "$package"_*.deb root)
+        mv "$work/root" "$cache/$package"
+    fi
+    echo "$cache/$package"
+}
+# busybox, the modules of the card and of the NFS client, and the writer
+initramfs() { # KERNEL
+    local root=$work/guest module
+    mkdir -p "$root"/{bin,dev,proc,sys,mnt,modules}
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    rustc --edition 2024 -O -C target-feature=+crt-static -o "$root/bin/writer" benches/nfs/writer.rs
+    for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net \
+        netfs fscache sunrpc auth_rpcgss nfs_acl grace lockd dns_resolver nfs nfs_ssc nfsv4; do
+        find "$1/lib/modules" -name "$module.ko" -exec cp {} "$root/modules/" \;
+    done
+    cat >"$root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for pass in 1 2 3 4 5; do for module in /modules/*.ko; do insmod "$module" 2>/dev/null; done; done
+ip link set lo up; ip address add 10.20.3.1/16 dev eth0; ip link set eth0 up
+seconds=$(sed 's/.*seconds=\([0-9]*\).*/\1/' /proc/cmdline)
+for try in $(seq 60); do
+    mount -t nfs4 -o vers=4.1,hard,timeo=50,retrans=2,addr=10.20.0.10,clientaddr=10.20.3.1 10.20.0.10:/srv/state/home /mnt && break
+    sleep 1
+done
+grep ' /mnt ' /proc/mounts
+writer /mnt "$seconds"
+dmesg | grep -E 'NFS: .*(reclaim|lost)'
+poweroff -f
+END
+    chmod +x "$root/init"
+    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initramfs"
+}
+on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
+carrier() { for head in head-1 head-2; do if on $head 'ip -o address show to 10.20.0.10 | grep -q .'; then echo $head; return; fi; done; }
+told() { tr -d '\r' <"$out/console.txt" | grep "$@" || true; }
+until_told() { # SECONDS TEXT
+    for _ in $(seq $(($1 * 5))); do [ -z "$(told "$2")" ] || return 0; sleep 0.2; done
+    fail "the guest did not say \"$2\" within $1 s: $(tail -3 "$out/console.txt")"
+}
+steal() { awk '/^cpu /{ s = $9; t = 0; for (i = 2; i <= 9; i++) t += $i; print s, t }' /proc/stat; }
+longest() { # KIND LINE: the longest stall told after that line of the console
+    tail -n +"$2" "$out/console.txt" | tr -d '\r' | awk -v kind="$1" '$1 == "STALL" && $2 == kind && $3 > max { max = $3 }
+        END { printf "%.2f", max / 1000 }'
+}
+
+kernel=$(kernel)
+initramfs "$kernel"
+{ sed "s/SERVICE/home/" benches/services/base.yaml; sed "s/kind: nfs/&\n    grace: $grace/" benches/services/home.yaml; } >"$work/cluster.yaml"
+"$haoscar" lab up "$work/cluster.yaml" --name $lab --hosts head-1,head-2,arbiter -q
+HAOSCAR_LAB=$lab "$haoscar" apply "$work/cluster.yaml" --on head-1,head-2,arbiter --adopt -y -q >/dev/null
+
+switch=haoscar-$lab
+bridge=$(ip -n "$switch" -o address show to 10.20.255.254 | awk '{ print $2; exit }')
+ip -n "$switch" tuntap add guest0 mode tap
+ip -n "$switch" link set guest0 master "$bridge" up
+: >"$out/console.txt"
+ip netns exec "$switch" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 1 -m 512 -display none -no-reboot \
+    -kernel "$kernel"/boot/vmlinuz-* -initrd "$work/initramfs" -append "console=ttyS0 quiet seconds=$((rounds * 45 + 10))" \
+    -serial "file:$out/console.txt" -nic tap,ifname=guest0,script=no,downscript=no,model=virtio-net-pci,mac=52:54:00:71:02:01 &
+guest=$!
+until_told 240 READY
+sleep 5
+read -r steal_before total_before < <(steal)
+echo "| cut | active head | writes of the open file stall, s | a new open stalls, s |"
+echo "|---|---|---|---|"
+for round in $(seq "$rounds"); do
+    head=$(carrier)
+    line=$(($(wc -l <"$out/console.txt") + 1))
+    "$haoscar" lab fault power --name $lab "$head" -q
+    sleep 40 # the dead head is back by then
+    echo "| $round | $head | $(longest append $line) | $(longest open $line) |"
+done
+read -r steal_after total_after < <(steal)
+until_told 90 ENDED
+read -r _ appended _ acknowledged _ errors _ < <(told ENDED)
+# a line that was refused may be there or not; every other one must be
+head=$(carrier)
+on "$head" 'cat /srv/state/home/held' >"$out/held.txt"
+lost=$(told '^ERROR append' | awk -v n="$appended" 'NR == FNR { seen[$1 + 0] = 1; next } { refused[$3] = 1 }
+    END { for (i = 0; i < n; i++) if (!(i in seen) && !(i in refused)) lost++; print lost + 0 }' "$out/held.txt" -)
+awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) -v grace="$grace" -v a="$acknowledged" -v e="$errors" -v l=$lost \
+    'BEGIN { printf "grace %s; %d lines acknowledged, %d of them lost, %d errors; steal %.1f %%\n", grace, a, l, e, 100 * s / t }'
+wait "$guest" || true
+guest=
+[ "$lost" = 0 ] && [ "$errors" = 0 ]
