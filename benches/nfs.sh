@@ -33,8 +33,9 @@ kernel() {
     [ -n "$package" ] || fail "apt knows no linux-image-cloud-amd64"
     if [ ! -d "$cache/$package" ]; then
         mkdir -p "$cache"
-        (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null && dpkg-deb -x "$package"_*.deb root)
-        mv "$work/root" "$cache/$package"
+        rm -rf "$cache/half"
+        (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null && dpkg-deb -x "$package"_*.deb "$cache/half")
+        mv "$cache/half" "$cache/$package"
     fi
     echo "$cache/$package"
 }

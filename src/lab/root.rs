@@ -40,6 +40,7 @@ const PACKAGES: &[&str] = &[
     "slurm-client",
     "munge",
     "nginx-light",
+    "curl",
     "iproute2",
     "iputils-ping",
     "iputils-arping",
