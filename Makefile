@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast bench-failover bench-services bench-nfs bench-false bench-watch drill-mpi lint ci clean
+.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch drill-mpi lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,10 @@ test-fast: ## the tests that need no root
 	cargo test --locked --test all -- --skip lab::
 
 bench-failover: build ## failover times, engines side by side, 41 minutes a pair of sides (SIDES=own,hand,two-node,qnetd,heartbeat,stock FAULTS=power,links,killed,public,switchover,corosync ROUNDS=10)
+simulate: ## 100,000 seeds of the simulation (SEEDS=100000), 5 minutes
+	@packaging/setup.sh build
+	HAOSCAR_SEEDS=$(or $(SEEDS),100000) cargo test --locked --release --test all -- simulation:: --nocapture
+
 	@packaging/setup.sh lab
 	@$(ROOT) benches/failover.sh target/release/haoscar "$(ROUNDS)" "$(FAULTS)" "$(SIDES)"
 

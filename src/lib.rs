@@ -6,6 +6,7 @@
 //! - [`desired`] resolves the spec for every host, so that nothing is left to choose. Pure.
 //! - [`backends`] know one program each: kea, dnsmasq, chrony, ganesha, slurm, openpbs. Pure.
 //! - [`engines`] compile the spec into the HA engine's own configuration and read its state back. Pure.
+//! - [`recovery`] answers failures of a service by its policy: restarts, within, then. Pure.
 //! - [`templates`] is the one handlebars registry: strict, no escaping. Pure.
 //! - [`observed`] is what hosts really are, as plain facts. Pure.
 //! - [`plan`] is the difference, in order, with reasons, impact and what it waits for. Pure.
@@ -30,6 +31,7 @@ pub mod lab;
 pub mod observed;
 pub mod plan;
 pub mod probe;
+pub mod recovery;
 pub mod spec;
 pub mod status;
 pub mod templates;

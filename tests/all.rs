@@ -14,4 +14,6 @@ mod engine;
 mod golden;
 mod lab;
 mod plan;
+mod recovery;
+mod simulation;
 mod spec;

@@ -6,6 +6,7 @@
 //! move anything: that is the engine's. Killed, it costs speed only.
 #![allow(clippy::disallowed_methods)]
 
+pub mod duty;
 pub mod gauge;
 pub mod judge;
 mod links;

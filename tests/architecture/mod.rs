@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const PURE: &[&str] =
-    &["spec", "desired", "observed", "plan", "backends", "engines", "status", "templates.rs"];
+    &["spec", "desired", "observed", "plan", "backends", "engines", "recovery", "status", "templates.rs"];
 const FILE_LINES_MAX: usize = 600;
 
 /// Modules that reach the world. A pure room gets values instead.

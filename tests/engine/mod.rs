@@ -3,6 +3,7 @@
 mod fencing;
 mod forecast;
 mod heartbeat;
+mod recovery;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -10,6 +10,7 @@ mod hosts;
 mod moves;
 mod mpi;
 mod openpbs;
+mod placement;
 mod put_back;
 mod recover;
 mod remove;

@@ -1,0 +1,72 @@
+//! What is ours in worlds of chance: every rule of the pair under heartbeat and of the watcher, called for minutes of a
+//! world where things die, come back, hang, are late and lie. The same seed gives the same world.
+//!
+//! `make simulate` runs 100,000 seeds; CI as many as its time allows. A seed that has found something is named and runs
+//! first for ever. Every rule is broken on purpose in turn, and a world must catch it.
+
+mod chance;
+mod pair;
+mod rules;
+mod unit;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use rules::{Mutation, Rules};
+
+/// A kind of world.
+type World = fn(u64, Rules) -> Result<(), String>;
+
+const WORLDS: [(&str, World); 2] = [("pair", pair::world), ("watch", watch::world)];
+
+/// Seeds that found something once, with what it was.
+const NAMED: [(&str, u64, &str); 0] = [];
+
+/// CI runs at least so many seeds of each kind, and goes on for [`CI_SECONDS`] in all.
+const LEAST: u64 = 200;
+const CI_SECONDS: u64 = 20;
+
+/// A mutation that is not caught by then is not caught.
+const CATCH_SEEDS: u64 = 2_000;
+
+fn run(kind: &str, world: World, seed: u64) {
+    if let Err(what) = world(seed, Rules(None)) {
+        panic!("{kind} world, seed {seed}: {what}");
+    }
+}
+
+#[test]
+fn seeds_that_found_something_once_find_nothing_any_more() {
+    for (kind, seed, what) in NAMED {
+        let (_, world) = WORLDS.into_iter().find(|(name, _)| *name == kind).unwrap();
+        println!("{kind}, seed {seed}: {what}");
+        run(kind, world, seed);
+    }
+}
+
+#[test]
+fn no_seed_breaks_a_promise_as_many_as_the_time_allows() {
+    let most: u64 = std::env::var("HAOSCAR_SEEDS").ok().map_or(u64::MAX, |text| text.parse().unwrap());
+    let limit = if most == u64::MAX { Duration::from_secs(CI_SECONDS) } else { Duration::MAX };
+    let begin = Instant::now();
+    let mut seed = 0;
+    while seed < most && (seed < LEAST || begin.elapsed() < limit) {
+        WORLDS.into_iter().for_each(|(kind, world)| run(kind, world, seed));
+        seed += 1;
+    }
+    println!("{seed} seeds of each kind of world in {:.1} s", begin.elapsed().as_secs_f64());
+}
+
+#[test]
+fn every_rule_that_is_broken_on_purpose_is_caught() {
+    let mut missed = Vec::new();
+    for mutation in Mutation::ALL {
+        let caught =
+            |seed: &u64| WORLDS.into_iter().find_map(|(_, world)| world(*seed, Rules(Some(mutation))).err());
+        match (0..CATCH_SEEDS).find_map(|seed| caught(&seed).map(|what| (seed, what))) {
+            Some((seed, what)) => println!("{mutation:?}: seed {seed}: {what}"),
+            None => missed.push(mutation),
+        }
+    }
+    assert!(missed.is_empty(), "not caught in {CATCH_SEEDS} seeds: {missed:?}");
+}
