@@ -3,7 +3,7 @@
 mod interrupted;
 mod live;
 mod mom;
-mod power;
+pub mod power;
 mod transaction;
 
 use std::collections::BTreeMap;

@@ -29,7 +29,7 @@ const SPECS: [&str; 8] = [
 const SEEDS: u64 = 4;
 
 /// The spec's desired state without the engine's own configuration, which is not on a disk of ours.
-fn wanted(spec: &str) -> Desired {
+pub fn wanted(spec: &str) -> Desired {
     let path = format!("{}/specs/{spec}.yaml", env!("CARGO_MANIFEST_DIR"));
     let cluster = load(&Sources::of_text("cluster.yaml", std::fs::read(path).unwrap())).unwrap().cluster;
     let surroundings = Surroundings::whole(&cluster);
@@ -41,7 +41,7 @@ fn wanted(spec: &str) -> Desired {
 }
 
 /// Another version of it: some files and units gone, some changed, all else as it was.
-fn changed(mut desired: Desired) -> Desired {
+pub fn changed(mut desired: Desired) -> Desired {
     for (_, host) in desired.hosts.values_mut() {
         let mut number = 0;
         host.files.retain_mut(|file| {
@@ -58,7 +58,7 @@ fn changed(mut desired: Desired) -> Desired {
     desired
 }
 
-type Cluster = BTreeMap<String, Arc<Memory>>;
+pub type Cluster = BTreeMap<String, Arc<Memory>>;
 
 fn put(memory: &Memory, path: &Utf8Path, text: &str) {
     let mut folders: Vec<_> = path.ancestors().skip(1).collect();
@@ -69,7 +69,7 @@ fn put(memory: &Memory, path: &Utf8Path, text: &str) {
 }
 
 /// Hosts that carry files and links of others where some of ours will come; and the secrets.
-fn machines(desired: &Desired) -> Cluster {
+pub fn machines(desired: &Desired) -> Cluster {
     let machine = |(_, host): &(_, haoscar::desired::HostDesired)| {
         let memory = Arc::new(Memory::at(Moment::default()));
         for file in host.files.iter().step_by(3) {
@@ -102,7 +102,7 @@ fn plan(desired: &Desired, cluster: &Cluster) -> Plan {
 }
 
 /// Applies, and gives every moment on every host.
-fn run(desired: &Desired, cluster: &Cluster, id: &str) -> (bool, BTreeMap<String, Vec<Moment>>) {
+pub fn run(desired: &Desired, cluster: &Cluster, id: &str) -> (bool, BTreeMap<String, Vec<Moment>>) {
     run_for(desired, cluster, Order { id, ..Order::default() })
 }
 
@@ -118,10 +118,10 @@ fn run_for(desired: &Desired, cluster: &Cluster, order: Order<'_>) -> (bool, BTr
     (done.is_ok(), cluster.iter().map(|(name, memory)| (name.clone(), memory.moments())).collect())
 }
 
-type Tree = BTreeMap<Utf8PathBuf, (Vec<u8>, String)>;
+pub type Tree = BTreeMap<Utf8PathBuf, (Vec<u8>, String)>;
 
 /// What counts: all files and links, and the ledger. What is only kept for somebody to look at does not.
-fn state(memory: &Memory) -> Tree {
+pub fn state(memory: &Memory) -> Tree {
     let elsewhere = ["/run/", "/var/lib/haoscar/", "/etc/haoscar/secrets/"];
     let mut tree = memory.tree();
     tree.retain(|path, _| {

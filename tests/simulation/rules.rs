@@ -29,10 +29,11 @@ pub enum Mutation {
     BackAtOnce,
     NeverBack,
     LossOnce,
+    NoRecoveryAtBoot,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::IgnoreWindow,
         Self::NeverGiveUp,
         Self::ForgetThen,
@@ -52,6 +53,7 @@ impl Mutation {
         Self::BackAtOnce,
         Self::NeverBack,
         Self::LossOnce,
+        Self::NoRecoveryAtBoot,
     ];
 }
 
@@ -114,6 +116,11 @@ impl Rules {
             Verdict::Report if self.broken(Mutation::TellNoCrash) => Verdict::Planned,
             verdict => verdict,
         }
+    }
+
+    /// Whether a head finishes or puts back what a cut left.
+    pub fn recovers_at_boot(self) -> bool {
+        !self.broken(Mutation::NoRecoveryAtBoot)
     }
 
     /// Whether an end that was judged may be judged again.
