@@ -115,7 +115,6 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/heartbeat/address.hbs",
     "engine/heartbeat/unit.hbs",
     "engine/heartbeat/unit.conf.hbs",
-    "engine/heartbeat/give-away.service.hbs",
     "engine/heartbeat/stonith.hbs",
     "engine/heartbeat/mend.service.hbs",
 ];

@@ -10,7 +10,7 @@ use crate::control::{self, WatchProblem};
 enum Part {
     /// Main processes, network links and storage, told to the engine at once
     Watch,
-    /// A takeover of heartbeat that hangs is mended
+    /// Under heartbeat: units that die are started again, and a takeover that hangs is mended
     Mend,
 }
 
@@ -21,7 +21,8 @@ The watcher reads /etc/haoscar/watch.json, which apply lays on every head with h
 engine at once of a main process that ended though nobody stopped it (crm_resource --fail), and of a network or storage
 that is lost (a node attribute with a finite score); the engine decides. Killed, it costs speed only.
 
-With engine heartbeat the mender reads /etc/haoscar/pair.json and does the step that a takeover which hangs has lost.
+With engine heartbeat the mender reads /etc/haoscar/pair.json. It starts a carried unit again that dies, as often as its
+recovery policy says, then gives the group to the other head; and it does the step that a takeover which hangs has lost.
 
 Examples:
   haoscar run --only watch                  # what haoscar-watch.service runs
@@ -44,7 +45,10 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             let list = control::read_list().map_err(|problem| failure(&problem))?;
             control::watch(&list, &say).map_err(|problem| failure(&problem))?;
         }
-        Part::Mend => control::mend(&control::read_pair().map_err(|problem| failure(&problem))?, &say),
+        Part::Mend => {
+            let pair = control::read_pair().map_err(|problem| failure(&problem))?;
+            control::mend(&pair, &say).map_err(|problem| failure(&problem))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -14,7 +14,7 @@ pub struct Ground {
     pub engine: bool,
     /// The group's address is here, and so is the group.
     pub here: bool,
-    /// heartbeat's scripts are at work, or a start of ours is.
+    /// heartbeat's scripts are at work.
     pub busy: bool,
 }
 
@@ -49,6 +49,7 @@ fn here(read: Read<'_>, phase: Phase) -> Event {
     match phase {
         Phase::Healthy | Phase::Recovered if runs && (dead == 0 || unit.main_pid != dead) => Event::Time,
         _ if runs && unit.main_pid != dead => Event::Answers,
+        Phase::Restarting if !unit.settled() => Event::Time,
         Phase::Restarting => Event::Failed, // a start that failed has no order of times
         Phase::Exhausted | Phase::FailingOver => Event::Time,
         // an earlier haoscar may have seen it end, and systemd has forgotten why
@@ -92,6 +93,9 @@ mod tests {
     fn a_restart_has_failed_when_it_is_over_and_the_unit_does_not_run() {
         assert_eq!(seen(&unit("failed", 0, 20, 10), 0, Phase::Restarting), Some(Event::Failed));
         assert_eq!(seen(&unit("active", 8, 0, 10), 0, Phase::Restarting), Some(Event::Answers));
+        assert_eq!(seen(&unit("activating", 8, 0, 10), 0, Phase::Restarting), Some(Event::Time));
+        let queued = UnitState { job: true, ..unit("failed", 0, 10, 20) };
+        assert_eq!(seen(&queued, 0, Phase::Restarting), Some(Event::Time), "its job waits");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Mends heartbeat's known hang: looks every two seconds, and does the one step that heartbeat has lost. When that is
+//! What haoscar does where heartbeat is the engine: [`keep`] answers failures of carried units, and here its known hang is
+//! mended: looks every two seconds, and does the one step that heartbeat has lost. When that is
 //! so is decided in [`crate::engines::heartbeat`].
 
 use std::io::Write;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use super::{WatchProblem, system, tell};
+use super::{WatchProblem, keep, system, tell};
 use crate::engines::heartbeat::{Hang, MENDED, Mend, PAIR, Pair, Seen, claims};
 
 /// Between two looks: cl_status costs 6 ms, and is asked on the head that does not carry the group only.
@@ -25,8 +26,20 @@ pub fn read_pair() -> Result<Pair, WatchProblem> {
     serde_json::from_str(&text).map_err(|source| WatchProblem::BadList { path, source })
 }
 
-/// Looks until it is killed. What it mends goes to `say`, one line each.
-pub fn mend(pair: &Pair, say: &dyn Fn(&str)) {
+/// Looks until it is killed. What it does goes to `say`, one line each.
+///
+/// # Errors
+/// Something that it needs is not there; nothing is looked at then.
+pub fn mend(pair: &Pair, say: &(dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
+    let keeper = keep::Keeper::new(pair, say)?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || keeper.run());
+        mend_hangs(pair, say);
+    });
+    Ok(())
+}
+
+fn mend_hangs(pair: &Pair, say: &dyn Fn(&str)) {
     let begin = Instant::now();
     let mut hang = Hang::default();
     loop {
@@ -39,7 +52,7 @@ pub fn mend(pair: &Pair, say: &dyn Fn(&str)) {
 }
 
 fn look(pair: &Pair) -> Seen {
-    if UdpSocket::bind((pair.address, 0)).is_ok() {
+    if is_here(pair) {
         return Seen::Well; // the address is here, and so is the group
     }
     let word = |argv: &[&str]| tell::run(argv).map(|said| said.trim().to_owned()).unwrap_or_default();
@@ -52,12 +65,18 @@ fn look(pair: &Pair) -> Seen {
     if at_work() || answers(pair) { Seen::Well } else { seen }
 }
 
+/// The group's address is here, and so is the group.
+pub(super) fn is_here(pair: &Pair) -> bool {
+    UdpSocket::bind((pair.address, 0)).is_ok()
+}
+
 /// The other head carries the group whatever heartbeat says.
 fn answers(pair: &Pair) -> bool {
     tell::run(&["ping", "-q", "-c", "1", "-W", "1", &pair.address.to_string()]).is_ok()
 }
 
-fn at_work() -> bool {
+/// heartbeat's scripts are starting or stopping something.
+pub(super) fn at_work() -> bool {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
     lines
@@ -86,7 +105,7 @@ fn carry_out(pair: &Pair, mend: Mend, say: &dyn Fn(&str)) {
 }
 
 /// Longer than a group's start may take: every service has 40 s of its own.
-const START_LIMIT_MS: u64 = 300_000;
+pub(super) const START_LIMIT_MS: u64 = 300_000;
 
 fn count() -> Result<(), WatchProblem> {
     let folder = std::path::Path::new(MENDED).parent().unwrap_or(std::path::Path::new("/"));

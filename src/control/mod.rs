@@ -1,14 +1,15 @@
-//! What runs on a head all the time. So far: the watcher, which tells the engine at once what the engine would find
-//! out by asking.
+//! What runs on a head all the time. So far: the watcher, which tells pacemaker at once what it would find out by asking;
+//! and the mender, which does what heartbeat does not.
 //!
 //! A notice (a process that ended, netlink, a mark of the OCF agent) only wakes it; then it reads the world again.
-//! [`judge`] and [`gauge`] are pure and decide what is told; the rest waits, reads and tells. It must not start, stop or
+//! [`judge`] and [`gauge`] are pure and decide what is told; the rest waits, reads and tells. The watcher must not start, stop or
 //! move anything: that is the engine's. Killed, it costs speed only.
 #![allow(clippy::disallowed_methods)]
 
 pub mod duty;
 pub mod gauge;
 pub mod judge;
+mod keep;
 mod links;
 mod mains;
 mod mend;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use haoscar::desired::{Desired, Membership, SecretKind, Surroundings, UnitWant, resolve};
+use haoscar::engines::heartbeat::{PAIR, Pair};
+use haoscar::recovery::usual;
 use haoscar::spec::{Cluster, Sources, Span, load};
 use haoscar::templates::Templates;
 
@@ -81,4 +83,19 @@ fn what_heartbeat_cannot_carry_is_refused_without_the_lints_too() {
         resolve(&cluster, &Surroundings::whole(&cluster), &Templates::packaged().unwrap()).unwrap_err();
     assert_eq!(refused[0].code, "ha/no-ping");
     assert!(refused[0].hint.as_ref().unwrap().contains("pacemaker"));
+}
+
+#[test]
+fn what_moves_is_started_again_by_haoscar_and_what_stays_by_systemd() {
+    let desired = resolved(&reference());
+    let pair: Pair = serde_json::from_str(&text(&desired, "head-1", PAIR).unwrap()).unwrap();
+    let units: Vec<_> = pair.units.iter().map(|kept| kept.unit.as_str()).collect();
+    assert_eq!(units, ["kea-dhcp4-server.service", "nfs-ganesha.service"]);
+    assert!(pair.units.iter().all(|kept| kept.recovery == usual()));
+    let drop_in = |unit: &str| {
+        let path = format!("/etc/systemd/system/{unit}.service.d/haoscar-engine.conf");
+        text(&desired, "head-1", &path).unwrap()
+    };
+    assert!(units.iter().all(|unit| drop_in(unit.trim_end_matches(".service")).contains("\nRestart=no\n")));
+    assert!(drop_in("dnsmasq").contains("\nRestart=on-failure\n"));
 }

@@ -1,4 +1,4 @@
-//! Two heads under Debian's heartbeat: one apply, a change of its own files, a power cut, a shutdown.
+//! Two heads under Debian's heartbeat: one apply, a change of its own files, a power cut, a shutdown, units that die.
 
 use serde_json::Value;
 
@@ -155,8 +155,38 @@ fn a_takeover_that_hangs_is_mended_counted_and_told() {
     assert_eq!(site.lab.sh("head-1", &log), "1");
     site.good("plan", &["--detailed-exitcode"]);
 
+    killed_units_are_started_again_and_counted_then_the_group_moves(&mut site);
+
     // the pair is whole: it fails over as before, and nothing is mended that does not hang
-    site.lab.good(&["fault", "power", "--name", &site.lab.name, "head-1"]);
-    site.serves("head-2");
+    site.lab.good(&["fault", "power", "--name", &site.lab.name, "head-2"]);
+    site.serves("head-1");
     assert_eq!(site.lab.sh("head-2", "ls /var/lib/haoscar/heartbeat-mended 2>/dev/null || true"), "");
+}
+
+/// The usual policy: 3 restarts within 5 minutes, then the group moves.
+fn killed_units_are_started_again_and_counted_then_the_group_moves(site: &mut Site) {
+    let unit = "kea-dhcp4-server";
+    let main =
+        |site: &Site, head: &str| site.lab.sh(head, &format!("systemctl show -p MainPID --value {unit}"));
+    let runs = |site: &Site, before: &str| ![before, "0"].contains(&main(site, "head-1").as_str());
+    site.lab.sh("head-1", &format!("systemctl restart {unit}")); // ordered: it counts nothing
+    for _ in 0..3 {
+        let before = main(site, "head-1");
+        site.lab.sh("head-1", &format!("kill -9 {before}"));
+        until("it runs again", || runs(site, &before));
+        assert_eq!(site.holders(), ["head-1"]);
+    }
+    site.lab.sh("head-1", &format!("kill -9 {}", main(site, "head-1")));
+    until("the group has moved", || site.holders() == ["head-2"] && main(site, "head-2") != "0");
+    assert_eq!(main(site, "head-1"), "0");
+    site.serves("head-2");
+    let said = site.lab.sh("head-1", &format!("journalctl --no-pager -o cat -u haoscar-mend | grep {unit}"));
+    let expected = [
+        "failed and is started again (1 of 3 restarts within 5m)",
+        "failed and is started again (2 of 3 restarts within 5m)",
+        "failed and is started again (3 of 3 restarts within 5m)",
+        "failed once more: the group is given to head-2 (3 of 3 restarts within 5m)",
+    ];
+    assert_eq!(said, expected.map(|what| format!("{unit}.service {what}")).join("\n"));
+    assert_eq!(site.logged("head-2", "now reset"), 0, "a head whose unit died was fenced");
 }

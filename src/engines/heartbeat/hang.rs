@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Recovery;
+
 /// Where a head's list lies.
 pub const PAIR: &str = "/etc/haoscar/pair.json";
 
@@ -32,6 +34,19 @@ pub struct Pair {
     pub resource: String,
     /// The group's first address: where it is, the group is carried.
     pub address: std::net::IpAddr,
+    /// Units that only the head with the group runs, in start order; haoscar answers their failures.
+    #[serde(default)]
+    pub units: Vec<Kept>,
+}
+
+/// A unit of the group, and how its failures are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// With its suffix.
+    pub unit: String,
+    /// The spec's policy, or the usual one.
+    pub recovery: Recovery,
 }
 
 /// What one look saw.
@@ -100,7 +115,8 @@ mod tests {
 
     fn pair(preferred: bool) -> Pair {
         let address = std::net::Ipv4Addr::LOCALHOST.into();
-        Pair { made_by: String::new(), peer: "b".to_owned(), preferred, resource: "r".to_owned(), address }
+        let (peer, resource) = ("b".to_owned(), "r".to_owned());
+        Pair { made_by: String::new(), peer, preferred, resource, address, units: Vec::new() }
     }
 
     #[test]

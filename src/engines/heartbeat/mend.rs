@@ -1,9 +1,12 @@
-//! The unit that ends heartbeat's known hang, and the list that it needs instead of the spec.
+//! The unit that ends heartbeat's known hang and answers failures of carried units, and the list that it needs instead of
+//! the spec.
 
 use serde_json::json;
 
-use super::{PAIR, Pair, Site};
+use super::{Kept, PAIR, Pair, Site};
 use crate::desired::{Mode, OnChange, Owner, Piece, Rendered};
+use crate::engines::{Carried, CarriedAs};
+use crate::recovery::usual;
 use crate::spec::Problem;
 
 /// The mender's unit.
@@ -13,8 +16,13 @@ pub const UNIT: &str = "haoscar-mend.service";
 ///
 /// # Errors
 /// What the template says.
-pub fn files(site: &Site<'_>, name: &str, ids: &[String]) -> Result<Vec<Rendered>, Problem> {
-    let Some(pair) = pair(site, name, ids) else { return Ok(Vec::new()) };
+pub fn files(
+    site: &Site<'_>,
+    name: &str,
+    ids: &[String],
+    carried: &[Carried],
+) -> Result<Vec<Rendered>, Problem> {
+    let Some(pair) = pair(site, name, ids, carried) else { return Ok(Vec::new()) };
     let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
     let path = format!("/etc/systemd/system/{UNIT}");
     let unit = site.templates.file(path, "engine/heartbeat/mend.service.hbs", json!({}), change)?;
@@ -30,7 +38,7 @@ pub fn files(site: &Site<'_>, name: &str, ids: &[String]) -> Result<Vec<Rendered
     Ok(vec![unit, list])
 }
 
-fn pair(site: &Site<'_>, name: &str, ids: &[String]) -> Option<Pair> {
+fn pair(site: &Site<'_>, name: &str, ids: &[String], carried: &[Carried]) -> Option<Pair> {
     let group = site.group.1;
     Some(Pair {
         made_by: "haoscar from heads and groups: change the spec, not this file".to_owned(),
@@ -38,5 +46,11 @@ fn pair(site: &Site<'_>, name: &str, ids: &[String]) -> Option<Pair> {
         preferred: site.preferred() == name,
         resource: format!("haoscar-{}", ids.first()?),
         address: *group.addresses.values().chain(group.addresses6.values()).next()?,
+        units: carried.iter().filter(|service| !service.clone).filter_map(kept).collect(),
     })
+}
+
+fn kept(service: &Carried) -> Option<Kept> {
+    let CarriedAs::Unit { unit, .. } = &service.what else { return None };
+    Some(Kept { unit: unit.clone(), recovery: service.recovery.clone().unwrap_or_else(usual) })
 }

@@ -1,7 +1,8 @@
 //! Heartbeat (Linux-HA 3, haresources mode): two heads and one group, for sites that still run it.
 //!
 //! Both heads are members at once or not at all, so that the files never name one head only. What heartbeat does not
-//! do is systemd's here: stateless services run on both heads always, and a carried unit that dies is started again.
+//! do others do: stateless services run on both heads always, by systemd, and a carried unit that dies is started again by
+//! haoscar, as its recovery policy says.
 
 mod conf;
 mod fence;
@@ -11,7 +12,7 @@ mod scripts;
 mod state;
 mod timing;
 
-pub use hang::{Hang, MENDED, Mend, PAIR, Pair, Seen, claims};
+pub use hang::{Hang, Kept, MENDED, Mend, PAIR, Pair, Seen, claims};
 pub use state::{ask, state};
 pub use timing::Timings;
 
@@ -78,7 +79,7 @@ pub fn compile(
         host.files.extend(resources.iter().map(|(_, file)| file.clone()));
         host.files.extend(scripts::drop_ins(&site, carried)?);
         fence::options(&site, &mut host);
-        let mender = mend::files(&site, name, &ids)?;
+        let mender = mend::files(&site, name, &ids, carried)?;
         host.units.extend((!mender.is_empty()).then(|| unit(mend::UNIT, UnitWant::Running)));
         host.files.extend(mender);
         recover::lay(EngineKind::Heartbeat, &mut host, templates)?;

@@ -1,20 +1,14 @@
 //! Resource scripts, one a resource with everything it needs inside: haresources splits arguments at `::`, which an
 //! IPv6 address is full of, and a probe is a line of shell.
 //!
-//! Drop-ins make systemd do what heartbeat does not: start a unit again that has died.
+//! Drop-ins make systemd start a stateless unit again that has died; what moves is haoscar's to start again.
 
 use serde_json::json;
 
 use super::Site;
 use crate::desired::{Mode, OnChange, Rendered};
 use crate::engines::{Carried, CarriedAs};
-use crate::spec::{Problem, RecoveryThen};
-
-/// Without a policy of its own a service is started again so often before the group moves.
-const RESTARTS: u32 = 3;
-
-/// The time in which they count, in seconds.
-const WITHIN_SECONDS: u64 = 300;
+use crate::spec::Problem;
 
 /// Scripts by resource, in start order: addresses, then services as the group names them.
 ///
@@ -61,29 +55,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// One drop-in for every unit of the group, and the unit that gives the group away.
+/// One drop-in for every unit of the group.
 ///
 /// # Errors
 /// What a template says.
 pub fn drop_ins(site: &Site<'_>, carried: &[Carried]) -> Result<Vec<Rendered>, Problem> {
-    let change = || OnChange::DaemonReload(None);
-    let mut files = Vec::new();
-    for service in carried {
-        let CarriedAs::Unit { unit, .. } = &service.what else { continue };
-        let policy = service.recovery.as_ref();
-        let then = policy.map_or(RecoveryThen::Failover, |policy| policy.then);
-        let values = json!({
-            "moving": !service.clone,
-            "restarts": policy.map_or(RESTARTS, |policy| policy.restarts) + 1, // systemd counts the first start too
-            "within": policy.map_or(WITHIN_SECONDS, |policy| policy.within.as_millis().div_ceil(1000)),
-            "forever": then == RecoveryThen::Alert || service.clone,
-            "moves": then == RecoveryThen::Failover && !service.clone,
-        });
+    let drop_in = |service: &Carried| {
+        let CarriedAs::Unit { unit, .. } = &service.what else { return None };
         let path = format!("/etc/systemd/system/{unit}.d/haoscar-engine.conf");
-        files.push(site.templates.file(path, "engine/heartbeat/unit.conf.hbs", values, change())?);
-    }
-    let path = "/etc/systemd/system/haoscar-give-away.service";
-    let template = "engine/heartbeat/give-away.service.hbs";
-    files.push(site.templates.file(path, template, json!({}), change())?);
-    Ok(files)
+        let values = json!({ "moving": !service.clone });
+        let template = "engine/heartbeat/unit.conf.hbs";
+        Some(site.templates.file(path, template, values, OnChange::DaemonReload(None)))
+    };
+    carried.iter().filter_map(drop_in).collect()
 }

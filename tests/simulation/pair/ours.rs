@@ -79,6 +79,7 @@ fn mend(world: &mut Pair, me: usize) {
         preferred: me == 0,
         resource: "group".to_owned(),
         address: std::net::Ipv4Addr::LOCALHOST.into(),
+        units: Vec::new(),
     };
     let (head, other) = (&world.heads[me], &world.heads[1 - me]);
     let hold = head.engine.hold;
@@ -120,17 +121,17 @@ fn watch(world: &mut Pair, me: usize, unit: usize) {
     }
 }
 
-fn ground(world: &Pair, me: usize, unit: usize) -> Ground {
+fn ground(world: &Pair, me: usize) -> Ground {
     let head = &world.heads[me];
-    let busy = head.engine.work.is_some() || head.ours.starting[unit].is_some();
-    Ground { engine: head.engine.runs, here: head.address, busy }
+    Ground { engine: head.engine.runs, here: head.address, busy: head.engine.work.is_some() }
 }
 
 fn recover(world: &mut Pair, me: usize, unit: usize) {
     let (rules, now) = (world.rules, world.now);
-    let ground = ground(world, me, unit);
+    let ground = ground(world, me);
     let head = &world.heads[me];
-    let (said, state) = (head.units[unit].said(), head.ours.states[unit].clone());
+    let (mut said, state) = (head.units[unit].said(), head.ours.states[unit].clone());
+    said.job |= head.ours.starting[unit].is_some();
     let read = Read { unit: &said, dead: head.ours.dead[unit], engine_stops: head.units[unit].marked() };
     let Some(event) = rules.event(ground, read, state.phase()) else { return };
     if event == Event::Failed && state.phase() != Phase::Restarting && head.units[unit].ordered {
@@ -141,6 +142,10 @@ fn recover(world: &mut Pair, me: usize, unit: usize) {
     }
     if (state.phase(), event) == (Phase::FailingOver, Event::Left) {
         went(world, me, unit);
+    }
+    if (state.phase(), event) == (Phase::Restarting, Event::Left) {
+        world.heads[me].ours.starting[unit] = None; // as `control::keep` withdraws it
+        world.heads[me].units[unit].stop(now, 50, false, false);
     }
     take(world, (me, unit), event);
     if world.heads[me].ours.states[unit].phase() == Phase::Alert && event != Event::Ended {
@@ -163,7 +168,7 @@ fn take(world: &mut Pair, (me, unit): (usize, usize), event: Event) {
 
 fn restart(world: &mut Pair, me: usize, unit: usize) {
     let (now, until) = (world.now, world.now + world.chance.between(20, 600));
-    let truth = ground(world, me, unit);
+    let truth = ground(world, me);
     if !truth.engine || !truth.here || truth.busy {
         world.wrong(format!("unit {unit} is started by us where it may not be: {truth:?}"));
     }
