@@ -105,6 +105,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/ocf/address.hbs",
     "engine/pacemaker/unit.conf.hbs",
     "engine/pacemaker/watch.service.hbs",
+    "engine/pacemaker/alive.service.hbs",
     "engine/recover.conf.hbs",
     "engine/recover.service.hbs",
     "engine/pacemaker/fence.hbs",

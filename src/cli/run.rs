@@ -12,6 +12,8 @@ enum Part {
     Watch,
     /// Under heartbeat: units that die are started again, and a takeover that hangs is mended
     Mend,
+    /// An outside watch hears from this head while the cluster is whole
+    Alive,
 }
 
 /// Options of `haoscar run`.
@@ -24,12 +26,15 @@ that is lost (a node attribute with a finite score); the engine decides. Killed,
 With engine heartbeat the mender reads /etc/haoscar/pair.json. It starts a carried unit again that dies, as often as its
 recovery policy says, then gives the group to the other head; and it does the step that a takeover which hangs has lost.
 
+With ha.watched_by in the spec, the head that carries the first group asks for its address while the cluster is whole.
+
 Examples:
   haoscar run --only watch                  # what haoscar-watch.service runs
   haoscar run --only mend                   # what haoscar-mend.service runs
+  haoscar run --only alive                  # what haoscar-alive.service runs
   journalctl -u haoscar-watch               # what it told the engine")]
 pub struct Options {
-    /// Only this part: watch, mend. The others are not built yet
+    /// Only this part: watch, mend, alive. The others are not built yet
     #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
     only: Part,
 }
@@ -48,6 +53,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Part::Mend => {
             let pair = control::read_pair().map_err(|problem| failure(&problem))?;
             control::mend(&pair, &say).map_err(|problem| failure(&problem))?;
+        }
+        Part::Alive => {
+            control::alive(&control::read_alive().map_err(|problem| failure(&problem))?, &say);
         }
     }
     Ok(Exit::Done)

@@ -20,10 +20,7 @@ const SCRIPTS: [&str; 4] = ["/ResourceManager", "/req_resource", "/mach_down", "
 /// # Errors
 /// None there, or it is none.
 pub fn read_pair() -> Result<Pair, WatchProblem> {
-    let path = PAIR.to_owned();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| WatchProblem::NoList { path: path.clone(), source })?;
-    serde_json::from_str(&text).map_err(|source| WatchProblem::BadList { path, source })
+    super::read_json(PAIR)
 }
 
 /// Looks until it is killed. What it does goes to `say`, one line each.

@@ -6,6 +6,7 @@
 //! move anything: that is the engine's. Killed, it costs speed only.
 #![allow(clippy::disallowed_methods)]
 
+mod alive;
 pub mod duty;
 pub mod gauge;
 pub mod judge;
@@ -17,6 +18,7 @@ mod stores;
 mod tell;
 mod wake;
 
+pub use alive::{alive, read_alive};
 pub use mend::{mend, read_pair};
 
 use std::fs::File;
@@ -71,7 +73,11 @@ fn system(subject: &'static str) -> impl Fn(std::io::Error) -> WatchProblem {
 /// # Errors
 /// None there, or it is none.
 pub fn read_list() -> Result<Watchlist, WatchProblem> {
-    let path = WATCHLIST.to_owned();
+    read_json(WATCHLIST)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, WatchProblem> {
+    let path = path.to_owned();
     let text = std::fs::read_to_string(&path)
         .map_err(|source| WatchProblem::NoList { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|source| WatchProblem::BadList { path, source })

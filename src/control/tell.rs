@@ -1,6 +1,7 @@
 //! Asks systemd and tells the engine, by their own tools. Each has a time limit, for an engine that elects or a systemd
 //! that reloads answers late.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -128,15 +129,21 @@ pub(super) fn run(argv: &[&str]) -> Result<String, String> {
 
 /// A program with a time of its own; what it printed.
 pub(super) fn run_for(argv: &[&str], limit_ms: u64) -> Result<String, String> {
+    run_with(argv, "", limit_ms)
+}
+
+/// The same with a few words on its standard input: a pipe holds them, so that nobody waits.
+pub(super) fn run_with(argv: &[&str], input: &str, limit_ms: u64) -> Result<String, String> {
     let name = argv[0];
-    let child = Command::new(name)
+    let mut child = Command::new(name)
         .args(&argv[1..])
         .env("LC_ALL", "C")
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{name}: {error}"))?;
+    let _ = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes())); // one that does not read says why
     let process = wake::of_process(child.id());
     let output = std::thread::scope(|scope| {
         if let Some(process) = &process {

@@ -3,6 +3,7 @@
 //! This room compiles the spec into the engine's own configuration and reads the engine's state back. It must not
 //! talk to the engine: [`crate::apply`] does.
 
+pub mod alive;
 pub mod heartbeat;
 pub mod pacemaker;
 mod recover;

@@ -47,6 +47,7 @@ const PACKAGES: &[&str] = &[
     "isc-dhcp-client",
     "procps",
     "socat",
+    "curl",
     "netbase",
 ];
 /// Debian's heartbeat, where the spec's engine is heartbeat: two engines on one host would be no plain host of either.

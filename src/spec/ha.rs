@@ -52,6 +52,39 @@ pub struct Ha {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"192.0.2.1")]
     pub ping: Option<IpAddr>,
+    /// An outside watch, which must hear from the cluster while it is whole: its silence is the alarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_by: Option<WatchedBy>,
+}
+
+/// The address of an outside watch: as it is, or a reference to a secret, for whoever knows it can keep the alarm quiet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum WatchUrl {
+    /// A name in the secret store.
+    Secret {
+        /// The file under /etc/haoscar/secrets.
+        secret: String,
+    },
+    /// `https://…` or `http://…`.
+    Text(String),
+}
+
+/// Who raises the alarm when nothing is heard: healthchecks.io, Uptime Kuma (push), a dead man's switch of your own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WatchedBy {
+    /// What is asked for with GET while the cluster is whole.
+    #[schemars(example = serde_json::json!({ "secret": "watch-url" }))]
+    pub url: WatchUrl,
+    /// How often; the watch should wait for two or three times as long before it raises the alarm.
+    #[serde(default = "every_default")]
+    pub every: Span,
+}
+
+/// What such watches expect; a minute more or less is nothing to who is called out of bed.
+fn every_default() -> Span {
+    Span::from_millis(60_000)
 }
 
 /// Token 500 ms and consensus 600 ms: the fastest that had no false failover under load (knowledge/pacemaker.md 7).
@@ -67,6 +100,7 @@ impl Default for Ha {
             failback: Failback::default(),
             fence_delay: None,
             ping: None,
+            watched_by: None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub use codes::{Code, code, codes};
 pub use duration::Span;
 pub use field::{Field, field_paths, fields};
 pub use group::Group;
-pub use ha::{EngineKind, Failback, Ha};
+pub use ha::{EngineKind, Failback, Ha, WatchUrl, WatchedBy};
 pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};
 pub use lint::lint;

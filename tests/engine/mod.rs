@@ -1,5 +1,6 @@
 //! What the engine is configured with, and what is read back from it.
 
+mod alive;
 mod fencing;
 mod forecast;
 mod heartbeat;

@@ -1,8 +1,10 @@
 //! Corosync and Pacemaker: spec to corosync.conf and CIB, their state to facts.
 
+mod alive;
 mod back;
 mod cib;
 mod corosync;
+mod devices;
 pub(in crate::engines) mod fence;
 mod files;
 mod forecast;
@@ -14,6 +16,7 @@ pub mod xml;
 
 pub use back::{Change, Merged, Sign, accept, changes, generation, is_ours, merged, put_back};
 pub use corosync::members;
+pub use devices::fence_devices;
 pub use forecast::{Forecast, forecast};
 pub use requests::{move_constraint, move_id, pause, pause_selector, paused_until, with_constraint};
 pub use state::state;
@@ -66,6 +69,7 @@ pub fn compile(
     for (name, host) in hosts.iter_mut().filter(|(name, _)| cluster.heads.contains_key(*name)) {
         host.files.extend(watch::files(name, cluster, &engine, &cib, templates)?);
         host.units.push(watch::unit());
+        alive::lay(name, cluster, &engine, host, templates)?;
     }
     Ok(Compiled { hosts, engine })
 }

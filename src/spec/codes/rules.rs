@@ -227,6 +227,27 @@ pub(super) const RULES: &[Code] = &[
         "use 1100ms, or waive after drills under load.",
         "ha: { detect: 1100ms }",
     ),
+    shape(
+        "ha/watch-url",
+        "an outside watch that cannot be asked",
+        "the address is asked for with GET, over http or https.",
+        "write the whole address, or put it into a secret.",
+        "ha: { watched_by: { url: { secret: watch-url }, every: 60s } }",
+    ),
+    shape(
+        "ha/watch-often",
+        "signs of life in too quick a row",
+        "each asks the engine how all members are, which costs 20 ms of a core.",
+        "use 60s, and have the watch raise the alarm after two or three that are missing.",
+        "ha: { watched_by: { url: https://watch.example/ping/4711, every: 60s } }",
+    ),
+    shape(
+        "ha/watch-heartbeat",
+        "an outside watch beside engine heartbeat",
+        "only pacemaker can be asked whether the cluster is whole.",
+        "remove `watched_by`, or use `engine: pacemaker`.",
+        "ha: { engine: heartbeat }",
+    ),
     rule(
         "ha/one-path",
         "one heartbeat path only",

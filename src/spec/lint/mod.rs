@@ -20,6 +20,7 @@ mod reference;
 mod service;
 mod storage;
 mod waive;
+mod watched;
 
 use super::{Cluster, Loaded, Place, Places, Problem, Severity};
 
@@ -128,6 +129,7 @@ const RULES: &[fn(&mut Lint<'_>)] = &[
     fence::check,
     agent::check,
     ha::check,
+    watched::check,
     engine::check,
     group::check,
     service::check,
