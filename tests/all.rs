@@ -17,3 +17,4 @@ mod plan;
 mod recovery;
 mod simulation;
 mod spec;
+mod status;

@@ -18,6 +18,11 @@ impl Crew {
         self.hosts.insert(name.to_owned(), host);
     }
 
+    /// Ends a session.
+    pub fn remove(&mut self, name: &str) {
+        self.hosts.remove(name);
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<HostName> {
         self.hosts.keys().cloned().collect()

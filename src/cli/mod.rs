@@ -10,8 +10,10 @@ mod apply;
 mod ask;
 mod confirm;
 mod difference;
+mod doctor;
 mod drain;
 mod drill;
+mod examine;
 mod exit;
 mod explain;
 mod failover;
@@ -84,6 +86,8 @@ pub enum Format {
     Github,
     /// JUnit XML (validate, lab drill).
     Junit,
+    /// Prometheus text, for node_exporter's textfile collector (status, doctor).
+    Prometheus,
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,6 +116,8 @@ enum Verb {
     Remove(remove::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
+    /// Prove the standby before it is needed: everything that a failover relies on
+    Doctor(doctor::Options),
     /// Watch this head and tell the engine at once what happens (started by systemd)
     Run(run::Options),
     /// Move a healthy group to a head that is proven healthy
@@ -169,6 +175,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
+        Verb::Doctor(options) => doctor::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),
         Verb::Switchover(options) => switchover::run(&cli.common, options),
         Verb::Failover(options) => failover::run(&cli.common, options),

@@ -8,13 +8,14 @@ use super::look::look;
 use super::out::line;
 use super::predict::simulated;
 use super::via::{self, Reach, Survey};
-use super::{Common, Exit, Failure, source};
+use super::{Common, Exit, Failure, examine, source};
 use crate::apply::{ApplyError, Engine, carried_by};
 use crate::desired::HostName;
 use crate::engines::pacemaker::{Forecast, move_constraint, with_constraint};
+use crate::observed::Examined;
 use crate::plan::{Plan, diff, line_of};
 use crate::spec::{EngineKind, Group};
-use crate::status::{complaints, unproven};
+use crate::status::{against, complaints, unproven};
 
 /// A move that has not ended by then has failed: the slowest stop (30 s) and start (40 s) of one service.
 pub const MOVE_LIMIT: Duration = Duration::from_secs(90);
@@ -80,16 +81,22 @@ impl Moving {
     ///
     /// # Errors
     /// It is none of the group's heads (64), or not proven healthy (107).
-    pub fn target(&self, named: Option<&HostName>) -> Result<HostName, Failure> {
-        let heads = &self.declared().heads;
+    pub fn target(&mut self, named: Option<&HostName>) -> Result<HostName, Failure> {
+        let heads = self.declared().heads.clone();
         if let Some(named) = named.filter(|named| !heads.contains(named)) {
             let failure = Failure::new(Exit::Usage, format!("{named} is no head of group {}", self.group));
             return Err(failure.hint(format!("its heads are: {}", heads.join(", "))));
         }
         let others = heads.iter().filter(|head| Some(*head) != self.from.as_ref());
         let asked: Vec<_> = others.filter(|head| named.is_none_or(|named| named == *head)).collect();
+        let mut examined = Examined::default();
+        examine::storages(&self.spec.loaded.cluster, &mut self.found.crew, &mut examined);
+        examine::standing(&mut self.found, &mut examined);
+        let (desired, observed) = (&self.found.desired, &self.found.observed);
         let against = |head: &str| {
-            unproven(head, &self.group, &self.found.desired, &self.found.observed, &self.plan).join("; ")
+            let mut lines = unproven(head, &self.group, desired, observed, &self.plan);
+            lines.extend(against(head, desired, &examined));
+            lines.join("; ")
         };
         if let Some(proven) = asked.iter().find(|head| against(head).is_empty()) {
             return Ok((**proven).clone());
@@ -99,7 +106,8 @@ impl Moving {
             [] => format!("group {} has no other head to go to", self.group),
             reasons => format!("no head is proven healthy: {}", reasons.join("\n       ")),
         };
-        let hint = format!("mend it (haoscar status), or force it: haoscar failover {}", self.group);
+        let hint =
+            format!("mend it (haoscar doctor tells more), or force it: haoscar failover {}", self.group);
         Err(Failure::new(Exit::Unsafe, message).hint(hint))
     }
 

@@ -9,11 +9,16 @@ use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, source};
 use crate::observed::Seen;
 use crate::plan::diff;
-use crate::status::{GroupStatus, Status, status};
+use crate::status::{GroupStatus, Status, of_status, status};
 
 /// Options of `haoscar status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 well, 1 degraded.")]
+#[command(after_help = "\
+Examples:
+  haoscar status
+  haoscar status --format prometheus > /var/lib/prometheus/node-exporter/haoscar.prom    from a timer
+
+Exit status: 0 well, 1 degraded.")]
 pub struct Options {
     /// The spec: a file, or a folder that holds cluster.yaml
     path: Option<Utf8PathBuf>,
@@ -27,10 +32,10 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     look(&spec, &mut found);
     let plan = diff(&found.desired, &found.observed, true);
     let now = status(&found.desired, &found.observed, &plan);
-    if common.format == Format::Json {
-        line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default());
-    } else {
-        print(&now);
+    match common.format {
+        Format::Json => line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default()),
+        Format::Prometheus => line!("{}", of_status(&now, &found.observed).trim_end()),
+        _ => print(&now),
     }
     Ok(if now.degraded { Exit::Failed } else { Exit::Done })
 }
@@ -68,6 +73,24 @@ fn print(status: &Status) {
         };
         line!("group {name}: on {place}, {missing}");
         services(group);
+        standby(name, group);
+    }
+    match &status.doctor {
+        Some(found) => {
+            line!("doctor: errors {}, warnings {}, asked {}", found.errors, found.warnings, found.at);
+        }
+        None => line!("doctor: never asked (haoscar doctor proves more than this)"),
+    }
+}
+
+fn standby(name: &str, group: &GroupStatus) {
+    let rehearsed =
+        group.rehearsed.as_ref().map_or("never rehearsed".to_owned(), |at| format!("last rehearsed {at}"));
+    for (head, against) in &group.standby {
+        match against.as_slice() {
+            [] => line!("standby of {name}: {head} is proven, {rehearsed}"),
+            reasons => line!("standby of {name}: {head} is not proven: {}", reasons.join("; ")),
+        }
     }
 }
 

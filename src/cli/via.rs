@@ -78,6 +78,22 @@ pub struct Survey {
     pub observed: Observed,
     /// A member whose engine runs, to speak to.
     pub member: Option<HostName>,
+    /// Hosts are a lab's.
+    pub lab: bool,
+}
+
+/// Hosts that were reached and not yet asked.
+pub struct Reached {
+    /// Open sessions.
+    pub crew: Crew,
+    /// What hosts should be.
+    pub desired: Desired,
+    /// What hosts said of themselves.
+    pub facts: BTreeMap<HostName, Facts>,
+    /// Hosts that were not reached, and why.
+    pub unreachable: BTreeMap<HostName, String>,
+    /// Hosts are a lab's.
+    pub lab: bool,
 }
 
 /// Reaches every host in scope and asks how it is.
@@ -85,13 +101,22 @@ pub struct Survey {
 /// # Errors
 /// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
 pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
+    surveyed(reached(spec, reach)?)
+}
+
+/// Reaches every host in scope.
+///
+/// # Errors
+/// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
+pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
     let cluster = &spec.loaded.cluster;
     let way = reach.way();
     let scope = scope(cluster, reach)?;
-    let (mut crew, facts, unreachable) = connect(&scope, &way);
+    let (crew, facts, unreachable) = connect(&scope, &way);
+    let lab = matches!(way, Via::Lab(_));
     let surroundings = Surroundings {
         membership: membership(cluster, &facts, &scope),
-        lab: matches!(way, Via::Lab(_)),
+        lab,
         cgroup_hybrid: facts.values().any(|facts| facts.cgroup_hybrid),
     };
     let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
@@ -99,12 +124,21 @@ pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
         eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
         source::invalid(&found, &spec.gathered)
     })?;
-    let rehearsals = rehearsals(&facts);
+    Ok(Reached { crew, desired, facts, unreachable, lab })
+}
+
+/// Asks hosts that were reached how they are.
+///
+/// # Errors
+/// A host that could not say.
+pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
+    let Reached { mut crew, desired, facts, unreachable, lab } = reached;
     let (mut observed, member) = observe(&desired, &mut crew, unreachable)?;
-    observed.rehearsals = rehearsals;
+    observed.rehearsals = rehearsals(&facts);
     let seen = facts.values().map(|facts| facts.generation).max().unwrap_or_default();
     observed.generation = observed.cib.as_deref().map_or(0, pacemaker::generation).max(seen);
-    Ok(Survey { crew, desired, observed, member })
+    observed.checkup = facts.into_values().filter_map(|f| f.checkup).max_by(|a, b| a.at.cmp(&b.at));
+    Ok(Survey { crew, desired, observed, member, lab })
 }
 
 /// Hosts that are asked: all of the spec's, or those of `--on`. A qnetd witness has nothing of ours yet.

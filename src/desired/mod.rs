@@ -190,6 +190,8 @@ pub struct Desired {
     pub cluster: String,
     /// Every host with its role and what it must be.
     pub hosts: BTreeMap<HostName, (Role, HostDesired)>,
+    /// Heads of each group, in order of preference.
+    pub groups: BTreeMap<String, Vec<HostName>>,
     /// The engine's configuration objects, changed on the cluster as a whole.
     pub engine: Option<crate::engines::EngineDesired>,
     /// What the daemons are asked about their loaded configuration.

@@ -73,7 +73,13 @@ impl<'a> Builder<'a> {
         let nodes = cluster.nodes.keys().flat_map(|range| range.names()).map(|name| (name, Role::Node));
         let hosts =
             heads.chain(witnesses).chain(nodes).map(|(name, role)| (name, (role, HostDesired::default())));
-        let desired = Desired { cluster: cluster.name.clone(), hosts: hosts.collect(), ..Desired::default() };
+        let groups = cluster.groups.iter().map(|(name, group)| (name.clone(), group.heads.clone()));
+        let desired = Desired {
+            cluster: cluster.name.clone(),
+            hosts: hosts.collect(),
+            groups: groups.collect(),
+            ..Desired::default()
+        };
         Self { cluster, desired, carried: BTreeMap::new() }
     }
 

@@ -11,7 +11,10 @@ use super::machine::Machine;
 use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
-use super::{Host, HostError, PROTOCOL, Request, Response, confirm, file, generation, recover, rehearsals};
+use super::{
+    Host, HostError, PROTOCOL, Request, Response, checkup, confirm, file, generation, recover, rehearsals,
+    stall, token,
+};
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
@@ -70,6 +73,7 @@ impl Local {
             corosync_conf: read("/etc/corosync/corosync.conf"),
             rehearsals: rehearsals::read(machine),
             generation: generation::seen(machine),
+            checkup: checkup::read(machine),
         }
     }
 
@@ -208,6 +212,13 @@ impl Host for Local {
             Request::Watch { targets, window_ms } => {
                 Ok(Response::Watched(probe::watched(targets, Duration::from_millis(*window_ms))))
             }
+            Request::Token { storage, text, write } => {
+                token::token(self.machine.place(storage).as_std_path(), text, *write).map(done)
+            }
+            Request::Stall { window_ms } => {
+                Ok(Response::Stall(stall::stall(Duration::from_millis(*window_ms))))
+            }
+            Request::Checkup(found) => checkup::remember(self.machine.as_ref(), found).map(done),
             Request::Begin { id } => self.begin(id),
             Request::Claim(number) => self.claim(*number),
             Request::Keep { record, limit } => {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod agent;
+mod checkup;
 mod confirm;
 mod file;
 mod generation;
@@ -20,6 +21,8 @@ mod rehearsals;
 mod remote;
 mod secrets;
 mod socket;
+mod stall;
+mod token;
 mod transaction;
 mod units;
 
@@ -31,6 +34,7 @@ pub use moment::{Moment, mixed};
 pub use protocol::{PROTOCOL, Request, Response};
 pub use real::Real;
 pub use remote::Remote;
+pub use token::{HANGS, TOKEN};
 pub use transaction::recover_alone;
 
 /// A machine that answers questions and carries out steps.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineBack, HostError};
 use crate::desired::{Answer, Directory, Question, Rendered};
-use crate::observed::{Chronicle, Facts, HostObserved, Record, Rehearsal, Seen};
+use crate::observed::{Checkup, Chronicle, Facts, HostObserved, Record, Rehearsal, Seen, Stall};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
@@ -52,6 +52,22 @@ pub enum Request {
         /// The figures.
         rehearsal: Rehearsal,
     },
+    /// Write the token of a storage, or read it and compare.
+    Token {
+        /// Where the storage is mounted.
+        storage: Utf8PathBuf,
+        /// What the token holds.
+        text: String,
+        /// Write it; else read it.
+        write: bool,
+    },
+    /// How late do you wake a process? Answered by `Stall`.
+    Stall {
+        /// Milliseconds of looking.
+        window_ms: u64,
+    },
+    /// Keep what `haoscar doctor` found.
+    Checkup(Checkup),
     /// Fingerprints of secrets. Answered by `Secrets`.
     SecretHave(Vec<String>),
     /// The bytes of one secret, in hex. Answered by `Secret`. Spoken over the agent's stdio only.
@@ -148,6 +164,8 @@ pub enum Response {
     Seen(BTreeMap<String, Seen>),
     /// To `Watch`: the longest outage of each service, in seconds; none if it did not come back.
     Watched(BTreeMap<String, Option<f64>>),
+    /// To `Stall`.
+    Stall(Stall),
     /// To `Confirm`: whether something waited.
     Confirmed(bool),
     /// To `SecretHave`: a fingerprint for each that is kept here.

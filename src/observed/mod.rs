@@ -1,11 +1,17 @@
 //! What hosts really are: plain facts, as agents tell them. Pure.
 
+mod examined;
+mod steal;
+
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Answer, Desired, HostName, Mode, Owner};
+
+pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
+pub use steal::{CpuTime, steal_share};
 
 /// What a host says of itself first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +34,9 @@ pub struct Facts {
     /// The highest generation that this host has been part of.
     #[serde(default)]
     pub generation: u64,
+    /// What `haoscar doctor` found last, as this host was told.
+    #[serde(default)]
+    pub checkup: Option<Checkup>,
 }
 
 /// An accepted plan: numbered, and kept in the history of every head that was reached.
@@ -265,6 +274,9 @@ pub struct Observed {
     pub rehearsals: BTreeMap<String, Rehearsal>,
     /// The highest generation that any host or the engine has seen; 0: none yet.
     pub generation: u64,
+    /// The last run of `haoscar doctor`.
+    #[serde(default)]
+    pub checkup: Option<Checkup>,
 }
 
 impl Observed {

@@ -1,14 +1,22 @@
 //! How the cluster is, in one sentence, from facts. Pure.
 
+mod detect;
+mod doctor;
+mod finding;
+mod metrics;
 mod proof;
 
+pub use detect::Cost;
+pub use doctor::{Doctor, against, doctor};
+pub use finding::{About, Finding, Weight};
+pub use metrics::{of_doctor, of_status};
 pub use proof::unproven;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{End, Observed, Recovered, Seen, Unconfirmed};
+use crate::observed::{Checkup, End, Observed, Recovered, Seen, Unconfirmed};
 use crate::plan::Plan;
 
 /// One host.
@@ -43,10 +51,17 @@ pub struct GroupStatus {
     /// What it saw, by service.
     #[serde(default)]
     pub services: BTreeMap<String, Seen>,
+    /// Heads that could take it over, and what speaks against each; nothing: it is proven, as far as is known without
+    /// `haoscar doctor`.
+    #[serde(default)]
+    pub standby: BTreeMap<HostName, Vec<String>>,
+    /// When it was last rehearsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<String>,
 }
 
 /// The cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// One sentence.
     pub sentence: String,
@@ -61,6 +76,9 @@ pub struct Status {
     /// What the engine has to say of itself, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
+    /// The last run of `haoscar doctor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doctor: Option<Checkup>,
 }
 
 /// What the facts say.
@@ -75,12 +93,15 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         .iter()
         .flat_map(|engine| &engine.resources)
         .map(|(name, resources)| (name.clone(), group(name, resources, desired, observed)))
+        .map(|(name, group)| (name.clone(), with_standby(&name, group, desired, observed, plan)))
         .collect();
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
     let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
-    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups, told };
+    let doctor = observed.checkup.clone();
+    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups, told, doctor };
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
+    wrong.extend(silent_fences(observed));
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
         wrong.insert(0, maintenance(observed));
     }
@@ -124,7 +145,8 @@ fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observe
         on: observed.carrier(desired, name),
         asked_from: view.map(|view| view.from.clone()),
         services: view.map(|view| view.services.clone()).unwrap_or_default(),
-        missing: Vec::new(),
+        rehearsed: observed.rehearsals.get(name).map(|rehearsal| rehearsal.at.clone()),
+        ..GroupStatus::default()
     };
     for id in resources {
         let primitive = id.strip_suffix("-clone").unwrap_or(id);
@@ -134,6 +156,28 @@ fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observe
         }
     }
     status
+}
+
+fn with_standby(
+    name: &str,
+    group: GroupStatus,
+    desired: &Desired,
+    observed: &Observed,
+    plan: &Plan,
+) -> GroupStatus {
+    let heads = doctor::standbys(desired, observed).remove(name).unwrap_or_default();
+    let against = |head: HostName| {
+        let against = unproven(&head, name, desired, observed, plan);
+        (head, against)
+    };
+    GroupStatus { standby: heads.into_iter().map(against).collect(), ..group }
+}
+
+/// Fence devices whose last answer was a failure: without them nothing is taken over from a head that is lost.
+fn silent_fences(observed: &Observed) -> Vec<String> {
+    let resources = observed.engine.iter().flat_map(|state| &state.resources);
+    let silent = resources.filter(|(name, found)| name.starts_with("fence-") && found.failed);
+    silent.map(|(name, _)| format!("fence device {name} does not answer")).collect()
 }
 
 /// Units that systemd is still trying to start.

@@ -1,6 +1,7 @@
 //! Whether a head is proven fit to take a group over. Pure.
 
 use crate::desired::Desired;
+use crate::engines::EngineState;
 use crate::observed::Observed;
 use crate::plan::{HostPlan, Plan};
 
@@ -12,13 +13,7 @@ pub fn unproven(head: &str, group: &str, desired: &Desired, observed: &Observed,
     if state.maintenance {
         against.push("the engine is in maintenance: haoscar resume".to_owned());
     }
-    match state.nodes.get(head) {
-        None => against.push(format!("{head} is not a member")),
-        Some(node) if node.unclean => against.push(format!("{head} is unclean")),
-        Some(node) if !node.online => against.push(format!("{head} is offline")),
-        Some(node) if node.standby => against.push(format!("{head} is drained: haoscar undrain {head}")),
-        Some(_) => {}
-    }
+    against.extend(member(head, state));
     if !observed.hosts.contains_key(head) {
         against.push(format!("haoscar cannot reach {head}"));
     }
@@ -33,6 +28,17 @@ pub fn unproven(head: &str, group: &str, desired: &Desired, observed: &Observed,
     against.extend(broken.map(|(name, _)| format!("fence device {name} does not answer")));
     against.extend(clones_down(head, group, desired, observed));
     against
+}
+
+/// What speaks against a member in the engine's eyes.
+pub(super) fn member(name: &str, state: &EngineState) -> Option<String> {
+    match state.nodes.get(name) {
+        None => Some(format!("{name} is not a member")),
+        Some(node) if node.unclean => Some(format!("{name} is unclean")),
+        Some(node) if !node.online => Some(format!("{name} is offline")),
+        Some(node) if node.standby => Some(format!("{name} is drained: haoscar undrain {name}")),
+        Some(_) => None,
+    }
 }
 
 /// Services that should run on every head, and do not run on this one.

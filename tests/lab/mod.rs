@@ -1,6 +1,7 @@
 //! The real daemons in namespaces; needs root.
 
 mod confirm;
+mod doctor;
 mod drill;
 mod faults;
 pub mod harness;

@@ -15,11 +15,11 @@ mod phases;
 mod prober;
 mod problem;
 mod report;
-mod steal;
 mod svg;
 mod timeline;
 mod whole;
 
+pub use crate::observed::{CpuTime, steal_share};
 pub use commands::CommandGround;
 pub use course::{Course, Outcome};
 pub use fault::Fault;
@@ -30,5 +30,4 @@ pub use owners::Owners;
 pub use phases::{Instants, Phases, instants_of};
 pub use problem::DrillProblem;
 pub use report::{Drill, Report, ServiceOutage, Writes, sentence, table};
-pub use steal::{CpuTime, steal_share};
 pub use timeline::{Timeline, svg};

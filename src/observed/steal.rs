@@ -1,4 +1,5 @@
-//! How much of the machine's time the hypervisor gave to others: a drill under steal shows the machine. Pure.
+//! How much of the machine's time the hypervisor gave to others: what is measured under steal
+//! shows the machine. Pure.
 
 /// Processor time since boot, from the first line of /proc/stat (proc(5)), in clock ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
