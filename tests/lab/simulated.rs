@@ -118,7 +118,7 @@ fn every_group_goes_to_one_head_that_is_left_whichever_dies_or_stands_by() {
         return;
     }
     let _turn = Turn::take();
-    let root = haoscar::lab::build_root(EngineKind::Pacemaker).unwrap();
+    let root = haoscar::lab::build_root(EngineKind::Pacemaker, &[]).unwrap();
     let mut asked = 0;
     for spec in SPECS {
         let (cluster, engine) = reference(spec);
