@@ -38,7 +38,9 @@ pub fn uses(cluster: &Cluster) -> Vec<Use> {
         all.extend(fence.devices().into_iter().map(of_device));
     }
     all.extend(cluster.services.iter().filter_map(|(name, service)| ocf_use(cluster, name, service)));
-    all.retain(|used| used.agent.starts_with("fence_") || used.agent.starts_with("ocf:"));
+    all.retain(|used| {
+        ["fence_", "ocf:"].iter().any(|of| used.agent.starts_with(of)) && !used.agent.contains('/')
+    });
     all
 }
 
