@@ -23,6 +23,11 @@ impl Crew {
         self.hosts.remove(name);
     }
 
+    /// Sessions of another crew beside these.
+    pub fn join(&mut self, other: Self) {
+        self.hosts.extend(other.hosts);
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<HostName> {
         self.hosts.keys().cloned().collect()

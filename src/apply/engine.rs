@@ -34,11 +34,11 @@ const TRIES: usize = 20;
 /// Longer than a service may take to stop and to start again under `crm_resource --restart`.
 const RUN_LIMIT_MS: u64 = 180_000;
 
-/// Ends a maintenance that nobody ends.
-const MAINTENANCE_UNIT: &str = "haoscar-maintenance-end";
-
 /// Longer than a join and its way back may take (starting the engine, 60 s for the members, 30 s for quorum).
-const MAINTENANCE_LIMIT_SECONDS: u32 = 300;
+const MAINTENANCE_LIMIT: &str = "300 seconds";
+
+/// A member that is not in the membership by then did not hear the others' word: it is told by itself.
+const TOLD_LIMIT: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -90,35 +90,40 @@ pub fn running_member(plan: &Plan, crew: &Crew) -> Option<HostName> {
     plan.engine.members.iter().find(|name| reached.contains(name) && !starting(name)).cloned()
 }
 
-/// In maintenance the engine watches and does nothing, not even for want of quorum. A timer of systemd on the member
-/// ends it even if haoscar is killed meanwhile.
+/// In maintenance the engine watches and does nothing, not even for want of quorum. The engine itself ends it by its
+/// clock, whoever is killed or loses power meanwhile.
 ///
 /// # Errors
 /// The engine refused.
 pub fn maintain(crew: &mut Crew, member: &str, on: bool) -> Result<(), ApplyError> {
-    // the bootstrap set is named, for an expired pause has the same property in its own
-    const NAME: [&str; 5] =
-        ["crm_attribute", "--name", "maintenance-mode", "--set-name", "cib-bootstrap-options"];
-    let end = [&NAME[..], &["--delete"]].concat();
-    let stop = ["systemctl", "stop", &format!("{MAINTENANCE_UNIT}.timer")];
-    if !on {
-        expect_good(&ask(crew, member, &end, "")?)?;
-        return ask(crew, member, &stop, "").map(|_| ()).map_err(ApplyError::from); // gone is as good
-    }
-    ask(crew, member, &stop, "")?;
-    let (unit, after) =
-        (format!("--unit={MAINTENANCE_UNIT}"), format!("--on-active={MAINTENANCE_LIMIT_SECONDS}"));
-    let timer = ["systemd-run", "--collect", "--quiet", &unit, &after];
-    expect_good(&ask(crew, member, &[&timer[..], &end].concat(), "")?)?;
-    expect_good(&ask(crew, member, &[&NAME[..], &["--update", "true"]].concat(), "")?)
+    const SECTION: [&str; 3] = ["--scope", "crm_config", "--xml-pipe"];
+    let (verb, text): (&[&str], _) = if on {
+        // by the member's clock, for the engine looks at that one
+        let date = ["date", "--utc", "--date", MAINTENANCE_LIMIT, "+%Y-%m-%d %H:%M:%SZ"];
+        let end = ask(crew, member, &date, "")?;
+        expect_good(&end)?;
+        (&["--modify", "--allow-create"], pacemaker::joint(end.stdout.trim()))
+    } else {
+        (&["--delete"], pacemaker::joint_selector())
+    };
+    expect_good(&ask(crew, member, &[&["cibadmin"], verb, &SECTION].concat(), &text)?)
 }
 
-/// Tells a running corosync to read its files again; members that do not run yet read them when they start.
+/// Tells a running corosync to read its files again, and with it every other that it hears; members that do not run yet
+/// read them when they start.
 ///
 /// # Errors
 /// corosync refused them.
 pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
     expect_good(&ask(crew, member, &["corosync-cfgtool", "-R"], "")?)
+}
+
+/// A member that has left is forgotten: else the engine would wait for it, and fence it.
+///
+/// # Errors
+/// The engine refused.
+pub fn forget(crew: &mut Crew, member: &str, gone: &str) -> Result<(), ApplyError> {
+    expect_good(&ask(crew, member, &["crm_node", "--force", "--remove", gone], "")?)
 }
 
 /// After a membership that did not come about: who was to join is stopped again, every host gets its old files, and
@@ -135,7 +140,11 @@ pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
         .collect();
     let _ = crew.all(&starts, |_, host| host.ask(&Request::Units(stops.clone())));
     let _ = crew.all(&crew.names(), |_, host| host.ask(&Request::Revert));
-    let _ = reload_membership(crew, member);
+    for name in std::iter::once(member).chain(plan.engine.members.iter().map(String::as_str)) {
+        if !starts.iter().any(|start| start == name) {
+            let _ = reload_membership(crew, name); // all of them: by then they may not hear each other
+        }
+    }
     let begin = Instant::now();
     while !pacemaker_state(crew, member).is_some_and(|state| state.quorum) && begin.elapsed() < ANSWER_LIMIT {
         std::thread::sleep(PAUSE);
@@ -153,6 +162,7 @@ pub(super) fn expect_good(answer: &Answer) -> Result<(), ApplyError> {
 /// Who is missing when the time is over.
 pub fn await_members(plan: &Plan, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
     let begin = Instant::now();
+    let mut told = false;
     loop {
         let state = pacemaker_state(crew, member).unwrap_or_default();
         let online =
@@ -161,6 +171,15 @@ pub fn await_members(plan: &Plan, crew: &mut Crew, member: &str) -> Result<(), A
             plan.engine.members.iter().filter(|name| !online(name)).map(String::as_str).collect();
         if missing.is_empty() && state.quorum {
             return Ok(());
+        }
+        if begin.elapsed() > TOLD_LIMIT && !told {
+            told = true;
+            for name in &missing {
+                match reload_membership(crew, name) {
+                    Err(gone @ ApplyError::Host(HostError::Unreachable { .. })) => return Err(gone),
+                    _ => continue, // refused: it may still be starting
+                }
+            }
         }
         if begin.elapsed() > MEMBERS_LIMIT {
             let names = missing.join(", ");
@@ -245,7 +264,7 @@ pub(super) fn push(
     }
 }
 
-/// Waits until every group's resources are started and every member is online, and have been so for `hold`.
+/// Waits until every group's resources are started and every member that is reached is online, and have been so for `hold`.
 ///
 /// # Errors
 /// What is still missing when the time is over.
@@ -256,11 +275,12 @@ pub fn settle(
     hold: Duration,
 ) -> Result<(), ApplyError> {
     let begin = Instant::now();
+    let reached = crew.names(); // who is away waits, and nobody waits for it
     let (mut failing, mut steady): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
         let state = read_state(engine, crew, member);
         let missing = match &state {
-            Some(state) => missing(engine, state),
+            Some(state) => missing(engine, state, &reached),
             None => vec!["the engine does not answer".to_owned()],
         };
         steady = if missing.is_empty() { steady.or_else(|| Some(Instant::now())) } else { None };
@@ -279,9 +299,9 @@ pub fn settle(
 }
 
 /// What is not yet as the spec wants it.
-fn missing(engine: &EngineDesired, state: &EngineState) -> Vec<String> {
+fn missing(engine: &EngineDesired, state: &EngineState, reached: &[HostName]) -> Vec<String> {
     let mut missing = Vec::new();
-    for name in engine.members.keys() {
+    for name in engine.members.keys().filter(|name| reached.contains(name)) {
         if !state.nodes.get(name).is_some_and(|node| node.online && !node.unclean) {
             missing.push(format!("{name} is not online"));
         }

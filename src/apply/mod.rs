@@ -11,6 +11,7 @@ mod confirm;
 mod crew;
 mod engine;
 mod heartbeat;
+mod leave;
 mod live;
 mod moves;
 mod remove;
@@ -25,9 +26,10 @@ pub use engine::{read_cib, read_state, settle};
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 pub use remove::remove;
+pub use secrets::rotate;
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
-use crate::engines::membership_daemon;
+use crate::engines::{membership_daemon, pacemaker};
 use crate::host::{Host, HostError, Request, Response};
 use crate::plan::{FileChange, HostPlan, Plan, Turn};
 use crate::spec::EngineKind;
@@ -61,6 +63,12 @@ pub enum ApplyError {
         /// Another.
         other: HostName,
     },
+    /// A secret of a name that no host uses.
+    #[error("secret {0} is used on no host of the spec")]
+    SecretUnknown(String),
+    /// A secret that haoscar did not make and cannot make anew.
+    #[error("secret {0} is given by a person: haoscar cannot make another")]
+    SecretGiven(String),
     /// A change that cannot go back by itself.
     #[error(
         "the engine's own files change on all members at once, and cannot go back by themselves: nothing was changed"
@@ -178,7 +186,7 @@ fn revert(crew: &mut Crew, error: ApplyError) -> ApplyError {
 /// The lock of every host that changes and of every member that was reached: two applies that share a member exclude each
 /// other. The kernel lets a lock go with its holder's agent, so a dead holder holds nothing.
 fn lock(plan: &Plan, crew: &mut Crew, order: &Order<'_>) -> Result<(), ApplyError> {
-    let names = [plan.hosts.keys().cloned().collect(), bystanders(plan, crew)].concat();
+    let names = [plan.hosts.keys().cloned().collect(), bystanders(plan, crew), leave::reached(plan)].concat();
     crew.all(&names, |_, host| host.ask(&Request::Begin { id: order.id.to_owned() }))?;
     order.generation.map_or(Ok(()), |number| crew.all(&names, |_, host| host.ask(&Request::Claim(number))))
 }
@@ -223,14 +231,19 @@ fn change_heads(
         }
     }
     match plan.engine.kind {
-        EngineKind::Pacemaker => change_membership(plan, crew, say)?,
+        EngineKind::Pacemaker => change_membership(plan, crew, confirm, say),
         EngineKind::Heartbeat => {
             swap_joint(plan, crew, say)?;
             heartbeat::start(plan, desired, crew, &halted, say)?;
+            commit_heads(plan, crew, confirm)
         }
     }
+}
+
+fn commit_heads(plan: &Plan, crew: &mut Crew, confirm: Option<u64>) -> Result<(), ApplyError> {
     let names = [whose(plan, Turn::Standby), whose(plan, Turn::Active)].concat();
-    crew.all(&names, |name, host| commit(&plan.hosts[name], confirm, host))
+    crew.all(&names, |name, host| commit(&plan.hosts[name], confirm, host))?;
+    crew.all(&leave::reached(plan), |_, host| commit(&HostPlan::default(), None, host))
 }
 
 /// Nodes are clients of what the heads serve now, and nobody waits for another.
@@ -267,37 +280,49 @@ fn commit(change: &HostPlan, confirm: Option<u64>, host: &mut dyn Host) -> Resul
     host.ask(&Request::Commit { restarts: change.restarts.clone(), confirm })
 }
 
-/// The members' joint files and the engine's own units. Where the engine runs already it is in maintenance
-/// meanwhile: with the new node list it has no quorum until the others have joined, and would stop everything.
-fn change_membership(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
-    let with = |wanted: fn(&HostPlan) -> bool| {
-        plan.hosts.iter().filter(|(_, host)| wanted(host)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
-    };
-    let joint = with(|host| !host.joint.is_empty());
-    let starts = with(|host| !host.engine_units.is_empty());
-    let running = engine::running_member(plan, crew).filter(|_| !joint.is_empty());
+/// Who leaves; the members' joint files and the engine's own units; the commit. Where the engine runs already it is in
+/// maintenance meanwhile: with the new node list it has no quorum until the others have joined, and would stop everything.
+fn change_membership(
+    plan: &Plan,
+    crew: &mut Crew,
+    confirm: Option<u64>,
+    say: Say<'_>,
+) -> Result<(), ApplyError> {
+    leave::stop(plan, crew, say)?;
+    let joint = plan.hosts.values().any(|host| !host.joint.is_empty()) || !plan.engine.leaves.is_empty();
+    let running = engine::running_member(plan, crew).filter(|_| joint);
     if let Some(member) = &running {
         engine::maintain(crew, member, true)?;
     }
-    let change = |crew: &mut Crew| {
-        swap_joint(plan, crew, say)?;
-        if let Some(member) = &running {
-            engine::reload_membership(crew, member)?;
-        }
-        if !starts.is_empty() {
-            say(&format!("starting the engine on {}", starts.join(", ")));
-            crew.all(&starts, |name, host| host.ask(&Request::Units(plan.hosts[name].engine_units.clone())))?;
-        }
-        running.as_ref().map_or(Ok(()), |member| engine::await_members(plan, crew, member))
-    };
-    let changed = change(crew);
+    let changed = join(plan, crew, running.as_ref(), say).and_then(|()| commit_heads(plan, crew, confirm));
     let Some(member) = &running else { return changed };
     if changed.is_err() {
-        say("the others did not join: going back to the members that were");
+        say("the members are not all there: going back to those that were");
         engine::go_back(plan, crew, member);
     }
     let ended = engine::maintain(crew, member, false);
     changed.and(ended)
+}
+
+/// Swapped on all, read at once, and one membership of all.
+fn join(plan: &Plan, crew: &mut Crew, running: Option<&HostName>, say: Say<'_>) -> Result<(), ApplyError> {
+    let with = |wanted: fn(&HostPlan) -> bool| {
+        plan.hosts.iter().filter(|(_, host)| wanted(host)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    swap_joint(plan, crew, say)?;
+    if let Some(member) = running {
+        let after = Request::Joint { after: pacemaker::after_joint() };
+        crew.all(&with(|host| !host.joint.is_empty()), |_, host| host.ask(&after))?;
+        engine::reload_membership(crew, member)?;
+    }
+    let starts = with(|host| !host.engine_units.is_empty());
+    if !starts.is_empty() {
+        say(&format!("starting the engine on {}", starts.join(", ")));
+        crew.all(&starts, |name, host| host.ask(&Request::Units(plan.hosts[name].engine_units.clone())))?;
+    }
+    let Some(member) = running else { return Ok(()) };
+    engine::await_members(plan, crew, member)?;
+    plan.engine.leaves.keys().try_for_each(|gone| engine::forget(crew, member, gone))
 }
 
 fn swap_joint(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ApplyError, Crew, Say};
-use crate::desired::{Desired, HostName, SecretKind};
+use crate::desired::{Desired, HostDesired, HostName, SecretKind};
 use crate::host::{HostError, Request, Response};
 
 /// Makes and copies what is missing on hosts that can be reached.
@@ -54,19 +54,61 @@ fn one(
     if missing.is_empty() {
         return Ok(());
     }
-    let hex = match (keepers.first(), kind) {
-        (Some((keeper, _)), _) => fetch(name, keeper, crew)?,
-        (None, SecretKind::Random(size)) => {
+    let hex = match keepers.first() {
+        Some((keeper, _)) => fetch(name, keeper, crew)?,
+        None => {
             say(&format!("making secret {name}"));
-            random(size)?
+            made(kind)?.ok_or_else(|| ApplyError::SecretMissing(name.to_owned()))?
         }
-        (None, SecretKind::RandomHex(size)) => {
-            say(&format!("making secret {name}"));
-            random(size)?.bytes().map(|digit| format!("{digit:02x}")).collect() // the digits are the secret
-        }
-        (None, SecretKind::Given) => return Err(ApplyError::SecretMissing(name.to_owned())),
     };
     crew.all(&missing, |_, host| host.ask(&Request::SecretPut { name: name.to_owned(), hex: hex.clone() }))
+}
+
+/// New bytes in hex; none for a secret that only a person can know.
+fn made(kind: SecretKind) -> Result<Option<String>, ApplyError> {
+    Ok(match kind {
+        SecretKind::Random(size) => Some(random(size)?),
+        // the digits are the secret
+        SecretKind::RandomHex(size) => {
+            Some(random(size)?.bytes().map(|digit| format!("{digit:02x}")).collect())
+        }
+        SecretKind::Given => None,
+    })
+}
+
+/// Hosts whose files use a secret, and how it is made.
+///
+/// # Errors
+/// No host uses it, or only a person can know it.
+fn users(name: &str, desired: &Desired) -> Result<(SecretKind, Vec<HostName>), ApplyError> {
+    let uses = |(host, (_, wanted)): (&HostName, &(_, HostDesired))| {
+        wanted.secrets.get(name).map(|kind| (host.clone(), *kind))
+    };
+    let users: Vec<_> = desired.hosts.iter().filter_map(uses).collect();
+    let kind =
+        users.first().map(|(_, kind)| *kind).ok_or_else(|| ApplyError::SecretUnknown(name.to_owned()))?;
+    if kind == SecretKind::Given {
+        return Err(ApplyError::SecretGiven(name.to_owned()));
+    }
+    Ok((kind, users.into_iter().map(|(host, _)| host).collect()))
+}
+
+/// Makes a secret anew in the store of every host that uses it; what is in place is changed by the next apply. Gives
+/// those hosts.
+///
+/// # Errors
+/// A secret that haoscar does not make, or a host that is not reached: then nothing was changed anywhere.
+pub fn rotate(name: &str, desired: &Desired, crew: &mut Crew) -> Result<Vec<HostName>, ApplyError> {
+    let (kind, hosts) = users(name, desired)?;
+    let reached = crew.names();
+    let away: Vec<_> = hosts.iter().filter(|host| !reached.contains(host)).map(String::as_str).collect();
+    if !away.is_empty() {
+        let why = format!("secret {name} is used there, and every host must get the new one");
+        return Err(HostError::Unreachable { host: away.join(", "), why }.into());
+    }
+    let hex = made(kind)?.ok_or_else(|| ApplyError::SecretGiven(name.to_owned()))?;
+    crew.all(&hosts, |_, host| host.ask(&Request::SecretPut { name: name.to_owned(), hex: hex.clone() }))?;
+    Ok(hosts)
 }
 
 fn fetch(name: &str, keeper: &str, crew: &mut Crew) -> Result<String, ApplyError> {

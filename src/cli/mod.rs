@@ -35,6 +35,7 @@ mod remove;
 mod render;
 mod rollback;
 mod run;
+mod secret;
 mod source;
 mod status;
 mod switchover;
@@ -114,6 +115,8 @@ enum Verb {
     Diff(difference::Options),
     /// Make every host what it was before haoscar
     Remove(remove::Options),
+    /// Make a secret of the cluster anew
+    Secret(secret::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
     /// Prove the standby before it is needed: everything that a failover relies on
@@ -174,6 +177,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::History(options) => history::run(&cli.common, options),
         Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
+        Verb::Secret(options) => secret::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Doctor(options) => doctor::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),

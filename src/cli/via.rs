@@ -101,7 +101,17 @@ pub struct Reached {
 /// # Errors
 /// A host in `--on` that the spec does not have, or a spec that cannot be resolved.
 pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
-    surveyed(reached(spec, reach)?)
+    let reached = reached(spec, reach)?;
+    let listed: Vec<_> = listed(&reached.facts).collect();
+    let mut found = surveyed(reached)?;
+    if reach.on.is_empty() {
+        let names = leaving(&spec.loaded.cluster, listed, &found.observed);
+        let (more, _, away) = connect(&names, &reach.way());
+        found.observed.leaving =
+            names.into_iter().map(|name| (name.clone(), away.get(&name).cloned())).collect();
+        found.crew.join(more);
+    }
+    Ok(found)
 }
 
 /// Reaches every host in scope.
@@ -117,6 +127,7 @@ pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
     let surroundings = Surroundings {
         membership: membership(cluster, &facts, &scope),
         lab,
+        links: confs(&facts).next().map(|conf| pacemaker::numbers(conf, cluster)).unwrap_or_default(),
         cgroup_hybrid: facts.values().any(|facts| facts.cgroup_hybrid),
     };
     let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
@@ -210,17 +221,37 @@ fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
 /// Members that some host's corosync.conf lists and the spec still has, and every head and member witness that was
 /// reached now.
 fn membership(cluster: &Cluster, facts: &BTreeMap<HostName, Facts>, scope: &[HostName]) -> Membership {
-    let votes = |name: &HostName| {
-        cluster.heads.contains_key(name)
-            || cluster.witnesses.get(name).is_some_and(|witness| witness.kind == WitnessKind::Member)
-    };
-    let listed = facts.values().filter_map(|facts| facts.corosync_conf.as_deref());
-    let listed = listed
-        .filter(|conf| conf.contains("made by haoscar"))
-        .flat_map(|conf| pacemaker::members(conf).into_keys());
     let reached = facts.keys().filter(|name| scope.contains(name)).cloned();
-    let members: BTreeSet<_> = listed.chain(reached).filter(votes).collect();
+    let members = listed(facts).chain(reached).filter(|name| votes(cluster, name)).collect();
     Membership { members }
+}
+
+/// Members that the spec no longer has: those that the engine still knows, or, where none runs, that some host lists.
+fn leaving(cluster: &Cluster, listed: Vec<HostName>, observed: &Observed) -> Vec<HostName> {
+    let known: BTreeSet<_> = match &observed.engine {
+        Some(state) => state.nodes.keys().cloned().collect(),
+        None => listed.into_iter().collect(),
+    };
+    known
+        .into_iter()
+        .filter(|name| !votes(cluster, name) && cluster.ha.engine == EngineKind::Pacemaker)
+        .collect()
+}
+
+fn votes(cluster: &Cluster, name: &str) -> bool {
+    cluster.heads.contains_key(name)
+        || cluster.witnesses.get(name).is_some_and(|witness| witness.kind == WitnessKind::Member)
+}
+
+/// Every corosync.conf of ours.
+fn confs(facts: &BTreeMap<HostName, Facts>) -> impl Iterator<Item = &str> {
+    let confs = facts.values().filter_map(|facts| facts.corosync_conf.as_deref());
+    confs.filter(|conf| conf.contains("made by haoscar"))
+}
+
+/// Members in them.
+fn listed(facts: &BTreeMap<HostName, Facts>) -> impl Iterator<Item = HostName> {
+    confs(facts).flat_map(|conf| pacemaker::members(conf).into_keys())
 }
 
 /// The newest rehearsal of each group that any host knows.

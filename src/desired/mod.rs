@@ -50,6 +50,8 @@ pub struct Membership {
 pub struct Surroundings {
     /// Who is in the engine, or joins it with this plan.
     pub membership: Membership,
+    /// corosync's links in use, by number, with their networks: they keep their numbers.
+    pub links: BTreeMap<usize, String>,
     /// Hosts are a lab's namespaces: the lab's own fence agent stands in for every fence device of the spec, with
     /// the host's name as its `port`.
     pub lab: bool,

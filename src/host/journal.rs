@@ -39,6 +39,9 @@ pub struct Journal {
     /// What was done to units, or was about to be.
     #[serde(default)]
     pub acted: Vec<UnitAction>,
+    /// What a running engine is told once this has been put back and nobody is there any more who would.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// The new ledger, once the transaction has been decided: from then on it is carried forward, not back.
     pub committed: Option<Ledger>,
     /// For how many seconds a decided change waits for its confirmation, if it does.

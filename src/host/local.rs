@@ -233,6 +233,7 @@ impl Host for Local {
             Request::Stage(files) => self.stage(files),
             Request::Check(question) => self.check(question),
             Request::Swap(paths) => self.transaction()?.swap(paths).map(done),
+            Request::Joint { after } => self.transaction()?.joint(after).map(done),
             Request::Remove(paths) => self.transaction()?.remove(paths).map(done),
             Request::Units(actions) => self.act(actions),
             Request::Commit { restarts, confirm } => {
@@ -254,10 +255,10 @@ impl Host for Local {
 }
 
 impl Drop for Local {
-    /// A session that ends in the middle of a transaction leaves the old state.
+    /// A session that ends in the middle of a transaction leaves the old state, and says so.
     fn drop(&mut self) {
         if let Some(transaction) = self.open.take() {
-            let _ = transaction.revert();
+            let _ = transaction.hang_up();
         }
     }
 }

@@ -105,6 +105,11 @@ pub enum Request {
     Check(Question),
     /// Put the staged files of these paths in their places.
     Swap(Vec<Utf8PathBuf>),
+    /// The running engine may from now on have read what is in place: whoever puts it back unasked runs this then.
+    Joint {
+        /// Program and arguments.
+        after: Vec<String>,
+    },
     /// Take files away that haoscar wrote and the spec no longer has.
     Remove(Vec<Utf8PathBuf>),
     /// Act on units, in order.

@@ -82,8 +82,15 @@ pub fn decide(machine: &dyn Machine, journal: &Journal, ledger: &Ledger) -> Resu
     ledger.write(machine)
 }
 
-/// What came of it is remembered before the journal goes: a cut in between finds both, and ends the same way.
-fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Recovered, HostError> {
+/// The running engine waits for its members and ends its maintenance within this time.
+const AFTER_LIMIT_MS: u64 = 60_000;
+
+/// What came of it is remembered before the journal goes: a cut in between finds both, and ends the same way. Where this
+/// machine is not `booting`, an engine that may have read what was put back is told.
+///
+/// # Errors
+/// What the system said; the journal stays then, for the next try.
+pub fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Recovered, HostError> {
     let id = journal.id.clone();
     if let Some(ledger) = &journal.committed {
         decide(machine, journal, ledger)?;
@@ -105,6 +112,9 @@ fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Recove
         confirm::over(machine)?;
     }
     journal.end(machine)?;
+    if !booting && !journal.after.is_empty() {
+        machine.run(&journal.after, "", AFTER_LIMIT_MS); // as good as it gets: the files are right
+    }
     Ok(recovered)
 }
 

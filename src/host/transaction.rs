@@ -12,7 +12,7 @@ use super::file::{fingerprint, put, take_away};
 use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger, UnitBefore};
 use super::machine::{Lock, Machine};
-use super::recover::{decide, done_in_this_boot, forget, put_back, put_saved, recover, sync_boot};
+use super::recover::{decide, done_in_this_boot, end, forget, put_back, put_saved, recover, sync_boot};
 use super::secrets::Secrets;
 use super::units;
 use crate::desired::{Mode, Owner, Rendered};
@@ -233,6 +233,26 @@ impl Transaction {
         decide(machine, &self.journal, &self.ledger)?;
         forget(machine);
         self.journal.end(machine)
+    }
+
+    /// A running engine may have read what is in place: `after` tells it when that is put back and nobody commands it.
+    ///
+    /// # Errors
+    /// What the system said; the caller reverts.
+    pub fn joint(&mut self, after: &[String]) -> Result<(), HostError> {
+        after.clone_into(&mut self.journal.after);
+        self.write_journal()
+    }
+
+    /// Nobody commands any more: ends as after a kill, and remembers it.
+    ///
+    /// # Errors
+    /// What the system said; the journal stays then, for the next try.
+    pub fn hang_up(self) -> Result<(), HostError> {
+        if self.journal.saved.is_empty() && self.journal.acted.is_empty() {
+            return self.revert(); // nothing was done that anybody should know of
+        }
+        end(self.machine.as_ref(), &self.journal, false).map(|_| ())
     }
 
     /// Puts everything back.

@@ -260,6 +260,8 @@ pub struct Observed {
     pub hosts: BTreeMap<HostName, HostObserved>,
     /// Hosts that did not, and why.
     pub unreachable: BTreeMap<HostName, String>,
+    /// Members that the spec no longer has, with why one cannot be reached; none where it can.
+    pub leaving: BTreeMap<HostName, Option<String>>,
     /// The live CIB, when some member runs the engine.
     pub cib: Option<String>,
     /// The engine's state (crm_mon XML), when some member runs it.

@@ -230,21 +230,37 @@ fn paused(plan: &Plan, observed: &Observed) -> Option<Refusal> {
 /// A joint change needs every member, old and new: one that was not asked would be left with the old membership, and
 /// one that is left out of the new list while it lives could serve beside the others.
 fn joint_refusals(plan: &Plan, observed: &Observed) -> Vec<Refusal> {
-    if plan.hosts.values().all(|host| host.joint.is_empty()) {
+    if plan.hosts.values().all(|host| host.joint.is_empty()) && observed.leaving.is_empty() {
         return Vec::new();
     }
     let live = observed.engine.iter().flat_map(|state| state.nodes.keys());
     let members: BTreeSet<_> = plan.engine.members.iter().chain(live).collect();
-    let away = members.into_iter().filter(|member| !observed.hosts.contains_key(*member));
-    away.map(|member| Refusal {
+    let here = |member: &str| observed.hosts.contains_key(member) || observed.leaving.contains_key(member);
+    let away = members.into_iter().filter(|member| !here(member));
+    let away = away.map(|member| Refusal {
         why: format!(
             "{member} is a member and cannot be reached, and {}'s files change on all at once",
             engines::membership_daemon(plan.engine.kind)
         ),
         mend: "bring it back, or take it out of the spec".to_owned(),
         unreachable: true,
+    });
+    away.chain(live_leavers(observed)).collect()
+}
+
+/// A member that leaves and cannot be reached must be off in the engine's eyes: it has no quorum when it is back. One
+/// that lives would serve beside the others.
+fn live_leavers(observed: &Observed) -> impl Iterator<Item = Refusal> {
+    let off = |name: &str| {
+        let node = observed.engine.as_ref().and_then(|state| state.nodes.get(name));
+        node.is_some_and(|node| !node.online && !node.unclean)
+    };
+    let away = observed.leaving.iter().filter_map(|(name, away)| Some((name, away.as_ref()?)));
+    away.filter(move |(name, _)| !off(name)).map(|(name, why)| Refusal {
+        why: format!("{name} leaves, cannot be reached ({why}), and is not known to be off"),
+        mend: format!("bring it back, or see that it is off: haoscar fenced {name} --i-saw-it-off"),
+        unreachable: true,
     })
-    .collect()
 }
 
 fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<String, String>) -> EnginePlan {
@@ -261,6 +277,7 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
         kind: engine.kind,
         changes,
         members: engine.members.keys().cloned().collect::<BTreeSet<_>>(),
+        leaves: observed.leaving.clone(),
         restarts: units.into_iter().filter_map(resource).collect(),
     }
 }

@@ -146,6 +146,9 @@ pub struct EnginePlan {
     pub changes: Vec<String>,
     /// Members after the change.
     pub members: BTreeSet<HostName>,
+    /// Members that leave, for the spec no longer has them, with why one cannot be reached; none where it can.
+    #[serde(default)]
+    pub leaves: BTreeMap<HostName, Option<String>>,
     /// Resources to restart, with the reason.
     pub restarts: BTreeMap<String, String>,
 }
@@ -208,6 +211,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty()
             && self.engine.changes.is_empty()
+            && self.engine.leaves.is_empty()
             && self.engine.restarts.is_empty()
             && self.statements().next().is_none()
     }

@@ -23,6 +23,18 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
             .iter()
             .for_each(|change| text.extend(["  ", &change.replace('\n', "\n  "), "\n"]));
     }
+    for (name, away) in &plan.engine.leaves {
+        let _ = match away {
+            None => writeln!(
+                text,
+                "- {name} leaves: what it carries moves, its engine stops, its files and units become what they were"
+            ),
+            Some(why) => writeln!(
+                text,
+                "- {name} leaves, is off and cannot be reached ({why}): its files stay; it has no quorum should it come back"
+            ),
+        };
+    }
     text += &live::lines(&plan.live);
     impact(plan, &mut text);
     for (name, waiting) in &plan.waits {
@@ -124,7 +136,10 @@ pub fn summary(plan: &Plan) -> String {
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     let all = [
         (objects, format!("on {}", count(plan.hosts.len(), "host"))),
-        (plan.engine.changes.len() + plan.engine.restarts.len(), "of the engine".to_owned()),
+        (
+            plan.engine.changes.len() + plan.engine.leaves.len() + plan.engine.restarts.len(),
+            "of the engine".to_owned(),
+        ),
         (plan.statements().count(), "of services".to_owned()),
     ];
     let some =

@@ -246,6 +246,9 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
         );
         wrong.push(format!("drift on {}", places.join(", ")));
     }
+    wrong.extend(
+        plan.engine.leaves.keys().map(|name| format!("{name} is still a member and not in the spec")),
+    );
     wrong.extend(crate::plan::objects_waiting(&plan.live));
     wrong
 }

@@ -1,6 +1,7 @@
 //! Plans from desired and observed, and transactions on a host below a folder.
 
 mod interrupted;
+mod joint;
 mod live;
 mod mom;
 pub mod power;

@@ -66,8 +66,14 @@ fn node_id(cluster: &Cluster, nics: &BTreeMap<String, Nic>) -> Option<u32> {
     }
 }
 
-/// Networks on which every member has a card, in order: link, private, public.
-fn links<'a>(cluster: &'a Cluster, members: &BTreeMap<HostName, u32>) -> Vec<&'a str> {
+/// Networks on which every member has a card, by link number. A link that is in use keeps its number, and a new one takes
+/// a number that nobody has: a running corosync refuses other addresses under a number that it knows. Else in the order
+/// link, private, public.
+fn links<'a>(
+    cluster: &'a Cluster,
+    members: &BTreeMap<HostName, u32>,
+    used: &BTreeMap<usize, String>,
+) -> BTreeMap<usize, &'a str> {
     let rank = |name: &str| match cluster.networks[name].role {
         NetworkRole::Link => 0,
         NetworkRole::Private => 1,
@@ -78,10 +84,32 @@ fn links<'a>(cluster: &'a Cluster, members: &BTreeMap<HostName, u32>) -> Vec<&'a
             .keys()
             .all(|m| nics(cluster, m).is_some_and(|nics| nics.values().any(|nic| nic.network == network)))
     };
-    let mut links: Vec<_> = cluster.networks.keys().map(String::as_str).filter(|n| everywhere(n)).collect();
-    links.sort_by_key(|name| (rank(name), *name));
-    links.truncate(LINKS_MAX);
-    links
+    let mut wanted: Vec<_> = cluster.networks.keys().map(String::as_str).filter(|n| everywhere(n)).collect();
+    wanted.sort_by_key(|name| (rank(name), *name));
+    let number = |name: &str| used.iter().find(|(_, known)| *known == name).map(|(number, _)| *number);
+    let (kept, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| number(name).is_some());
+    let kept: BTreeMap<_, _> = kept.into_iter().filter_map(|name| Some((number(name)?, name))).collect();
+    let free = (0..LINKS_MAX).filter(|number| !used.contains_key(number));
+    free.zip(new).chain(kept).collect()
+}
+
+/// The networks of a corosync.conf, by link number; empty for one that the spec no longer has.
+pub fn numbers(conf: &str, cluster: &Cluster) -> BTreeMap<usize, String> {
+    let members = cluster.heads.values().map(|head| &head.nics);
+    let cards: Vec<_> =
+        members.chain(cluster.witnesses.values().map(|w| &w.nics)).flat_map(BTreeMap::values).collect();
+    let network =
+        |address: &str| cards.iter().find(|nic| nic.address.to_string() == address).map(|nic| &nic.network);
+    let mut found: BTreeMap<usize, String> = BTreeMap::new();
+    for (key, address) in conf.lines().filter_map(|line| line.trim().split_once(": ")) {
+        let number = key.strip_prefix("ring").and_then(|key| key.strip_suffix("_addr")).map(str::parse);
+        let Some(Ok(number)) = number else { continue };
+        let known = found.entry(number).or_default();
+        if let Some(network) = network(address).filter(|_| known.is_empty()) {
+            known.clone_from(network);
+        }
+    }
+    found
 }
 
 /// The qnetd server and its algorithm. One member alone needs no tie broken; with an odd number of members only
@@ -101,11 +129,12 @@ pub fn device(cluster: &Cluster, members: &BTreeMap<HostName, u32>) -> Option<se
 pub fn conf(
     cluster: &Cluster,
     members: &BTreeMap<HostName, u32>,
+    used: &BTreeMap<usize, String>,
     templates: &Templates,
 ) -> Result<Rendered, Problem> {
     let detect = cluster.ha.detect.as_millis();
     let token = detect * 10 / 22;
-    let links = links(cluster, members);
+    let links = links(cluster, members, used);
     let address = |member: &str, network: &str| {
         let nics = nics(cluster, member).into_iter().flat_map(BTreeMap::values);
         nics.filter(|nic| nic.network == network).map(|nic| nic.address).next()
@@ -113,8 +142,7 @@ pub fn conf(
     let nodes: Vec<_> = members
         .iter()
         .map(|(name, id)| {
-            let rings =
-                links.iter().enumerate().filter_map(|(i, network)| Some((i, address(name, network)?)));
+            let rings = links.iter().filter_map(|(i, network)| Some((i, address(name, network)?)));
             let rings: Vec<_> =
                 rings.map(|(i, address)| json!({ "number": i, "address": address })).collect();
             json!({ "name": name, "id": id, "rings": rings })
@@ -123,7 +151,7 @@ pub fn conf(
     let device = device(cluster, members);
     let values = json!({
         "cluster": cluster.name, "token": token, "consensus": detect - token, "nodes": nodes,
-        "links": (0..links.len()).collect::<Vec<_>>(), "device": device, "ping": token, "lost": 4 * token,
+        "links": links.keys().collect::<Vec<_>>(), "device": device, "ping": token, "lost": 4 * token,
         "two": members.len() == 2 && device.is_none(),
     });
     let mut file = templates.file(CONF, "engine/pacemaker/corosync.conf.hbs", values, OnChange::Joint)?;
@@ -148,4 +176,25 @@ pub fn members(conf: &str) -> BTreeMap<HostName, u32> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Sources, load};
+
+    #[test]
+    fn a_link_in_use_keeps_its_number_and_a_new_one_takes_one_that_nobody_had() {
+        let text = include_bytes!("../../../specs/three-heads.yaml").to_vec();
+        let cluster = load(&Sources::of_text("cluster.yaml", text)).unwrap().cluster;
+        let conf =
+            "node {\n ring0_addr: 10.60.0.1\n ring1_addr: 203.0.113.1\n}\nnode {\n ring0_addr: 10.60.0.2\n}";
+        let used = numbers(conf, &cluster);
+        assert_eq!(used, BTreeMap::from([(0, "inside".to_owned()), (1, String::new())]));
+        let members = BTreeMap::from([("head-1".to_owned(), 1), ("head-2".to_owned(), 2)]);
+        let found = links(&cluster, &members, &used);
+        assert_eq!(found, BTreeMap::from([(0, "inside"), (2, "beat"), (3, "public")]));
+        let fresh = links(&cluster, &members, &BTreeMap::new());
+        assert_eq!(fresh, BTreeMap::from([(0, "beat"), (1, "inside"), (2, "public")]));
+    }
 }

@@ -41,7 +41,7 @@ pub fn of_member(
     templates: &Templates,
 ) -> Result<HostDesired, Problem> {
     let mut host = HostDesired {
-        files: vec![corosync::conf(cluster, members, templates)?, authkey()],
+        files: vec![corosync::conf(cluster, members, &surroundings.links, templates)?, authkey()],
         packages: PACKAGES.iter().map(ToString::to_string).collect(),
         checks: vec![corosync_check()],
         secrets: BTreeMap::from([(AUTHKEY_SECRET.to_owned(), SecretKind::Random(AUTHKEY_BYTES))]),

@@ -15,10 +15,13 @@ mod watch;
 pub mod xml;
 
 pub use back::{Change, Merged, Sign, accept, changes, generation, is_ours, merged, put_back};
-pub use corosync::members;
+pub use corosync::{members, numbers};
 pub use devices::fence_devices;
 pub use forecast::{Forecast, forecast};
-pub use requests::{move_constraint, move_id, pause, pause_selector, paused_until, with_constraint};
+pub use requests::{
+    after_joint, joint, joint_selector, move_constraint, move_id, pause, pause_selector, paused_until,
+    with_constraint,
+};
 pub use state::state;
 
 pub use super::{EngineNode, EngineResource, EngineState};

@@ -9,6 +9,9 @@ use super::xml::Element;
 /// The pause's own set of properties: the engine reads it behind the bootstrap set, which never has this property.
 const PAUSE: &str = "haoscar-pause";
 
+/// The same while the members' files change on all at once.
+const JOINT: &str = "haoscar-joint";
+
 /// The id of a group's move.
 pub fn move_id(group: &str) -> String {
     format!("haoscar-move-{group}")
@@ -36,16 +39,25 @@ pub fn with_constraint(cib: &str, constraint: &str) -> String {
 /// Properties that put the engine into maintenance until `end` (`2026-11-24 03:00:00Z`). The engine itself looks at
 /// its clock: the pause ends without anybody, also after a reboot.
 pub fn pause(end: &str) -> String {
+    maintenance(PAUSE, end)
+}
+
+/// The same for a joint change, which may end while an administrator's pause goes on.
+pub fn joint(end: &str) -> String {
+    maintenance(JOINT, end)
+}
+
+fn maintenance(set: &str, end: &str) -> String {
     let expression = Element::new("date_expression")
-        .with("id", format!("{PAUSE}-end"))
+        .with("id", format!("{set}-end"))
         .with("operation", "lt")
         .with("end", end);
     let rule = Element::new("rule")
-        .with("id", format!("{PAUSE}-rule"))
+        .with("id", format!("{set}-rule"))
         .with("boolean-op", "and")
         .with("score", "0")
         .holding([expression]);
-    let mut set = pairs("cluster_property_set", PAUSE, [("maintenance-mode", "true".to_owned())]);
+    let mut set = pairs("cluster_property_set", set, [("maintenance-mode", "true".to_owned())]);
     set.children.insert(0, rule);
     set.write()
 }
@@ -55,11 +67,35 @@ pub fn pause_selector() -> String {
     Element::new("cluster_property_set").with("id", PAUSE).write()
 }
 
+/// What takes a joint change's maintenance away.
+pub fn joint_selector() -> String {
+    Element::new("cluster_property_set").with("id", JOINT).write()
+}
+
+/// What a member does on which files of a joint change were put back while its engine runs and nobody commands it: it
+/// waits until the others have put theirs back, for one and the same moment makes all members read them, and ends the
+/// maintenance once all are members. Where they are not, the maintenance ends by its date.
+pub fn after_joint() -> Vec<String> {
+    let script = format!(
+        "systemctl is-active --quiet corosync || exit 0
+sleep 2; corosync-cfgtool -R
+wanted=$(grep -c nodeid: {})
+for i in $(seq 30); do
+  sleep 1
+  [ \"$(corosync-quorumtool -s | awk '/^Nodes:/ {{ print $2 }}')\" = \"$wanted\" ] || continue
+  cibadmin --delete --scope crm_config --xml-text '{}' && exit 0
+done",
+        super::corosync::CONF,
+        joint_selector().trim()
+    );
+    ["sh", "-c", &script].map(str::to_owned).into()
+}
+
 /// When the pause in a CIB ends, in the CIB's own words; none without one.
 pub fn paused_until(cib: &str) -> Option<String> {
     let cib = Element::read(cib).ok()?;
     let sets = &cib.child("configuration")?.child("crm_config")?.children;
-    let set = sets.iter().find(|set| set.id() == PAUSE)?;
+    let set = sets.iter().find(|set| [PAUSE, JOINT].contains(&set.id()))?;
     set.walk().into_iter().find_map(|e| e.get("end").map(str::to_owned))
 }
 
