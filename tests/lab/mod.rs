@@ -8,6 +8,7 @@ pub mod harness;
 mod heartbeat;
 mod history;
 mod hosts;
+mod joint;
 mod levels;
 mod moves;
 mod mpi;
