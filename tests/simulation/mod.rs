@@ -22,9 +22,14 @@ type World = fn(u64, Rules) -> Result<(), String>;
 const WORLDS: [(&str, World); 3] = [("pair", pair::world), ("watch", watch::world), ("apply", apply::world)];
 
 /// Seeds that found something once, in a rule or in a rule that was broken on purpose, with what it was. They run first.
-const NAMED: [(&str, u64, &str); 3] = [
+const NAMED: [(&str, u64, &str); 4] = [
     ("pair", 24, "a group went to and fro between two heads that could not run it"),
     ("pair", 0, "a hung takeover was taken while the other head still ran the group"),
+    (
+        "pair",
+        14_264,
+        "messages were lost to the end: a group went on hanging, and was mended, and hung again",
+    ),
     ("apply", 64, "a head kept half of an apply after a power cut"),
 ];
 

@@ -143,7 +143,7 @@ fn shoot(world: &mut Pair, me: usize) {
     if world.heads[1 - me].up {
         world.power_off(1 - me);
     }
-    let (hangs, soon) = (world.chance.one_in(4), world.now + world.chance.between(100, 400));
+    let (hangs, soon) = (is_lost(world), world.now + world.chance.between(100, 400));
     let engine = &mut world.heads[me].engine;
     (engine.shooting, engine.peer_dead) = (None, true);
     if engine.hold != Hold::All {
@@ -220,9 +220,14 @@ fn stop_step(world: &mut Pair, me: usize, (step, then): (usize, Then), next: u64
     }
 }
 
+/// A message between its scripts; none is lost once the world is quiet.
+fn is_lost(world: &mut Pair) -> bool {
+    world.chance.one_in(4) && !world.quiet
+}
+
 /// The other head is told to start the group, unless the message is lost.
 fn hand_over(world: &mut Pair, me: usize) {
-    let (now, lost) = (world.now, world.chance.one_in(4));
+    let (now, lost) = (world.now, is_lost(world));
     let soon = now + world.chance.between(100, 400);
     let other_well = world.heads[1 - me].up && world.heads[1 - me].engine.runs && world.linked();
     let ended = !world.heads[me].engine.runs;
