@@ -4,7 +4,7 @@
 # Usage (root): benches/false.sh [HAOSCAR] [FOR] [DETECT]     e.g. benches/false.sh target/release/haoscar 30m 1100ms
 #   token losses  "Token has not been received" of corosync, all members: a warning at three quarters of the token, no harm yet
 #   rounds        "A processor failed": the token was lost, and a new membership was looked for
-#   unscheduled   "was not scheduled for" of corosync: it did not run for more than 0.8 of its token
+#   unscheduled   "was not scheduled" of corosync: it did not run for more than 0.8 of its token
 #   left          members that left a membership, as the members saw it
 #   stall         the longest time that a loop which sleeps 10 ms was not run, of two such loops: the machine's own delay
 set -euo pipefail
@@ -80,7 +80,7 @@ for host in $members; do
 done
 tokens=$(total "Token has not been received")
 rounds=$(total "A processor failed, forming new configuration")
-unscheduled=$(total "was not scheduled for")
+unscheduled=$(total "was not scheduled")
 left=$(total "A new membership .* left: ")
 steal=$(awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) 'BEGIN { printf "%.1f", 100 * s / t }')
 stall=$(sort -n "$work"/stall-* | tail -1)
