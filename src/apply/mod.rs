@@ -53,6 +53,16 @@ pub enum ApplyError {
     /// A secret that only a person can know is missing everywhere.
     #[error("secret {0} is kept on no head")]
     SecretMissing(String),
+    /// A secret could not be made on the one host that can make it.
+    #[error("secret {name} cannot be made, for {host} has to make it: {why}")]
+    SecretUnmade {
+        /// The secret.
+        name: String,
+        /// The host.
+        host: HostName,
+        /// What its program said, or why there is no session.
+        why: String,
+    },
     /// Two hosts keep different bytes under one name.
     #[error("secret {name} differs between {one} and {other}")]
     SecretsDiffer {

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ApplyError, Crew, Say};
-use crate::desired::{Desired, HostDesired, HostName, SecretKind};
+use crate::desired::{Answer, Desired, HostDesired, HostName, SecretKind};
 use crate::host::{HostError, Request, Response};
+
+/// Two key pairs and three signatures took 3.5 s on a busy machine.
+const MADE_LIMIT_MS: u64 = 60_000;
 
 /// Makes and copies what is missing on hosts that can be reached.
 ///
@@ -15,7 +18,7 @@ pub fn spread(desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), Ap
     let reached: BTreeSet<_> = crew.names().into_iter().collect();
     for (host, (_, desired)) in desired.hosts.iter().filter(|(name, _)| reached.contains(*name)) {
         for (name, kind) in &desired.secrets {
-            wanted.entry(name).or_insert_with(|| (*kind, Vec::new())).1.push(host.clone());
+            wanted.entry(name).or_insert_with(|| (kind.clone(), Vec::new())).1.push(host.clone());
         }
     }
     let names: Vec<String> = wanted.keys().map(ToString::to_string).collect();
@@ -58,20 +61,21 @@ fn one(
         Some((keeper, _)) => fetch(name, keeper, crew)?,
         None => {
             say(&format!("making secret {name}"));
-            made(kind)?.ok_or_else(|| ApplyError::SecretMissing(name.to_owned()))?
+            made(name, kind, crew)?.ok_or_else(|| ApplyError::SecretMissing(name.to_owned()))?
         }
     };
     crew.all(&missing, |_, host| host.ask(&Request::SecretPut { name: name.to_owned(), hex: hex.clone() }))
 }
 
 /// New bytes in hex; none for a secret that only a person can know.
-fn made(kind: SecretKind) -> Result<Option<String>, ApplyError> {
+fn made(name: &str, kind: SecretKind, crew: &mut Crew) -> Result<Option<String>, ApplyError> {
     Ok(match kind {
         SecretKind::Random(size) => Some(random(size)?),
         // the digits are the secret
         SecretKind::RandomHex(size) => {
             Some(random(size)?.bytes().map(|digit| format!("{digit:02x}")).collect())
         }
+        SecretKind::Made { host, argv } => Some(printed(name, &host, argv, crew)?),
         SecretKind::Given => None,
     })
 }
@@ -82,11 +86,13 @@ fn made(kind: SecretKind) -> Result<Option<String>, ApplyError> {
 /// No host uses it, or only a person can know it.
 fn users(name: &str, desired: &Desired) -> Result<(SecretKind, Vec<HostName>), ApplyError> {
     let uses = |(host, (_, wanted)): (&HostName, &(_, HostDesired))| {
-        wanted.secrets.get(name).map(|kind| (host.clone(), *kind))
+        wanted.secrets.get(name).map(|kind| (host.clone(), kind.clone()))
     };
     let users: Vec<_> = desired.hosts.iter().filter_map(uses).collect();
-    let kind =
-        users.first().map(|(_, kind)| *kind).ok_or_else(|| ApplyError::SecretUnknown(name.to_owned()))?;
+    let kind = users
+        .first()
+        .map(|(_, kind)| kind.clone())
+        .ok_or_else(|| ApplyError::SecretUnknown(name.to_owned()))?;
     if kind == SecretKind::Given {
         return Err(ApplyError::SecretGiven(name.to_owned()));
     }
@@ -106,7 +112,7 @@ pub fn rotate(name: &str, desired: &Desired, crew: &mut Crew) -> Result<Vec<Host
         let why = format!("secret {name} is used there, and every host must get the new one");
         return Err(HostError::Unreachable { host: away.join(", "), why }.into());
     }
-    let hex = made(kind)?.ok_or_else(|| ApplyError::SecretGiven(name.to_owned()))?;
+    let hex = made(name, kind, crew)?.ok_or_else(|| ApplyError::SecretGiven(name.to_owned()))?;
     crew.all(&hosts, |_, host| host.ask(&Request::SecretPut { name: name.to_owned(), hex: hex.clone() }))?;
     Ok(hosts)
 }
@@ -116,6 +122,18 @@ fn fetch(name: &str, keeper: &str, crew: &mut Crew) -> Result<String, ApplyError
     match crew.get(keeper).ok_or_else(gone)?.ask(&Request::SecretGet(name.to_owned()))? {
         Response::Secret(hex) => Ok(hex),
         _ => Err(ApplyError::SecretMissing(name.to_owned())),
+    }
+}
+
+/// What a program prints on the host that alone can make it.
+fn printed(name: &str, host: &str, argv: Vec<String>, crew: &mut Crew) -> Result<String, ApplyError> {
+    let failed = |why: String| ApplyError::SecretUnmade { name: name.to_owned(), host: host.to_owned(), why };
+    let session = crew.get(host).ok_or_else(|| failed("there is no session with it".to_owned()))?;
+    let request = Request::Run { argv, input: String::new(), timeout_ms: MADE_LIMIT_MS };
+    match session.ask(&request)? {
+        Response::Answer(Answer { status: Some(0), stdout, .. }) if !stdout.is_empty() => Ok(stdout),
+        Response::Answer(answer) => Err(failed(answer.stderr.trim().to_owned())),
+        _ => Err(failed("its agent answered something else".to_owned())),
     }
 }
 

@@ -152,12 +152,11 @@ pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
     Ok(Survey { crew, desired, observed, member, lab })
 }
 
-/// Hosts that are asked: all of the spec's, or those of `--on`. A qnetd witness has nothing of ours yet.
+/// Hosts that are asked: all of the spec's, or those of `--on`.
 fn scope(cluster: &Cluster, reach: &Reach) -> Result<Vec<HostName>, Failure> {
-    let witnesses =
-        cluster.witnesses.iter().filter(|(_, w)| w.kind == WitnessKind::Member).map(|(name, _)| name.clone());
     let nodes = cluster.nodes.keys().flat_map(|range| range.names());
-    let all: Vec<_> = cluster.heads.keys().cloned().chain(witnesses).chain(nodes).collect();
+    let machines = cluster.heads.keys().chain(cluster.witnesses.keys()).cloned();
+    let all: Vec<_> = machines.chain(nodes).collect();
     if let Some(unknown) = reach.on.iter().find(|name| !all.contains(name)) {
         return Err(Failure::new(Exit::Usage, format!("--on {unknown}: the spec has no such host")));
     }

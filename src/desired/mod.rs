@@ -157,13 +157,20 @@ pub struct Probe {
 }
 
 /// How a secret is made where none exists yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretKind {
     /// This many random bytes, made once by haoscar.
     Random(usize),
     /// This many random bytes as lower-case hex digits, for files of text; made once by haoscar.
     RandomHex(usize),
+    /// A program on a host prints it as lower-case hex digits, once: what another program signs with a key of its own.
+    Made {
+        /// Where it runs.
+        host: HostName,
+        /// Program and arguments; no shell.
+        argv: Vec<String>,
+    },
     /// Only a person can know it; a missing one is an error that says how to add it.
     Given,
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Desired, HostDesired, HostName, OnChange, Role, Surroundings, Unit, UnitWant, names};
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
-use crate::spec::{Cluster, EngineKind, Problem};
+use crate::spec::{Cluster, EngineKind, Problem, WitnessKind};
 use crate::templates::Templates;
 
 /// Resolves the spec for every host.
@@ -119,7 +119,7 @@ impl<'a> Builder<'a> {
         }
         for (placement, name, kind) in &part.secrets {
             self.hosts(placement, heads).for_each(|host| {
-                host.secrets.insert(name.clone(), *kind);
+                host.secrets.insert(name.clone(), kind.clone());
             });
         }
         self.desired.probes.extend(part.probes);
@@ -149,7 +149,11 @@ impl<'a> Builder<'a> {
     fn hosts_files(&mut self, templates: &Templates) -> Result<(), Problem> {
         let values = json!({ "hosts": names::fixed(self.cluster) });
         let file = templates.file("/etc/hosts", "hosts/hosts.hbs", values, OnChange::Nothing)?;
-        self.desired.hosts.values_mut().for_each(|(_, host)| host.files.push(file.clone()));
+        // a qnetd server may be that of other clusters too, and needs no names of this one
+        let server =
+            |name: &str| self.cluster.witnesses.get(name).is_some_and(|w| w.kind == WitnessKind::Qnetd);
+        let hosts = self.desired.hosts.iter_mut().filter(|(name, _)| !server(name));
+        hosts.for_each(|(_, (_, host))| host.files.push(file.clone()));
         Ok(())
     }
 

@@ -91,10 +91,10 @@ const START_TIMEOUT_MS: u64 = 40_000;
 /// A unit that has not stopped by then has failed: systemd itself kills after 90 s, which is too late for a failover.
 const STOP_TIMEOUT_MS: u64 = 30_000;
 
-/// Units of an engine itself, the last of them the one that starts and stops resources.
+/// Units of an engine itself, the first what all others need, the last of them the one that starts and stops resources.
 pub fn units(kind: EngineKind) -> &'static [&'static str] {
     match kind {
-        EngineKind::Pacemaker => &["corosync.service", "pacemaker.service"],
+        EngineKind::Pacemaker => &["corosync.service", "corosync-qdevice.service", "pacemaker.service"],
         EngineKind::Heartbeat => &["heartbeat.service"],
     }
 }

@@ -49,6 +49,7 @@ const PACKAGES: &[&str] = &[
     "socat",
     "curl",
     "netbase",
+    "curl",
 ];
 /// Debian's heartbeat, where the spec's engine is heartbeat: two engines on one host would be no plain host of either.
 const HEARTBEAT: &[&str] = &["heartbeat", "cluster-glue"];

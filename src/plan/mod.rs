@@ -13,6 +13,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Directory, HostName, Rendered, Statement};
+use crate::engines::main_unit;
 use crate::engines::pacemaker::Forecast;
 use crate::observed::{Origin, Rehearsal};
 use crate::spec::EngineKind;
@@ -123,7 +124,10 @@ impl HostPlan {
 
     /// The engine does not run here yet.
     pub fn starts_engine(&self) -> bool {
-        self.engine_units.iter().any(|action| action.verb == UnitVerb::Start)
+        let main = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(main_unit);
+        let starts =
+            |action: &UnitAction| action.verb == UnitVerb::Start && main.contains(&action.unit.as_str());
+        self.engine_units.iter().any(starts)
     }
 
     /// How many objects change.

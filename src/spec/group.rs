@@ -6,6 +6,16 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How strictly two groups stay on different heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Apart {
+    /// While another head can take this group: with one head left both live there.
+    Prefer,
+    /// Always: with one head left this group stays down.
+    Require,
+}
+
 /// One unit of failover.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +32,10 @@ pub struct Group {
     /// Where its services keep their state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
+    /// Groups that it does not share a head with, by name; it gives way to them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = serde_json::json!({ "control": "prefer" }))]
+    pub apart: BTreeMap<String, Apart>,
     /// Its services, by name.
     pub services: Vec<String>,
 }

@@ -43,6 +43,10 @@ pub struct Ha {
     /// What happens when a preferred head comes back.
     #[serde(default)]
     pub failback: Failback,
+    /// How many groups a head carries at most; a group that finds no room stays down. Default: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub groups_per_head: Option<u32>,
     /// Seconds by which fencing of the preferred head is delayed where two heads have no witness, so that one
     /// wins. Unused with a witness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,7 @@ impl Default for Ha {
             engine: EngineKind::default(),
             detect: detect_default(),
             failback: Failback::default(),
+            groups_per_head: None,
             fence_delay: None,
             ping: None,
             watched_by: None,

@@ -32,7 +32,7 @@ pub use cluster::{ApiVersion, Cluster, ClusterKind, Os, Waive};
 pub use codes::{Code, code, codes};
 pub use duration::Span;
 pub use field::{Field, field_paths, fields};
-pub use group::Group;
+pub use group::{Apart, Group};
 pub use ha::{EngineKind, Failback, Ha, WatchUrl, WatchedBy};
 pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};

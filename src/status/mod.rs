@@ -86,7 +86,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let hosts: BTreeMap<_, _> = desired
         .hosts
         .iter()
-        .map(|(name, (role, _))| (name.clone(), host(name, *role, observed, plan)))
+        .map(|(name, (role, _))| (name.clone(), host(name, *role, desired, observed, plan)))
         .collect();
     let groups: BTreeMap<_, _> = desired
         .engine
@@ -119,10 +119,12 @@ fn maintenance(observed: &Observed) -> String {
     }
 }
 
-fn host(name: &str, role: Role, observed: &Observed, plan: &Plan) -> HostStatus {
+fn host(name: &str, role: Role, desired: &Desired, observed: &Observed, plan: &Plan) -> HostStatus {
+    let outside = |name: &str| !desired.engine.iter().any(|engine| engine.members.contains_key(name));
     let node = observed.engine.as_ref().and_then(|state| state.nodes.get(name));
     let engine = match node {
         _ if role == Role::Node => "",
+        None if role == Role::Witness && outside(name) => "", // a qnetd server
         None => "not a member",
         Some(node) if node.unclean => "unclean",
         Some(node) if node.standby => "standby",

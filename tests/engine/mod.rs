@@ -134,10 +134,30 @@ fn a_resource_of_ours_that_the_spec_no_longer_has_is_removed() {
 }
 
 #[test]
+fn room_for_groups_is_written_into_nodes_that_stay_as_they_are_otherwise() {
+    let mut cluster = reference();
+    cluster.ha.groups_per_head = Some(1);
+    let templates = Templates::packaged().unwrap();
+    let limited = resolve(&cluster, &Surroundings::whole(&cluster), &templates).unwrap().engine.unwrap();
+    let by_hand = "uname=\"head-1\"><instance_attributes id=\"nodes-1\"/></node>";
+    let live = EMPTY.replace("uname=\"head-1\"/>", by_hand);
+    let whole = merged(&limited, &live).unwrap().cib;
+    assert_eq!(told(&limited, &whole), Vec::<String>::new());
+    assert!(whole.contains("id=\"nodes-1\"") && whole.contains("id=\"haoscar-head-1-room\""), "{whole}");
+    assert!(!whole.contains("haoscar-arbiter-room"), "a witness carries nothing");
+    let free = with_members(&["arbiter", "head-1", "head-2"]).engine.unwrap();
+    assert!(told(&free, &whole).contains(&"- utilization haoscar-head-1-room".to_owned()));
+    let whole = merged(&free, &whole).unwrap().cib;
+    assert!(whole.contains("id=\"nodes-1\"") && !whole.contains("-room"), "{whole}");
+}
+
+#[test]
 fn timings_follow_detect() {
     let mut cluster = reference();
     cluster.ha.detect = haoscar::spec::Span::from_millis(2200);
     let desired = resolve(&cluster, &Surroundings::whole(&cluster), &Templates::packaged().unwrap()).unwrap();
     let conf = text(&desired, "head-1", CONF).unwrap();
     assert!(conf.contains("token: 1000\n") && conf.contains("consensus: 1200\n"), "{conf}");
+    let cib = &desired.engine.unwrap().cib;
+    assert!(cib.contains("name=\"dc-deadtime\" value=\"4400ms\""), "{cib}");
 }

@@ -13,6 +13,7 @@ mod levels;
 mod moves;
 mod mpi;
 mod openpbs;
+mod placement;
 mod put_back;
 mod recover;
 mod remove;

@@ -93,8 +93,9 @@ fn properties(configuration: &Element) -> BTreeMap<&str, &str> {
 /// Our objects of a `<configuration>`, by tag and id.
 fn objects(configuration: &Element) -> BTreeMap<(&str, &str), &Element> {
     let sections = SECTIONS.iter().filter_map(|section| configuration.child(section));
-    let children = sections.flat_map(|section| &section.children).filter(|child| ours(child));
-    children.map(|child| ((child.name.as_str(), child.id()), child)).collect()
+    let nodes = configuration.child("nodes").into_iter().flat_map(|nodes| &nodes.children);
+    let all = sections.flat_map(|section| &section.children).chain(nodes.flat_map(|node| &node.children));
+    all.filter(|child| ours(child)).map(|child| ((child.name.as_str(), child.id()), child)).collect()
 }
 
 /// The same element with its children in order of id, so that order in the file is no difference, and without empty
@@ -231,6 +232,7 @@ pub fn merged(desired: &EngineDesired, current: &str) -> Result<Merged, EngineEr
     next_epoch(&mut cib);
     let configuration = cib.child_mut("configuration");
     merge_properties(&wanted, configuration);
+    merge_nodes(&wanted, configuration);
     for section in SECTIONS {
         let new = wanted.child(section).map(|section| section.children.clone()).unwrap_or_default();
         if new.is_empty() && configuration.child(section).is_none() {
@@ -255,6 +257,18 @@ fn merge_properties(wanted: &Element, configuration: &mut Element) {
     let live = old.map(|set| set.children).unwrap_or_default();
     set.children.extend(live.into_iter().filter(|pair| pair.get("name").is_some_and(kept)));
     section.children.insert(0, set);
+}
+
+/// Nodes are Pacemaker's, and so is what else they hold; one that has not joined yet is written as it will be.
+fn merge_nodes(wanted: &Element, configuration: &mut Element) {
+    let live = configuration.child_mut("nodes");
+    live.children.iter_mut().for_each(|node| node.children.retain(|child| !ours(child)));
+    for new in wanted.child("nodes").into_iter().flat_map(|nodes| &nodes.children) {
+        match live.children.iter_mut().find(|node| node.get("uname") == new.get("uname")) {
+            Some(node) => node.children.extend(new.children.iter().cloned()),
+            None => live.children.push(new.clone()),
+        }
+    }
 }
 
 /// A constraint must not name a resource that is gone: the schema refuses the whole CIB.

@@ -2,7 +2,7 @@
 //! [`super::group`] add.
 //!
 //! What is ours in a live CIB is told by the `description` of a resource, the `haoscar-` prefix of every other id,
-//! and the name of a property. Nodes are never written: Pacemaker makes them from corosync's membership.
+//! and the name of a property. Of nodes only their room for groups is ours: Pacemaker makes them from corosync's membership.
 
 use std::collections::BTreeMap;
 
@@ -49,14 +49,54 @@ pub fn compile(
         let laid = group::Layout { cluster, name, group, heads: &heads, services, fenced };
         ids.insert(name.clone(), laid.add(&mut resources, &mut constraints));
     }
-    let mut configuration = Element::new("configuration").holding([
-        Element::new("crm_config").holding([properties(fenced)]),
-        resources,
-        constraints,
-    ]);
-    configuration.children.extend(Some(topology).filter(|topology| !topology.children.is_empty()));
-    configuration.children.push(Element::new("rsc_defaults").holding([defaults(cluster)]));
+    constraints.children.extend(apart(cluster, &ids));
+    let nodes = cluster.ha.groups_per_head.map(|most| rooms(cluster, members, most));
+    if nodes.is_some() {
+        take_room(&ids, &mut resources);
+    }
+    let options = Element::new("crm_config").holding([properties(cluster, fenced)]);
+    let defaults = Element::new("rsc_defaults").holding([defaults(cluster)]);
+    let nodes = nodes.map(|nodes| Element::new("nodes").holding(nodes));
+    let topology = Some(topology).filter(|topology| !topology.children.is_empty());
+    let sections = [Some(options), nodes, Some(resources), Some(constraints), topology, Some(defaults)];
+    let configuration = Element::new("configuration").holding(sections.into_iter().flatten());
     (configuration, ids)
+}
+
+/// What a group takes of a head, in Pacemaker's words of capacity.
+const ROOM: &str = "haoscar-groups";
+
+/// Heads with room for so many groups.
+fn rooms(cluster: &Cluster, members: &BTreeMap<HostName, u32>, most: u32) -> Vec<Element> {
+    let heads = members.iter().filter(|(name, _)| cluster.heads.contains_key(*name));
+    let node = |(name, id): (&HostName, &u32)| {
+        let room = pairs("utilization", &format!("haoscar-{name}-room"), [(ROOM, most.to_string())]);
+        Element::new("node").with("id", id).with("uname", name).holding([room])
+    };
+    heads.map(node).collect()
+}
+
+/// What each group is placed by takes room for all of it.
+fn take_room(ids: &BTreeMap<String, Vec<String>>, resources: &mut Element) {
+    let bases: Vec<_> = ids.values().filter_map(|ids| base(ids)).collect();
+    for resource in resources.children.iter_mut().filter(|found| bases.iter().any(|id| *id == found.id())) {
+        let id = format!("{}-room", resource.id());
+        resource.children.push(pairs("utilization", &id, [(ROOM, "1".to_owned())]));
+    }
+}
+
+/// What a group is placed by: its first resource that moves.
+fn base(ids: &[String]) -> Option<&String> {
+    ids.iter().find(|id| !id.ends_with("-clone"))
+}
+
+/// Groups that do not share a head: by what each is placed by.
+fn apart(cluster: &Cluster, ids: &BTreeMap<String, Vec<String>>) -> Vec<Element> {
+    let base = |group: &String| base(ids.get(group)?);
+    let pairs = cluster.groups.iter().flat_map(|(name, group)| {
+        group.apart.iter().filter_map(move |(other, how)| Some((base(name)?, base(other)?, *how)))
+    });
+    pairs.map(|(base, other, how)| group::apart(base, other, how)).collect()
 }
 
 /// Resource to restart for each unit that the engine carries; a clone's id restarts every instance.
@@ -69,17 +109,31 @@ pub fn units(configuration: &Element) -> BTreeMap<String, String> {
     resources.filter_map(unit).collect()
 }
 
-fn properties(fenced: bool) -> Element {
+/// A DC that answers does so within a membership's change; this is the measured one at 1100 ms (knowledge/pacemaker.md 9).
+const DC_LEAST_MS: u64 = 3_000;
+
+/// Pacemaker's own: a BMC takes 1 to 5 s, and is asked twice.
+const FENCING_SECONDS: u64 = 60;
+
+fn properties(cluster: &Cluster, fenced: bool) -> Element {
+    let dc_deadtime_ms = (2 * cluster.ha.detect.as_millis()).max(DC_LEAST_MS);
+    // capacity counts for nothing with the default
+    let strategy = if cluster.ha.groups_per_head.is_some() { "utilization" } else { "default" };
+    let delay = cluster.ha.fence_delay.map_or(0, |delay| delay.as_millis().div_ceil(1000));
     let values = [
         ("batch-limit", "30".to_owned()),
         ("concurrent-fencing", "true".to_owned()),
-        ("dc-deadtime", "3s".to_owned()),
+        // a machine that starts alone looks for a DC until a slower one could have joined it
+        ("dc-deadtime", format!("{dc_deadtime_ms}ms")),
         // a machine that is busy is no reason to fail over slowly (knowledge/pacemaker.md 8)
         ("load-threshold", "1000%".to_owned()),
         ("no-quorum-policy", "stop".to_owned()),
         ("node-action-limit", "16".to_owned()),
+        ("placement-strategy", strategy.to_owned()),
         ("stonith-action", "reboot".to_owned()),
         ("stonith-enabled", fenced.to_string()),
+        // the delay of the preferred head counts as part of the fencing
+        ("stonith-timeout", format!("{}s", FENCING_SECONDS + delay)),
         // opt-out: a foreign resource runs as its owner expects, and every group names its heads by a rule
         ("symmetric-cluster", "true".to_owned()),
         // avoids pacemaker-controld's one-second pause at a node loss (knowledge/failover-speed.md 1)

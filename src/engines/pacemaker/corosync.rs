@@ -9,8 +9,9 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
+use super::qnetd;
 use crate::desired::{HostName, Mode, OnChange, Rendered, Surroundings};
-use crate::spec::{Cluster, NetworkRole, Nic, Problem, WitnessKind};
+use crate::spec::{Cluster, NetworkRole, Nic, Problem};
 use crate::templates::Templates;
 
 /// Where it lies.
@@ -18,6 +19,9 @@ pub const CONF: &str = "/etc/corosync/corosync.conf";
 
 /// knet carries eight links at most (corosync.conf(5)).
 const LINKS_MAX: usize = 8;
+
+/// Who votes, with the node id.
+pub type Members = BTreeMap<HostName, u32>;
 
 /// NICs of every member, by name.
 fn nics<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a BTreeMap<String, Nic>> {
@@ -112,23 +116,13 @@ pub fn numbers(conf: &str, cluster: &Cluster) -> BTreeMap<usize, String> {
     found
 }
 
-/// The qnetd server and its algorithm. One member alone needs no tie broken; with an odd number of members only
-/// `lms` keeps the last one quorate (corosync-qdevice(8)).
-pub fn device(cluster: &Cluster, members: &BTreeMap<HostName, u32>) -> Option<serde_json::Value> {
-    let witness = cluster.witnesses.values().find(|w| w.kind == WitnessKind::Qnetd)?;
-    let host = witness.nics.values().next()?.address;
-    let even = members.len().is_multiple_of(2);
-    (members.len() > 1)
-        .then(|| json!({ "host": host, "algorithm": if even { "ffsplit" } else { "lms" }, "even": even }))
-}
-
 /// Renders corosync.conf, the same bytes for every member.
 ///
 /// # Errors
 /// What the template says.
 pub fn conf(
     cluster: &Cluster,
-    members: &BTreeMap<HostName, u32>,
+    members: &Members,
     used: &BTreeMap<usize, String>,
     templates: &Templates,
 ) -> Result<Rendered, Problem> {
@@ -148,7 +142,7 @@ pub fn conf(
             json!({ "name": name, "id": id, "rings": rings })
         })
         .collect();
-    let device = device(cluster, members);
+    let device = qnetd::device(cluster, members);
     let values = json!({
         "cluster": cluster.name, "token": token, "consensus": detect - token, "nodes": nodes,
         "links": links.keys().collect::<Vec<_>>(), "device": device, "ping": token, "lost": 4 * token,

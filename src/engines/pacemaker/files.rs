@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{corosync, fence};
+use super::{corosync, fence, qnetd};
 use crate::desired::{
     Answer, Check, Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Question, Rendered,
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
@@ -49,9 +49,8 @@ pub fn of_member(
         ..HostDesired::default()
     };
     recover::lay(EngineKind::Pacemaker, &mut host, templates)?;
-    if corosync::device(cluster, members).is_some() {
-        host.packages.insert("corosync-qdevice".to_owned());
-        host.units.push(running("corosync-qdevice.service"));
+    if qnetd::device(cluster, members).is_some() {
+        qnetd::lay(cluster, &mut host, templates)?;
     }
     if cluster.heads.contains_key(name) {
         host.directories.push(folder("/usr/lib/ocf/resource.d/haoscar", 0o755));

@@ -13,10 +13,15 @@ use super::cib::{OURS, operations, pairs};
 use super::watch;
 use super::xml::Element;
 use crate::engines::{Carried, CarriedAs};
-use crate::spec::{Cluster, Group, Recovery, RecoveryThen};
+use crate::spec::{Apart, Cluster, Group, Recovery, RecoveryThen};
 
 /// Preference of the last head of a list; each earlier one has ten more. All below one resource's stickiness.
 const RANK: usize = 10;
+
+/// How much a group dislikes the head of one that it prefers to be apart from: above every preference of a head (ten a
+/// rank, eight heads at most), and below one resource's stickiness, so that a group that runs is not moved for it
+/// unless failback is automatic.
+pub const APART: usize = 90;
 
 /// How much a running clone draws the base: above the stickiness of any group (100 a resource), below INFINITY.
 const DRAW: &str = "10000";
@@ -106,14 +111,16 @@ impl Layout<'_> {
                 .holding(self.heads.iter().map(expression))])
     }
 
+    /// Each head gets as much as the group can dislike it, for where the sum is negative Pacemaker runs nothing.
     fn preferences(&self, base: &str) -> impl Iterator<Item = Element> {
         let heads = self.heads;
+        let disliked = self.group.apart.values().filter(|how| **how == Apart::Prefer).count() * APART;
         heads.iter().enumerate().map(move |(rank, head)| {
             Element::new("rsc_location")
                 .with("id", format!("haoscar-{base}-on-{head}"))
                 .with("rsc", base)
                 .with("node", head)
-                .with("score", RANK * (heads.len() - rank))
+                .with("score", disliked + RANK * (heads.len() - rank))
         })
     }
 
@@ -214,6 +221,19 @@ fn colocation(dependent: &str, with: &str, score: &str) -> Element {
         .with("id", format!("haoscar-{dependent}-with-{with}"))
         .with("rsc", dependent)
         .with("with-rsc", with)
+        .with("score", score)
+}
+
+/// The base of one group away from that of another.
+pub fn apart(base: &str, other: &str, how: Apart) -> Element {
+    let score = match how {
+        Apart::Prefer => format!("-{APART}"),
+        Apart::Require => "-INFINITY".to_owned(),
+    };
+    Element::new("rsc_colocation")
+        .with("id", format!("haoscar-{base}-apart-from-{other}"))
+        .with("rsc", base)
+        .with("with-rsc", other)
         .with("score", score)
 }
 

@@ -9,6 +9,7 @@ pub(in crate::engines) mod fence;
 mod files;
 mod forecast;
 mod group;
+mod qnetd;
 mod requests;
 mod state;
 mod watch;
@@ -66,6 +67,7 @@ pub fn compile(
             files::of_member(name, cluster, surroundings, &members, carried, templates)?,
         );
     }
+    hosts.extend(qnetd::server(cluster, templates)?);
     let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
     let units = cib::units(&cib);
     let engine = EngineDesired { kind: EngineKind::Pacemaker, members, cib: cib.write(), resources, units };

@@ -25,6 +25,13 @@ pub(super) const RULES: &[Code] = &[
         "groups: { control: { heads: [head-1, head-2], ... } }",
     ),
     shape(
+        "ref/group",
+        "a group that does not exist",
+        "another group is to stay apart from it, but `groups` has no other entry of that name.",
+        "correct the name, or remove it.",
+        "apart: { control: prefer }",
+    ),
+    shape(
         "ref/service",
         "a service that does not exist",
         "a group carries it, but `services` has no such entry.",
@@ -324,6 +331,20 @@ pub(super) const RULES: &[Code] = &[
         "after a failover the address would be nowhere.",
         "add a card, or take the head from the group.",
         "heads: [head-1, head-2]",
+    ),
+    shape(
+        "group/apart-self",
+        "a group apart from itself",
+        "it would run nowhere.",
+        "name another group, or remove it.",
+        "apart: { control: prefer }",
+    ),
+    rule(
+        "group/no-room",
+        "groups that do not all find room when a head is gone",
+        "with `apart: { ...: require }` or `groups_per_head`, a group that finds no room stays down until the head is back.",
+        "name a spare head in the groups, prefer instead of require, or allow more groups a head.",
+        "ha: { groups_per_head: 2 }",
     ),
     rule(
         "group/head-twice",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Lint, Mend};
-use crate::spec::{NetworkRole, Service};
+use crate::spec::{Apart, Group, NetworkRole, Service};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let cluster = lint.cluster;
@@ -11,6 +11,11 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         storage(lint, name);
         reachable(lint, name);
         private(lint, name);
+        if group.apart.contains_key(name) {
+            let place = lint.at_key(&format!("groups.{name}.apart.{name}"), "itself");
+            lint.error("group/apart-self", format!("group {name} cannot be apart from itself"), [place])
+                .mend("name another group, or remove it");
+        }
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, head) in group.heads.iter().enumerate() {
             if let Some(first) = seen.insert(head, index) {
@@ -24,6 +29,59 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         }
     }
     membership(lint);
+    room(lint);
+}
+
+/// Groups that do not all find room when a head is gone: one of them waits for it.
+fn room(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    let strict = |group: &Group| group.apart.values().any(|how| *how == Apart::Require);
+    let first = cluster.groups.iter().find(|(_, group)| strict(group)).map(|(name, _)| name);
+    let most = cluster.ha.groups_per_head;
+    let path = match (most, first) {
+        (Some(_), _) => "ha.groups_per_head".to_owned(),
+        (None, Some(name)) => format!("groups.{name}.apart"),
+        (None, None) => return,
+    };
+    let groups: Vec<_> = cluster.groups.iter().collect();
+    let most = most.map_or(groups.len(), |most| most as usize);
+    let stuck = cluster.heads.keys().find(|gone| !fits(&groups, gone, most, &mut Vec::new()));
+    if let Some(gone) = stuck {
+        let place = lint.at(&path, "this leaves no room");
+        let message = format!("when {gone} is gone, not every group finds room, and one stays down");
+        lint.note("group/no-room", message, [place]).mend("add a spare head to the groups, or allow more");
+    }
+}
+
+/// A group, and the head that it is placed on.
+type Placed<'a> = (&'a String, &'a Group, &'a String);
+
+/// Whether the groups can all be placed without that head, beside those that are placed. A group that has no other head
+/// stays down anyway.
+fn fits<'a>(
+    groups: &[(&'a String, &'a Group)],
+    gone: &String,
+    most: usize,
+    placed: &mut Vec<Placed<'a>>,
+) -> bool {
+    let Some(((name, group), rest)) = groups.split_first() else { return true };
+    let strict = |from: &Group, other: &String| from.apart.get(other) == Some(&Apart::Require);
+    let heads: Vec<_> = group.heads.iter().filter(|head| *head != gone).collect();
+    let clash = |head: &String, (other, theirs, at): &Placed<'_>| {
+        *at == head && (strict(group, other) || strict(theirs, name))
+    };
+    for head in &heads {
+        let full = placed.iter().filter(|(_, _, at)| at == head).count() >= most;
+        if full || placed.iter().any(|other| clash(head, other)) {
+            continue;
+        }
+        placed.push((name, group, head));
+        if fits(rest, gone, most, placed) {
+            return true;
+        }
+        placed.pop();
+    }
+    heads.is_empty() && fits(rest, gone, most, placed)
 }
 
 /// Whether a service keeps state that must be on both heads.

@@ -41,6 +41,10 @@ fn groups(lint: &mut Lint<'_>) {
             let known = cluster.services.keys().map(String::as_str);
             exists(lint, "service", &format!("groups.{name}.services.{index}"), word, known);
         }
+        for word in group.apart.keys() {
+            let known = cluster.groups.keys().map(String::as_str);
+            exists(lint, "group", &format!("groups.{name}.apart.{word}"), word, known);
+        }
         for word in group.addresses.keys() {
             network(lint, &format!("groups.{name}.addresses.{word}"), word);
         }
