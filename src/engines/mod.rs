@@ -82,6 +82,15 @@ impl Carried {
             ..Self::moving(service, unit, None)
         }
     }
+
+    /// The same, and the unit is asked whether it serves: a unit that hangs is active too.
+    #[must_use]
+    pub fn asked(mut self, question: &str) -> Self {
+        if let CarriedAs::Unit { probe, .. } = &mut self.what {
+            *probe = Some(question.to_owned());
+        }
+        self
+    }
 }
 
 /// A unit that has not started by then has failed: the slowest measured start (slurmctld of 10,000 nodes) takes 2 s,

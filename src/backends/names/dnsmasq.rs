@@ -35,12 +35,21 @@ impl Backend for Dnsmasq {
         Ok(Part {
             files: vec![(Placement::Heads, conf), (Placement::Heads, list)],
             directories: vec![folder("/etc/haoscar"), folder("/etc/haoscar/names")],
-            carried: vec![Carried::everywhere(context.name, UNIT)],
+            carried: vec![Carried::everywhere(context.name, UNIT).asked(&question(&cluster.domain))],
             packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
             checks: vec![(Placement::Heads, validator("dnsmasq --test", &test))],
             ..Part::default()
         })
     }
+}
+
+/// Whether the daemon of this head answers: asked for the cluster's own domain, which it never passes on (RFC 1035 4.1: a
+/// header with one question, labels with their lengths, type A, class IN). Any answer is one. `dd` sends it as one datagram.
+fn question(domain: &str) -> String {
+    let labels: String = domain.split('.').map(|label| format!("\\{:03o}{label}", label.len())).collect();
+    let message = format!(r"\0\1\1\0\0\1\0\0\0\0\0\0{labels}\0\0\1\0\1");
+    let ask = format!("printf \"{message}\" | dd bs=512 iflag=fullblock status=none >&3");
+    format!("timeout 2 bash -c 'exec 3<>/dev/udp/127.0.0.1/53; {ask}; [ \"$(head -c 2 <&3 | wc -c)\" = 2 ]'")
 }
 
 fn folder(path: &str) -> (Placement, Directory) {

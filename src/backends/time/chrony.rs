@@ -27,7 +27,7 @@ impl Backend for Chrony {
         Ok(Part {
             files: vec![(Placement::Heads, heads(service, context)?), (node.clone(), nodes(context)?)],
             units: vec![(node.clone(), Unit { name: UNIT.to_owned(), want: UnitWant::Running })],
-            carried: vec![Carried::everywhere(context.name, UNIT)],
+            carried: vec![Carried::everywhere(context.name, UNIT).asked("chronyc -n tracking")],
             packages: vec![(Placement::Heads, "chrony".to_owned()), (node.clone(), "chrony".to_owned())],
             checks: vec![(Placement::Heads, check()), (node, check())],
             ..Part::default()
