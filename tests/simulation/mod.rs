@@ -22,7 +22,7 @@ type World = fn(u64, Rules) -> Result<(), String>;
 const WORLDS: [(&str, World); 3] = [("pair", pair::world), ("watch", watch::world), ("apply", apply::world)];
 
 /// Seeds that found something once, in a rule or in a rule that was broken on purpose, with what it was. They run first.
-const NAMED: [(&str, u64, &str); 4] = [
+const NAMED: [(&str, u64, &str); 5] = [
     ("pair", 24, "a group went to and fro between two heads that could not run it"),
     ("pair", 0, "a hung takeover was taken while the other head still ran the group"),
     (
@@ -30,6 +30,7 @@ const NAMED: [(&str, u64, &str); 4] = [
         14_264,
         "messages were lost to the end: a group went on hanging, and was mended, and hung again",
     ),
+    ("pair", 76_443, "heartbeat stopped a unit that a person was just restarting, and did not wait for it"),
     ("apply", 64, "a head kept half of an apply after a power cut"),
 ];
 

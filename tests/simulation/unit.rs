@@ -65,7 +65,9 @@ impl Unit {
             self.is = if again { Is::Starting(now_ms + takes_ms) } else { Is::Inactive };
         }
         match self.is {
-            Is::Stopping(_) => self.job = again,
+            Is::Stopping(until) => {
+                (self.is, self.job) = (Is::Stopping(until.min(now_ms + takes_ms)), again);
+            }
             Is::Starting(_) if !again => self.is = Is::Inactive,
             _ => {}
         }
