@@ -139,10 +139,12 @@ impl<'a> Builder<'a> {
             self.hosts(&Placement::Heads, heads).for_each(|host| host.units.push(unit.clone()));
         }
         let known = self.carried.entry(group.to_owned()).or_default();
-        let shared =
-            matches!(carried.what, CarriedAs::Unit { .. }) && known.iter().any(|k| k.what == carried.what);
-        if !shared {
-            known.push(carried);
+        match (known.iter_mut().find(|known| known.shares_unit(&carried)), carried.what) {
+            (Some(twin), CarriedAs::Unit { probe: Some(question), .. }) => {
+                *twin = twin.clone().asked(&question)
+            }
+            (Some(_), _) => {}
+            (None, what) => known.push(Carried { what, ..carried }),
         }
     }
 

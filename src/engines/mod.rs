@@ -83,6 +83,15 @@ impl Carried {
         }
     }
 
+    /// Whether both are one and the same unit.
+    pub fn shares_unit(&self, other: &Self) -> bool {
+        let unit = |carried: &Self| match &carried.what {
+            CarriedAs::Unit { unit, .. } => Some(unit.clone()),
+            CarriedAs::Agent { .. } => None,
+        };
+        unit(self).is_some_and(|own| unit(other) == Some(own))
+    }
+
     /// The same, and the unit is asked whether it serves: a unit that hangs is active too.
     #[must_use]
     pub fn asked(mut self, question: &str) -> Self {

@@ -1,9 +1,9 @@
 //! Whether a machine can hold `ha.detect`, and what a power cut is expected to cost. Pure.
 //!
 //! A member whose processes are not woken for a token's time is taken for dead. corosync itself complains from 0.8 of a
-//! token on ("main process was not scheduled"), and a look of some seconds sees about a third of what an hour brings:
-//! here the longest stall of a minute was 0.1 s where five minutes had one of 0.38 s, and token 500 ms was never lost
-//! (knowledge/pacemaker.md 7). So the token must be three times the longest stall that was seen.
+//! token on ("main process was not scheduled"), and a look of some seconds sees less than an hour brings: five minutes of a
+//! loaded machine had a stall of 0.38 s, and token 500 ms was never lost (knowledge/pacemaker.md 7). The margin is a choice,
+//! not a measurement: the token must be three times the longest stall that was seen.
 
 use std::collections::BTreeMap;
 

@@ -19,5 +19,6 @@ mod recover;
 mod remove;
 mod simulated;
 mod sweep;
+mod votes;
 mod watch;
 mod whole_way;
