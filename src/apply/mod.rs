@@ -332,6 +332,11 @@ fn join(plan: &Plan, crew: &mut Crew, running: Option<&HostName>, say: Say<'_>) 
     }
     let Some(member) = running else { return Ok(()) };
     engine::await_members(plan, crew, member)?;
+    // a member that lost its power meanwhile has put its old files back, and may still be taken for online: nobody has
+    // committed yet
+    let joint = with(|host| !host.joint.is_empty());
+    crew.all(&joint, |_, host| host.ask(&Request::Hello))?;
+    joint.iter().try_for_each(|name| engine::await_members(plan, crew, name))?;
     plan.engine.leaves.keys().try_for_each(|gone| engine::forget(crew, member, gone))
 }
 

@@ -81,11 +81,14 @@ pub struct Status {
     pub doctor: Option<Checkup>,
 }
 
-/// What the facts say.
+/// What the facts say; of hosts that were asked, for nothing is known of those that `--on` leaves out.
 pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
+    let asked =
+        |name: &HostName| observed.hosts.contains_key(name) || observed.unreachable.contains_key(name);
     let hosts: BTreeMap<_, _> = desired
         .hosts
         .iter()
+        .filter(|(name, _)| asked(name))
         .map(|(name, (role, _))| (name.clone(), host(name, *role, desired, observed, plan)))
         .collect();
     let groups: BTreeMap<_, _> = desired

@@ -139,7 +139,7 @@ fn a_new_link_is_used(site: &mut Site, folder: &Path) {
     site.spec = spec(folder, &[], ("", ""));
     site.good("apply", &["-y"]);
     for head in HEADS {
-        let links = "corosync-cfgtool -s | grep -c -E '^ *nodeid.*(connected|localhost)'";
+        let links = "corosync-cfgtool -s | grep -c -E '^[[:space:]]*nodeid.*(connected|localhost)'";
         until("three links to three heads", || {
             text(&site.lab.exec(head, &["sh", "-c", links])).trim() == "9"
         });
