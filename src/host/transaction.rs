@@ -26,6 +26,8 @@ pub struct Transaction {
     journal: Journal,
     staged: Vec<Rendered>,
     ledger: Ledger,
+    /// Units that the engine carried here already when this began: that one runs is the engine's doing.
+    carried: BTreeSet<String>,
     _lock: Lock,
 }
 
@@ -43,7 +45,8 @@ impl Transaction {
         }
         let journal = Journal { id: id.to_owned(), ..Journal::default() };
         let ledger = Ledger::read(machine.as_ref())?;
-        Ok(Some(Self { machine, journal, staged: Vec::new(), ledger, _lock: lock }))
+        let carried = carried(&ledger);
+        Ok(Some(Self { machine, journal, staged: Vec::new(), ledger, carried, _lock: lock }))
     }
 
     /// Puts files in the staging area, with their secrets.
@@ -157,7 +160,8 @@ impl Transaction {
             return;
         }
         let fact = self.machine.units(&[unit.to_owned()]).remove(unit).unwrap_or_default();
-        let active = ["active", "activating", "reloading"].contains(&fact.active.as_str());
+        let runs = ["active", "activating", "reloading"].contains(&fact.active.as_str());
+        let active = runs && !self.carried.contains(unit);
         self.ledger.units.insert(unit.to_owned(), UnitBefore { enabled: fact.enabled, active });
     }
 
@@ -263,6 +267,15 @@ impl Transaction {
         put_back(self.machine.as_ref(), &self.journal, false)?;
         self.journal.end(self.machine.as_ref())
     }
+}
+
+/// Units with the drop-in by which haoscar gives them to the engine.
+fn carried(ledger: &Ledger) -> BTreeSet<String> {
+    let unit = |path: &Utf8PathBuf| {
+        let path = path.as_str().strip_prefix("/etc/systemd/system/")?;
+        path.strip_suffix(".d/haoscar-engine.conf").map(str::to_owned)
+    };
+    ledger.files.keys().filter_map(unit).collect()
 }
 
 /// Waits for the lock and ends what a dead transaction left: what a head does at its boot, before its engine starts.

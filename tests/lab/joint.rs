@@ -225,6 +225,7 @@ fn haoscar_that_is_killed_leaves_all_old(site: &mut Site) {
         !site.said.contains("paused") && site.members() == "head-1 head-2 head-3"
     });
     assert_eq!(site.said.matches("was cut short and has been put back").count(), 3, "{}", site.said);
+    until("no head is being put back any more", || site.run("apply", &["-y"]) != Some(75));
     site.good("apply", &["-y"]);
     assert!(site.keys(&HEADS).iter().all(|key| *key != before[0]));
     site.is_well("head-1");

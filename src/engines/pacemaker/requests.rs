@@ -74,16 +74,21 @@ pub fn joint_selector() -> String {
 
 /// What a member does on which files of a joint change were put back while its engine runs and nobody commands it: it
 /// waits until the others have put theirs back, for one and the same moment makes all members read them, and ends the
-/// maintenance once all are members. Where they are not, the maintenance ends by its date.
+/// maintenance once all are members in the engine's own eyes: one that it takes for unclean would be fenced. Where they are not,
+/// the maintenance ends by its date.
 pub fn after_joint() -> Vec<String> {
     let script = format!(
         "systemctl is-active --quiet corosync || exit 0
 sleep 2; corosync-cfgtool -R
 wanted=$(grep -c nodeid: {})
-for i in $(seq 30); do
+steady=0
+for i in $(seq 60); do
   sleep 1
-  [ \"$(corosync-quorumtool -s | awk '/^Nodes:/ {{ print $2 }}')\" = \"$wanted\" ] || continue
-  cibadmin --delete --scope crm_config --xml-text '{}' && exit 0
+  clean=$(crm_mon -1 --output-as=xml | grep -c ' online=\"true\".* pending=\"false\".* unclean=\"false\"')
+  if [ \"$clean\" = \"$wanted\" ]; then steady=$((steady + 1)); else steady=0; fi
+  [ $steady -ge 5 ] || continue # the others may still make all read their files
+  cibadmin --delete --scope crm_config --xml-text '{}'
+  exit 0
 done",
         super::corosync::CONF,
         joint_selector().trim()
