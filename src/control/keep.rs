@@ -2,7 +2,7 @@
 //! them in between.
 //!
 //! A process that ends and a mark of heartbeat's scripts only wake it. What a look means is [`duty`]'s to say, what
-//! follows is [`step`](crate::recovery::step)'s; here it is done. What is counted outlives this process, not a boot.
+//! follows is [`step()`]'s; here it is done. What is counted outlives this process, not a boot.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};

@@ -51,6 +51,8 @@ pub fn run(input: &str, action: Option<&str>) -> Fenced {
     let switch = |host: &str| Switch { host: host.to_owned(), level };
     let question = match (action, host) {
         ("metadata" | "meta-data", _) => return Fenced::Done(METADATA.to_owned()),
+        // stonith_admin --query falls back to it: a device that is silent lists nothing either
+        ("list", Some(host)) if silent(&switch(host)) => Ask::Status(switch(host)),
         ("list", _) | ("monitor", None) => Ask::List,
         // one device a host: a device that does not answer must be seen before it is needed
         ("status" | "monitor", Some(host)) => Ask::Status(switch(host)),
@@ -62,6 +64,10 @@ pub fn run(input: &str, action: Option<&str>) -> Fenced {
         (_, Some(_)) => return Fenced::Failed(format!("action `{action}` is not known")),
     };
     ended(action, ask(KEEPER_PLACE, &question))
+}
+
+fn silent(switch: &Switch) -> bool {
+    !matches!(ask(KEEPER_PLACE, &Ask::Status(switch.clone())), Ok(Answer::On(_)))
 }
 
 fn ended(action: &str, answer: Result<Answer, LabError>) -> Fenced {

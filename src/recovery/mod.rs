@@ -3,7 +3,7 @@
 //!
 //! Pure: a fact with its time in, an action out. It must not look, wait or act: under engine heartbeat
 //! [`crate::control`] does, and under pacemaker the engine has rules of its own that come close. The diagram in
-//! `docs/book/recovery.md` is drawn by running [`step`].
+//! `docs/book/recovery.md` is drawn by running [`step()`].
 
 mod step;
 

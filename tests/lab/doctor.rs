@@ -119,16 +119,21 @@ fn what_is_broken_is_found(site: &mut Site) {
         sed -i '/^Package: chrony$/,/^Version:/s/^Version: .*/Version: 4.2-1/' /var/lib/dpkg/status
         mount -t tmpfs none /srv/state";
     site.lab.sh("head-2", broken);
+    let fence = ["lab", "fault", "fence", "head-1", "--name", &site.lab.name];
+    assert!(haoscar(&fence).status.success());
     let (found, _) = site.doctor();
     for start in [
         "step: 7 objects on head-2 are not in step with the spec", // a file, and folders on the storage
         "validator: chronyd -p on head-2 refuses the files as they are: ",
         "package: package chrony differs: ",
         "storage: storage /srv/state on head-2: the token that another head has written cannot be read: ",
+        "fence: fence device fence-head-1 does not answer head-2: ",
         "rehearsal: group control was never rehearsed",
     ] {
         assert!(found.iter().any(|line| line.starts_with(start)), "{start}: {found:#?}");
     }
+    assert!(haoscar(&[&fence[..], &["--heal"]].concat()).status.success());
+    site.lab.sh("head-1", "crm_resource --cleanup >/dev/null 2>&1");
     site.lab.sh("head-2", "mkfifo /srv/state/.haoscar-token");
     let (found, _) = site.doctor();
     let hangs = "storage: storage /srv/state on head-2: it has not answered for 3 s";
