@@ -49,7 +49,7 @@ fn question(domain: &str) -> String {
     let labels: String = domain.split('.').map(|label| format!("\\{:03o}{label}", label.len())).collect();
     let message = format!(r"\0\1\1\0\0\1\0\0\0\0\0\0{labels}\0\0\1\0\1");
     let ask = format!("printf \"{message}\" | dd bs=512 iflag=fullblock status=none >&3");
-    format!("timeout 2 bash -c 'exec 3<>/dev/udp/127.0.0.1/53; {ask}; [ \"$(head -c 2 <&3 | wc -c)\" = 2 ]'")
+    format!("timeout 4 bash -c 'exec 3<>/dev/udp/127.0.0.1/53; {ask}; [ \"$(head -c 2 <&3 | wc -c)\" = 2 ]'")
 }
 
 fn folder(path: &str) -> (Placement, Directory) {
