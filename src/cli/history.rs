@@ -9,13 +9,14 @@ use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, Format, source};
 use crate::desired::HostName;
 use crate::host::{Request, Response};
-use crate::observed::{Generation, Record};
+use crate::observed::{Edit, Generation, Record};
 
 /// Options of `haoscar history`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   haoscar history                           every generation, the newest last
+  haoscar history --edits                   hand edits that were put right, and where they are kept
   haoscar diff 11 12                        what differs between two of them
   haoscar rollback 11                       back to one of them
 
@@ -23,6 +24,9 @@ Every head keeps them in /var/lib/haoscar/history.git, a git repository with one
 every host's files, secrets as names. policy.history says how many.
 Exit status: 0 shown; 1 a head's history is broken; 69 no head was reached.")]
 pub struct Options {
+    /// Hand edits that an apply has put right, instead
+    #[arg(long)]
+    edits: bool,
     #[command(flatten)]
     reach: Reach,
 }
@@ -34,11 +38,18 @@ pub(super) struct Known {
     pub(super) generations: BTreeMap<u64, (Generation, Vec<HostName>)>,
     /// What cannot be read, a line each.
     pub(super) broken: Vec<String>,
+    /// Hand edits that were put right, by host.
+    edits: BTreeMap<HostName, Vec<Edit>>,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let (mut found, heads) = heads(common, &options.reach)?;
-    let known = known(&mut found, &heads)?;
+    let asked = if options.edits { found.crew.names() } else { heads };
+    let known = known(&mut found, &asked)?;
+    if options.edits {
+        edits(common, &known.edits);
+        return Ok(Exit::Done);
+    }
     if common.format == Format::Json {
         let list: Vec<_> = known.generations.values().map(|(generation, _)| generation).collect();
         line!("{}", serde_json::to_string_pretty(&list).unwrap_or_default());
@@ -69,6 +80,9 @@ pub(super) fn known(found: &mut Survey, heads: &[HostName]) -> Result<Known, Fai
         match answer {
             Ok(Response::Chronicle(chronicle)) => {
                 known.broken.extend(chronicle.broken.into_iter().map(|broken| format!("{name}: {broken}")));
+                if !chronicle.edits.is_empty() {
+                    known.edits.insert(name.clone(), chronicle.edits);
+                }
                 for generation in chronicle.generations {
                     let entry = known.generations.entry(generation.number);
                     entry.or_insert_with(|| (generation, Vec::new())).1.push(name.clone());
@@ -100,6 +114,23 @@ pub(super) fn recall(found: &mut Survey, known: &Known, number: u64) -> Result<R
         }
     }
     Err(Failure::new(Exit::Failed, format!("generation {number} cannot be read: {said}")))
+}
+
+fn edits(common: &Common, edits: &BTreeMap<HostName, Vec<Edit>>) {
+    if common.format == Format::Json {
+        line!("{}", serde_json::to_string_pretty(edits).unwrap_or_default());
+        return;
+    }
+    if edits.is_empty() {
+        line!("no hand edit was put right yet");
+    }
+    for (host, edits) in edits {
+        for Edit { apply, path, kept } in edits {
+            line!(
+                "{host}: {path} was edited by hand; apply {apply} put it right, the edit is kept in {kept}"
+            );
+        }
+    }
 }
 
 fn print(known: &Known) {

@@ -5,10 +5,11 @@ use camino::Utf8Path;
 
 use super::HostError;
 use super::file::put;
+use super::journal::STATE;
 use super::machine::Machine;
 use crate::desired::{Mode, Owner};
 use crate::history::{HistoryError, Store};
-use crate::observed::{Chronicle, Record};
+use crate::observed::{Chronicle, Edit, Record};
 
 /// The highest generation seen, in digits.
 const SEEN: &str = "/var/lib/haoscar/generation";
@@ -36,7 +37,29 @@ pub fn keep(machine: &dyn Machine, record: &Record, limit: usize) -> Result<(), 
 
 /// What is kept, and what of it cannot be read.
 pub fn chronicle(machine: &dyn Machine) -> Chronicle {
-    Store::under(&machine.place(Utf8Path::new(HISTORY))).chronicle()
+    let edits = Utf8Path::new(STATE).join("edits");
+    let mut applies = machine.list(&edits);
+    applies.sort();
+    let of = |apply: &String| files(machine, &edits.join(apply), &edits.join(apply), apply);
+    let edits = applies.iter().flat_map(of).collect();
+    Chronicle { edits, ..Store::under(&machine.place(Utf8Path::new(HISTORY))).chronicle() }
+}
+
+/// Every file below a folder, as an edit of the path that it has below `top`.
+fn files(machine: &dyn Machine, top: &Utf8Path, folder: &Utf8Path, apply: &str) -> Vec<Edit> {
+    let mut names = machine.list(folder);
+    names.sort();
+    let mut found = Vec::new();
+    for kept in names.iter().map(|name| folder.join(name)) {
+        match machine.look(&kept) {
+            Ok(look) if look.folder => found.extend(files(machine, top, &kept, apply)),
+            _ => {
+                let path = Utf8Path::new("/").join(kept.strip_prefix(top).unwrap_or(&kept));
+                found.push(Edit { apply: apply.to_owned(), path, kept });
+            }
+        }
+    }
+    found
 }
 
 /// One generation; none where it is not kept.

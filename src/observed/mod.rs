@@ -73,6 +73,20 @@ pub struct Chronicle {
     pub generations: Vec<Generation>,
     /// What cannot, a line each.
     pub broken: Vec<String>,
+    /// Hand edits that an apply has put right, oldest first.
+    #[serde(default)]
+    pub edits: Vec<Edit>,
+}
+
+/// A hand edit that an apply has put right.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Edit {
+    /// The apply's name: when it began.
+    pub apply: String,
+    /// The file that was edited.
+    pub path: Utf8PathBuf,
+    /// Where the edited file is kept, on the same host.
+    pub kept: Utf8PathBuf,
 }
 
 /// What clients saw when a group was moved there and back on purpose.

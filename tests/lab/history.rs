@@ -48,6 +48,8 @@ fn what_was_applied_is_listed_compared_and_gone_back_to_and_a_broken_history_sta
     assert_eq!(site.lab.sh("head-1", "cat /etc/chrony/chrony.conf"), chrony);
     assert_eq!(site.answered(&["diff", "1", "3"]).1, "no difference\n");
 
+    assert_eq!(site.answered(&["history", "--edits"]).1, "no hand edit was put right yet\n");
+    site.lab.sh("head-1", "echo '# by hand' >> /etc/chrony/chrony.conf");
     site.lab.sh("head-1", "rm /var/lib/haoscar/history.git/HEAD");
     let (status, said) = site.answered(&["history"]);
     assert_eq!(status, Some(1), "{said}");
@@ -56,5 +58,9 @@ fn what_was_applied_is_listed_compared_and_gone_back_to_and_a_broken_history_sta
     let (status, history) = site.answered(&["history"]);
     assert_eq!(status, Some(0), "{history}");
     assert!(history.lines().nth(1).is_some_and(|line| line.trim().starts_with('4')), "{history}");
+    let (_, edits) = site.answered(&["history", "--edits"]);
+    assert!(edits.starts_with("head-1: /etc/chrony/chrony.conf was edited by hand; apply "), "{edits}");
+    let kept = edits.trim().rsplit(' ').next().unwrap();
+    assert!(site.lab.sh("head-1", &format!("cat {kept}")).ends_with("# by hand"));
     site.lab.sh("head-1", "test -d /var/lib/haoscar/history.git.broken-1/objects");
 }
