@@ -118,12 +118,33 @@ pub fn reload_membership(crew: &mut Crew, member: &str) -> Result<(), ApplyError
     expect_good(&ask(crew, member, &["corosync-cfgtool", "-R"], "")?)
 }
 
-/// A member that has left is forgotten: else the engine would wait for it, and fence it.
+/// A member that has left is forgotten: else the engine would wait for it, and fence it. Every member is told, and told
+/// again: one that still remembers it may write it into the configuration anew.
 ///
 /// # Errors
-/// The engine refused.
-pub fn forget(crew: &mut Crew, member: &str, gone: &str) -> Result<(), ApplyError> {
-    expect_good(&ask(crew, member, &["crm_node", "--force", "--remove", gone], "")?)
+/// The engine refused, or remembers it still when the time is over.
+pub fn forget(crew: &mut Crew, members: &[HostName], gone: &str) -> Result<(), ApplyError> {
+    let Some(first) = members.first() else { return Ok(()) };
+    let wanted = format!("//nodes/node[@uname='{gone}']");
+    let begin = Instant::now();
+    let mut absent: Option<Instant> = None;
+    while absent.is_none_or(|since| since.elapsed() < STEADY) {
+        if begin.elapsed() > ANSWER_LIMIT {
+            return Err(ApplyError::Engine(format!(
+                "{gone} has left, and comes back into its configuration"
+            )));
+        }
+        if ask(crew, first, &["cibadmin", "--query", "--xpath", &wanted], "")?.status == Some(0) {
+            absent = None;
+            for member in members {
+                expect_good(&ask(crew, member, &["crm_node", "--force", "--remove", gone], "")?)?;
+            }
+        } else {
+            absent = absent.or_else(|| Some(Instant::now()));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// After a membership that did not come about: who was to join is stopped again, every host gets its old files, and

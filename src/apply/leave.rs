@@ -1,7 +1,7 @@
 //! A member that the spec no longer has: what it carries moves, its engine stops, and it becomes what it was before
 //! haoscar, before the others forget it. In order, so that nobody has a reason to fence it.
 
-use super::{ApplyError, Crew, Say};
+use super::{ApplyError, Crew, Say, engine};
 use crate::desired::HostName;
 use crate::engines;
 use crate::host::Request;
@@ -31,4 +31,14 @@ pub fn stop(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError
     crew.all(&names, |_, host| host.ask(&Request::Units(stops.clone())))?;
     say(&format!("making files and units as they were on {}", names.join(", ")));
     crew.all(&names, |_, host| host.ask(&Request::Dismantle { keep: false }))
+}
+
+/// Has the members that stay forget those that left, for good.
+///
+/// # Errors
+/// What the engine said.
+pub fn forgotten(plan: &Plan, crew: &mut Crew) -> Result<(), ApplyError> {
+    let reached = crew.names();
+    let stay: Vec<_> = plan.engine.members.iter().filter(|name| reached.contains(name)).cloned().collect();
+    plan.engine.leaves.keys().try_for_each(|gone| engine::forget(crew, &stay, gone))
 }

@@ -173,6 +173,7 @@ pub fn apply_for(
             return Err(revert(crew, error)); // nodes have nothing in place yet
         }
     };
+    leave::forgotten(plan, crew)?;
     let nodes = change_nodes(plan, crew, confirm, say);
     let told = live::feed_all(desired, crew, say); // also where one node of many failed
     unlock(plan, crew);
@@ -337,7 +338,7 @@ fn join(plan: &Plan, crew: &mut Crew, running: Option<&HostName>, say: Say<'_>) 
     let joint = with(|host| !host.joint.is_empty());
     crew.all(&joint, |_, host| host.ask(&Request::Hello))?;
     joint.iter().try_for_each(|name| engine::await_members(plan, crew, name))?;
-    plan.engine.leaves.keys().try_for_each(|gone| engine::forget(crew, member, gone))
+    leave::forgotten(plan, crew)
 }
 
 fn swap_joint(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
