@@ -173,7 +173,7 @@ pub fn apply_for(
             return Err(revert(crew, error)); // nodes have nothing in place yet
         }
     };
-    leave::forgotten(plan, crew)?;
+    leave::forgotten(plan, crew)?; // asked again: a membership that formed since may have brought one back
     let nodes = change_nodes(plan, crew, confirm, say);
     let told = live::feed_all(desired, crew, say); // also where one node of many failed
     unlock(plan, crew);
