@@ -28,11 +28,11 @@ test-fast: ## the tests that need no root
 	cargo test --locked --lib --bins
 	cargo test --locked --test all -- --skip lab::
 
-bench-failover: build ## failover times, engines side by side, 41 minutes a pair of sides (SIDES=own,hand,two-node,qnetd,heartbeat,stock FAULTS=power,links,killed,public,switchover,corosync ROUNDS=10)
 simulate: ## 100,000 seeds of the simulation (SEEDS=100000), 5 minutes
 	@packaging/setup.sh build
 	HAOSCAR_SEEDS=$(or $(SEEDS),100000) cargo test --locked --release --test all -- simulation:: --nocapture
 
+bench-failover: build ## failover times, engines side by side, 41 minutes a pair of sides (SIDES=own,hand,two-node,qnetd,heartbeat,stock FAULTS=power,links,killed,public,switchover,corosync ROUNDS=10)
 	@packaging/setup.sh lab
 	@$(ROOT) benches/failover.sh target/release/haoscar "$(ROUNDS)" "$(FAULTS)" "$(SIDES)"
 
