@@ -31,6 +31,8 @@ unit_of() {
 }
 for service in ${services//,/ }; do unit_of "$service" >/dev/null; done
 on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
+# TURN=FILE: every drill is made under that lock (flock), so that other work on this machine can take turns with it
+round() { if [ -n "${TURN:-}" ]; then (flock 9; drill "$@") 9>>"$TURN"; else drill "$@"; fi; }
 drill() { # SERVICE FAULT ROUND
     local report="$out/$1-$2-$3"
     on arbiter 'crm_resource --cleanup >/dev/null 2>&1; crm_resource --wait --timeout 60' || true
@@ -64,7 +66,7 @@ for service in ${services//,/ }; do
     "$haoscar" lab up "$spec" --name $lab --hosts $hosts -q
     HAOSCAR_LAB=$lab "$haoscar" apply "$spec" --on $hosts --adopt -y -q >/dev/null
     for fault in ${faults//,/ }; do
-        for round in $(seq "$rounds"); do drill "$service" "$fault" "$round"; done
+        for round in $(seq "$rounds"); do round "$service" "$fault" "$round"; done
         if [ "$fault" = power ]; then began "$service"; fi
     done
     "$haoscar" lab down $lab -q
