@@ -126,6 +126,15 @@ pub fn find(name: &str) -> Result<Lab, LabError> {
     read(&file)
 }
 
+/// Who owns a lab, whatever version of haoscar made it; none where nothing says so.
+pub fn owner(name: &str) -> Option<Process> {
+    #[derive(Deserialize)]
+    struct Owned {
+        owner: Process,
+    }
+    read::<Owned>(&folder(name).join("state.json")).ok().map(|owned| owned.owner)
+}
+
 /// Every lab that left a folder, by name; a lab half made has one too.
 pub fn names() -> Vec<String> {
     let entries =

@@ -25,7 +25,8 @@ pub(crate) fn remove(lab: &str) -> Result<(), LabError> {
 pub(crate) fn dead() -> Result<Vec<String>, LabError> {
     let mut swept = Vec::new();
     for name in state::names() {
-        if !state::find(&name).is_ok_and(|lab| lab.owner.runs()) {
+        // only who owns it is read: the rest may be another version's
+        if !state::owner(&name).is_some_and(|owner| owner.runs()) {
             remove(&name)?;
             swept.push(name);
         }
