@@ -113,6 +113,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/alive.service.hbs",
     "engine/recover.conf.hbs",
     "engine/recover.service.hbs",
+    "engine/daemon.service.hbs",
     "engine/pacemaker/fence.hbs",
     "engine/pacemaker/secret.hbs",
     "engine/heartbeat/ha.cf.hbs",

@@ -54,11 +54,12 @@ run "$haoscar" lab drill --spec "$spec" --fault power --target active --wait-ret
 step "7. nothing is left to do: the dead head is back as standby"
 run "$haoscar" plan "$spec" --detailed-exitcode
 
-step "8. a hand edit on a head is seen and healed"
+step "8. a hand edit on a head is put back by the head's own loop, and kept"
 run "$haoscar" lab exec head-1 -- sh -c 'echo "server 203.0.113.9" >> /etc/chrony/chrony.conf'
-run "$haoscar" plan "$spec" | tail -n 20
-run "$haoscar" apply "$spec" -y
+sleep 3
 run "$haoscar" plan "$spec" --detailed-exitcode
+run "$haoscar" history --spec "$spec" --edits
+run "$haoscar" events --spec "$spec" --last 3
 
 step "9. the report"
 ls "$report"

@@ -1,7 +1,9 @@
 //! What was carried out is accepted: every head keeps the generation, and the engine names it.
 
+use std::collections::BTreeMap;
+
 use super::{Crew, engine};
-use crate::desired::HostName;
+use crate::desired::{Accepted, HostName};
 use crate::engines::pacemaker;
 use crate::host::Request;
 use crate::observed::Record;
@@ -14,6 +16,7 @@ pub fn accept(
     member: Option<&str>,
     record: &Record,
     limit: usize,
+    parts: &BTreeMap<HostName, Accepted>,
 ) -> Vec<String> {
     let keep = Request::Keep { record: Box::new(record.clone()), limit };
     let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
@@ -22,10 +25,21 @@ pub fn accept(
         .into_iter()
         .filter_map(|(name, result)| Some(format!("{name} does not keep it: {}", result.err()?)))
         .collect();
+    wrong.extend(tell(crew, parts));
     let accepted = &record.generation;
     let named = member.map_or(Ok(()), |member| {
         engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, accepted.commit.as_deref()))
     });
     wrong.extend(named.err().map(|error| error.to_string()));
     wrong
+}
+
+/// Tells every host that is reached what it must be from now on. What could not be told is answered, a line each.
+pub fn tell(crew: &mut Crew, parts: &BTreeMap<HostName, Accepted>) -> Vec<String> {
+    let reached: Vec<_> = crew.names().into_iter().filter(|name| parts.contains_key(name)).collect();
+    let told = crew.each(&reached, |name, host| host.ask(&Request::Accept(Box::new(parts[name].clone()))));
+    let wrong = |(name, result): (HostName, Result<_, _>)| {
+        Some(format!("{name} does not keep what it must be: {}", result.err()?))
+    };
+    told.into_iter().filter_map(wrong).collect()
 }

@@ -235,10 +235,7 @@ pub fn configure(
     }
     for (resource, reason) in &plan.engine.restarts {
         say(&format!("the engine restarts {resource}: {reason}"));
-        let answer = ask(crew, &member, &["crm_resource", "--restart", "--resource", resource], "")?;
-        if answer.status != Some(0) {
-            return Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())));
-        }
+        restart(crew, &member, resource)?;
     }
     let touched = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
     say("waiting until every service is started");
@@ -249,6 +246,26 @@ pub fn configure(
         push(crew, &member, &|current| pacemaker::put_back(old, current))?;
     }
     settled.map(|()| before)
+}
+
+/// Restarts a resource, and waits for it.
+///
+/// # Errors
+/// The engine refused, or it did not start again.
+pub fn restart(crew: &mut Crew, member: &str, resource: &str) -> Result<(), ApplyError> {
+    let answer = ask(crew, member, &["crm_resource", "--restart", "--resource", resource], "")?;
+    if answer.status == Some(0) {
+        return Ok(());
+    }
+    Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())))
+}
+
+/// Gives the running engine its configuration, as far as it is ours.
+///
+/// # Errors
+/// The engine refused.
+pub fn push_engine(crew: &mut Crew, member: &str, engine: &EngineDesired) -> Result<(), ApplyError> {
+    push(crew, member, &|current| Ok(pacemaker::merged(engine, current)?.cib))
 }
 
 /// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the

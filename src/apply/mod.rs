@@ -19,10 +19,10 @@ mod secrets;
 
 use camino::Utf8PathBuf;
 
-pub use accept::accept;
+pub use accept::{accept, tell};
 pub use confirm::give_back;
 pub use crew::Crew;
-pub use engine::{read_cib, read_state, settle};
+pub use engine::{push_engine, read_cib, read_state, restart, settle};
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 pub use remove::remove;

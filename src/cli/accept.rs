@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::via::Survey;
 use super::{Common, source};
 use crate::apply;
-use crate::desired::{Desired, HostDesired, Role};
+use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
 use crate::engines::pacemaker;
 use crate::history::commit_of;
 use crate::observed::{Generation, Record};
@@ -29,12 +29,49 @@ pub(super) fn accept(
     let heads: Vec<_> = cluster.heads.keys().cloned().collect();
     let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
     let member = member(found);
-    for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit) {
+    let generation = &record.generation;
+    let parts = parts(spec, &found.desired, (generation.number, generation.commit.clone()));
+    for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit, &parts) {
         eprintln!("warning: generation {}: {wrong}", record.generation.number);
     }
     if !common.quiet {
         crate::cli::out::line!("generation {}: {}", record.generation.number, record.generation.what);
     }
+}
+
+/// A host that was away when the generation was accepted, and is as it asks, is told so.
+pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey) {
+    let named = found.observed.cib.as_deref().map(pacemaker::accepted).unwrap_or_default();
+    if named.0 == 0 || named.0 != found.observed.generation {
+        return;
+    }
+    let mut parts = parts(spec, &found.desired, named);
+    let behind = |name: &str| {
+        found.observed.hosts.get(name).is_some_and(|seen| seen.accepted < found.observed.generation)
+    };
+    parts.retain(|name, _| behind(name));
+    let names = parts.keys().cloned().collect::<Vec<_>>().join(", ");
+    for wrong in apply::tell(&mut found.crew, &parts) {
+        eprintln!("warning: {wrong}");
+    }
+    if !common.quiet && !names.is_empty() {
+        crate::cli::out::line!("generation {} is told to {names}", found.observed.generation);
+    }
+}
+
+/// What each head and witness must be from now on; nodes have nobody there who would heal them.
+fn parts(
+    spec: &source::Spec,
+    desired: &Desired,
+    named: (u64, Option<String>),
+) -> BTreeMap<HostName, Accepted> {
+    let cluster = &spec.loaded.cluster;
+    let group = cluster.groups.keys().next();
+    let of = |name: &HostName| {
+        let part = Accepted::of(name, desired, &cluster.policy, group.cloned(), named.clone())?;
+        Some((name.clone(), part)).filter(|(_, part)| part.role != Role::Node)
+    };
+    desired.hosts.keys().filter_map(of).collect()
 }
 
 /// A member whose CIB can be asked: one that ran before, or any that runs now.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::accept::accept;
+use super::accept::{accept, catch_up};
 use super::ask::confirmed;
 use super::look::look;
 use super::plan::{Saved, print};
@@ -101,6 +101,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
         print(common, &plan);
     }
     if plan.is_empty() {
+        catch_up(common, spec, &mut found);
         return Ok(Exit::Done);
     }
     refused(&plan)?;

@@ -13,6 +13,7 @@ mod difference;
 mod doctor;
 mod drain;
 mod drill;
+mod events;
 mod examine;
 mod exit;
 mod explain;
@@ -111,6 +112,8 @@ enum Verb {
     Rollback(rollback::Options),
     /// List what was applied, when and by whom
     History(history::Options),
+    /// What the loops of heads and witnesses did and saw
+    Events(events::Options),
     /// Show what differs between two generations
     Diff(difference::Options),
     /// Make every host what it was before haoscar
@@ -175,6 +178,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Confirm(options) => confirm::run(&cli.common, options),
         Verb::Rollback(options) => rollback::run(&cli.common, options),
         Verb::History(options) => history::run(&cli.common, options),
+        Verb::Events(options) => events::run(&cli.common, options),
         Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Secret(options) => secret::run(&cli.common, options),

@@ -19,6 +19,12 @@ enum Part {
 /// Options of `haoscar run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The loop puts back what drifts on this head: files, folders and units of its own, as the accepted generation has them
+(/var/lib/haoscar/accepted.json, which apply lays on every head and witness). Woken by changes of those files and units,
+and every five minutes. It waits while an apply is at work, a service has failed, or the engine is paused; it starts,
+stops and moves nothing that the engine carries. policy.heal says whether it acts (auto), asks (ask) or only tells (off).
+SIGHUP has it look now. Ended or killed, it changes nothing that runs.
+
 The watcher reads /etc/haoscar/watch.json, which apply lays on every head with haoscar-watch.service. It tells the
 engine at once of a main process that ended though nobody stopped it (crm_resource --fail), and of a network or storage
 that is lost (a node attribute with a finite score); the engine decides. Killed, it costs speed only.
@@ -29,14 +35,15 @@ recovery policy says, then gives the group to the other head; and it does the st
 With ha.watched_by in the spec, the head that carries the first group asks for its address while the cluster is whole.
 
 Examples:
+  haoscar run                               # the loop: what haoscar.service runs
   haoscar run --only watch                  # what haoscar-watch.service runs
   haoscar run --only mend                   # what haoscar-mend.service runs
   haoscar run --only alive                  # what haoscar-alive.service runs
   journalctl -u haoscar-watch               # what it told the engine")]
 pub struct Options {
-    /// Only this part: watch, mend, alive. The others are not built yet
+    /// Only this part: watch, mend, alive; the loop when left out
     #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
-    only: Part,
+    only: Option<Part>,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -45,7 +52,12 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             eprintln!("{text}");
         }
     };
-    match options.only {
+    let Some(part) = options.only else {
+        control::run(if common.quiet { &|_| {} } else { &|text| eprintln!("{text}") })
+            .map_err(|problem| failure(&problem))?;
+        return Ok(Exit::Done);
+    };
+    match part {
         Part::Watch => {
             let list = control::read_list().map_err(|problem| failure(&problem))?;
             control::watch(&list, &say).map_err(|problem| failure(&problem))?;

@@ -7,7 +7,7 @@ use clap::Args;
 use super::look::look;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, source};
-use crate::observed::Seen;
+use crate::observed::{Seen, Word};
 use crate::plan::diff;
 use crate::status::{GroupStatus, Status, of_status, status};
 
@@ -59,6 +59,9 @@ fn print(status: &Status) {
         }
         if let Some(unconfirmed) = &host.unconfirmed {
             line!("{name}: {unconfirmed}");
+        }
+        if let Some(cycle) = host.cycle.as_ref().filter(|cycle| cycle.word != Word::InStep) {
+            line!("{name}: {} ({})", cycle.sentence, cycle.at);
         }
     }
     for told in &status.told {

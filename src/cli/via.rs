@@ -148,6 +148,8 @@ pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
     observed.rehearsals = rehearsals(&facts);
     let seen = facts.values().map(|facts| facts.generation).max().unwrap_or_default();
     observed.generation = observed.cib.as_deref().map_or(0, pacemaker::generation).max(seen);
+    let said = |(name, facts): (&HostName, &Facts)| Some((name.clone(), facts.cycle.clone()?));
+    observed.cycles = facts.iter().filter_map(said).collect();
     observed.checkup = facts.into_values().filter_map(|f| f.checkup).max_by(|a, b| a.at.cmp(&b.at));
     Ok(Survey { crew, desired, observed, member, lab })
 }

@@ -1,5 +1,5 @@
-//! What runs on a head all the time. So far: the watcher, which tells pacemaker at once what it would find out by asking;
-//! and the mender, which does what heartbeat does not.
+//! What runs on a head all the time: the loop, which puts back what drifts; the watcher, which tells pacemaker at once what
+//! it would find out by asking; and the mender, which does what heartbeat does not.
 //!
 //! A notice (a process that ended, netlink, a mark of the OCF agent) only wakes it; then it reads the world again.
 //! [`judge`] and [`gauge`] are pure and decide what is told; the rest waits, reads and tells. The watcher must not start, stop or
@@ -7,18 +7,26 @@
 #![allow(clippy::disallowed_methods)]
 
 mod alive;
+mod cycle;
+mod daemon;
 pub mod duty;
+mod events;
 pub mod gauge;
+mod heal;
 pub mod judge;
 mod keep;
 mod links;
 mod mains;
 mod mend;
+mod notices;
+pub mod patience;
 mod stores;
 mod tell;
 mod wake;
+pub mod when;
 
 pub use alive::{alive, read_alive};
+pub use daemon::run;
 pub use mend::{mend, read_pair};
 
 use std::fs::File;
@@ -52,7 +60,7 @@ pub enum WatchProblem {
         source: serde_json::Error,
     },
     /// Another watcher runs here.
-    #[error("{LOCK} is held: another watcher runs on this host")]
+    #[error("another one of these runs on this host")]
     Taken,
     /// What the system said.
     #[error("{subject}: {source}")]

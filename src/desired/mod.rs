@@ -4,6 +4,7 @@
 //! which file, which unit the engine owns. It must not look at the world: what hosts really are comes in as
 //! [`Membership`], and rendered bytes of secrets never come in at all.
 
+mod accepted;
 mod file;
 mod live;
 pub mod names;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Cluster, WitnessKind};
 
+pub use accepted::Accepted;
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;

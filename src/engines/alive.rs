@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::EngineState;
+use super::{EngineState, leads};
 
 /// Where it lies on a head.
 pub const ALIVE: &str = "/etc/haoscar/alive.json";
@@ -38,15 +38,7 @@ pub struct Alive {
 
 /// Whether this head is the one to speak: the engine has quorum, and the first group is here.
 pub fn speaks(alive: &Alive, state: &EngineState) -> bool {
-    let ids = alive.groups.get(&alive.speaker).into_iter().flatten();
-    let moving = ids.filter_map(|id| state.resources.get(id)); // a clone's id has a suffix
-    let here = |on: &Vec<String>| on.contains(&alive.host);
-    state.quorum
-        && moving
-            .filter(|found| !found.failed)
-            .map(|found| &found.on)
-            .find(|on| !on.is_empty())
-            .is_some_and(here)
+    alive.groups.get(&alive.speaker).is_some_and(|ids| leads(&alive.host, ids, state))
 }
 
 /// What is planned and keeps a failover from going as it should.

@@ -4,6 +4,7 @@
 //! talk to the engine: [`crate::apply`] does.
 
 pub mod alive;
+mod daemon;
 pub mod heartbeat;
 pub mod pacemaker;
 mod recover;
@@ -13,10 +14,13 @@ pub mod watchlist;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::desired::{HostDesired, HostName};
 use crate::spec::EngineKind;
 
-pub use state::{EngineNode, EngineResource, EngineState};
+pub use daemon::UNIT as LOOP_UNIT;
+pub use state::{EngineNode, EngineResource, EngineState, leads};
 
 /// What the engine starts and stops for a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +138,7 @@ pub fn membership_daemon(kind: EngineKind) -> &'static str {
 }
 
 /// The engine's configuration of the whole cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineDesired {
     /// Which engine: what reads and changes its state.
     pub kind: EngineKind,

@@ -45,3 +45,10 @@ pub struct EngineState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
 }
+
+/// Whether `host` is the head that carries the group of these resources, in a part of the cluster that may act.
+pub fn leads(host: &str, ids: &[String], state: &EngineState) -> bool {
+    let moving = ids.iter().filter_map(|id| state.resources.get(id)); // a clone's id has a suffix
+    let carried = moving.filter(|found| !found.failed).map(|found| &found.on).find(|on| !on.is_empty());
+    state.quorum && carried.is_some_and(|on| on.iter().any(|name| name == host))
+}

@@ -7,12 +7,16 @@ use super::HostError;
 use super::file::put;
 use super::journal::STATE;
 use super::machine::Machine;
-use crate::desired::{Mode, Owner};
+use super::real::Real;
+use crate::desired::{Accepted, Mode, Owner};
 use crate::history::{HistoryError, Store};
 use crate::observed::{Chronicle, Edit, Record};
 
 /// The highest generation seen, in digits.
 const SEEN: &str = "/var/lib/haoscar/generation";
+
+/// What this machine must be: [`Accepted`] as JSON.
+pub const ACCEPTED: &str = "/var/lib/haoscar/accepted.json";
 
 /// A bare git repository, one tag a generation.
 const HISTORY: &str = "/var/lib/haoscar/history.git";
@@ -23,13 +27,60 @@ pub fn seen(machine: &dyn Machine) -> u64 {
     String::from_utf8_lossy(&text).trim().parse().unwrap_or_default()
 }
 
+/// This machine has been part of this generation, or of a higher one.
+///
+/// # Errors
+/// What the system said.
+pub fn saw(machine: &dyn Machine, number: u64) -> Result<(), HostError> {
+    if seen(machine) >= number {
+        return Ok(());
+    }
+    put(machine, Utf8Path::new(SEEN), format!("{number}\n").as_bytes(), &Owner::root(), Mode(0o644))
+}
+
+/// What this machine must be by the accepted generation; none: nothing was accepted here yet.
+///
+/// # Errors
+/// One that is there and cannot be read.
+pub fn accepted(machine: &dyn Machine) -> Result<Option<Accepted>, HostError> {
+    let path = Utf8Path::new(ACCEPTED);
+    match machine.read(path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| HostError::failed(path, e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(HostError::failed(path, e)),
+    }
+}
+
+/// The same of the machine that this runs on.
+///
+/// # Errors
+/// See [`accepted`].
+pub fn accepted_here() -> Result<Option<Accepted>, HostError> {
+    accepted(&Real::under("/"))
+}
+
+/// Keeps what this machine must be from now on.
+///
+/// # Errors
+/// What the system said, or a generation that is lower than the one that is kept.
+pub fn accept(machine: &dyn Machine, new: &Accepted) -> Result<(), HostError> {
+    let path = Utf8Path::new(ACCEPTED);
+    let known = accepted(machine).ok().flatten().map_or(0, |known| known.generation);
+    if known > new.generation {
+        let why = format!("generation {known} is accepted here, and {} is older", new.generation);
+        return Err(HostError::failed(path, why));
+    }
+    saw(machine, new.generation)?;
+    let text = serde_json::to_string(new).map_err(|e| HostError::failed(path, e))?;
+    put(machine, path, text.as_bytes(), &Owner::root(), Mode(0o600))
+}
+
 /// Keeps a generation. The number is written first: a stale writer is refused even where history cannot be written.
 ///
 /// # Errors
 /// What the system or git said.
 pub fn keep(machine: &dyn Machine, record: &Record, limit: usize) -> Result<(), HostError> {
-    let number = record.generation.number.max(seen(machine));
-    put(machine, Utf8Path::new(SEEN), format!("{number}\n").as_bytes(), &Owner::root(), Mode(0o644))?;
+    saw(machine, record.generation.number)?;
     let folder = machine.place(Utf8Path::new(HISTORY));
     let sync = || machine.sync_disk(Utf8Path::new(HISTORY));
     Store::under(&folder).keep(record, limit, &sync).map_err(failed)

@@ -47,6 +47,9 @@ pub struct Journal {
     /// For how many seconds a decided change waits for its confirmation, if it does.
     #[serde(default)]
     pub confirm: Option<u64>,
+    /// The generation that this belongs to, if it is an apply's.
+    #[serde(default)]
+    pub generation: Option<u64>,
     /// The ledger of before, where this is a change that was not confirmed and goes back.
     #[serde(default)]
     pub unconfirmed: Option<Ledger>,

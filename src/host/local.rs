@@ -12,13 +12,16 @@ use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
 use super::{
-    Host, HostError, PROTOCOL, Request, Response, checkup, confirm, file, generation, recover, rehearsals,
-    stall, token,
+    Host, HostError, PROTOCOL, Request, Response, checkup, confirm, events, file, generation, recover,
+    rehearsals, stall, token,
 };
 use crate::desired::{Answer, Directory, Piece, Question, Rendered};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
 use crate::probe;
+
+/// What the loop of this host said last; gone with each boot.
+pub const CYCLE: &str = "/run/haoscar/cycle.json";
 
 /// This machine, or one of a test.
 #[derive(Debug)]
@@ -73,6 +76,10 @@ impl Local {
             corosync_conf: read("/etc/corosync/corosync.conf"),
             rehearsals: rehearsals::read(machine),
             generation: generation::seen(machine),
+            cycle: machine
+                .read(Utf8Path::new(CYCLE))
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok()),
             checkup: checkup::read(machine),
         }
     }
@@ -97,6 +104,8 @@ impl Local {
             files,
             recovered: recover::remembered(machine),
             unconfirmed: confirm::told(machine),
+            seen: generation::seen(machine),
+            accepted: generation::accepted(machine).ok().flatten().map_or(0, |known| known.generation),
         })
     }
 
@@ -125,9 +134,13 @@ impl Local {
 
     /// Under the lock of the open transaction, so that of two who planned from the same generation one is refused.
     fn claim(&mut self, number: u64) -> Result<Response, HostError> {
-        self.transaction()?;
         let seen = generation::seen(self.machine.as_ref());
-        Ok(if number > seen { Response::Done } else { Response::Outdated(seen) })
+        let transaction = self.transaction()?;
+        if number <= seen {
+            return Ok(Response::Outdated(seen));
+        }
+        transaction.claim(number);
+        Ok(Response::Done)
     }
 
     fn check(&mut self, question: &Question) -> Result<Response, HostError> {
@@ -192,7 +205,7 @@ impl Host for Local {
     fn ask(&mut self, request: &Request) -> Result<Response, HostError> {
         let done = |()| Response::Done;
         match request {
-            Request::Hello => Ok(Response::Facts(self.facts())),
+            Request::Hello => Ok(Response::Facts(Box::new(self.facts()))),
             Request::Observe { files, directories, units } => {
                 self.recover(); // what is half done is not what is
                 self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))
@@ -224,6 +237,8 @@ impl Host for Local {
             Request::Keep { record, limit } => {
                 generation::keep(self.machine.as_ref(), record, *limit).map(done)
             }
+            Request::Accept(new) => generation::accept(self.machine.as_ref(), new).map(done),
+            Request::Events(after) => Ok(Response::Events(events::read(self.machine.as_ref(), *after))),
             Request::History => Ok(Response::Chronicle(generation::chronicle(self.machine.as_ref()))),
             Request::Recall(number) => generation::recall(self.machine.as_ref(), *number)
                 .map(|record| Response::Recalled(record.map(Box::new))),

@@ -6,6 +6,7 @@
 pub mod agent;
 mod checkup;
 mod confirm;
+mod events;
 mod file;
 mod generation;
 mod journal;
@@ -27,7 +28,9 @@ mod transaction;
 mod units;
 
 pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
-pub use local::Local;
+pub use events::{EVENTS, parsed as events};
+pub use generation::{ACCEPTED, accepted_here};
+pub use local::{CYCLE, Local};
 pub use machine::{Lock, Look, Machine};
 pub use memory::Memory;
 pub use moment::{Moment, mixed};

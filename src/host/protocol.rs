@@ -6,13 +6,13 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{EngineBack, HostError};
-use crate::desired::{Answer, Directory, Question, Rendered};
-use crate::observed::{Checkup, Chronicle, Facts, HostObserved, Record, Rehearsal, Seen, Stall};
+use crate::desired::{Accepted, Answer, Directory, Question, Rendered};
+use crate::observed::{Checkup, Chronicle, Event, Facts, HostObserved, Record, Rehearsal, Seen, Stall};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
 /// Agents of another number are not spoken to.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// A question or a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -93,6 +93,10 @@ pub enum Request {
         /// How many of the newest stay.
         limit: usize,
     },
+    /// What this host must be from now on.
+    Accept(Box<Accepted>),
+    /// What happened here? Events with a higher number. Answered by `Events`.
+    Events(u64),
     /// Which generations are kept here? Answered by `Chronicle`.
     History,
     /// What is kept of one generation? Answered by `Recalled`.
@@ -160,7 +164,7 @@ pub enum Response {
     /// Done, nothing to say.
     Done,
     /// To `Hello`.
-    Facts(Facts),
+    Facts(Box<Facts>),
     /// To `Observe`.
     Observed(Box<HostObserved>),
     /// To `Ask`, `Check` and `Run`.
@@ -179,6 +183,8 @@ pub enum Response {
     Secret(String),
     /// To `History`.
     Chronicle(Chronicle),
+    /// To `Events`, oldest first.
+    Events(Vec<Event>),
     /// To `Recall`; none where that generation is not kept.
     Recalled(Option<Box<Record>>),
     /// To `Claim`: the host has seen a generation that is as high.

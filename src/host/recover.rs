@@ -4,13 +4,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::HostError;
 use super::confirm::{self, Waiting};
 use super::file::{beside, put, put_link, take_away};
 use super::journal::{CHECKPOINT, Journal, KEPT, STATE, Saved};
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::units;
+use super::{HostError, generation};
 use crate::desired::{Mode, Owner};
 use crate::observed::{End, Recovered};
 use crate::plan::UnitAction;
@@ -78,6 +78,9 @@ pub fn decide(machine: &dyn Machine, journal: &Journal, ledger: &Ledger) -> Resu
         let (journal, before) = (journal.clone(), Ledger::read(machine)?);
         let until = machine.now() + seconds;
         Waiting { journal, before, seconds, until, engine: None }.write(machine)?;
+    }
+    if let Some(number) = journal.generation {
+        generation::saw(machine, number)?; // before the ledger: what has been put out is not healed back
     }
     ledger.write(machine)
 }

@@ -52,7 +52,7 @@ impl Remote {
         }
         let mut remote = Self { name: name.to_owned(), child, input: Some(input), lines, said };
         match remote.ask(&Request::Hello)? {
-            Response::Facts(facts) if facts.protocol == PROTOCOL => Ok((remote, facts)),
+            Response::Facts(facts) if facts.protocol == PROTOCOL => Ok((remote, *facts)),
             Response::Facts(facts) => {
                 Err(HostError::Protocol { host: name.to_owned(), theirs: facts.protocol, ours: PROTOCOL })
             }

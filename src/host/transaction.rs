@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::HostError;
 use super::confirm::Waiting;
 use super::file::{fingerprint, put, take_away};
+use super::generation::ACCEPTED;
 use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger, UnitBefore};
 use super::machine::{Lock, Machine};
@@ -47,6 +48,11 @@ impl Transaction {
         let ledger = Ledger::read(machine.as_ref())?;
         let carried = carried(&ledger);
         Ok(Some(Self { machine, journal, staged: Vec::new(), ledger, carried, _lock: lock }))
+    }
+
+    /// It belongs to this generation: once it is decided, this machine has seen it.
+    pub fn claim(&mut self, generation: u64) {
+        self.journal.generation = Some(generation);
     }
 
     /// Puts files in the staging area, with their secrets.
@@ -127,7 +133,8 @@ impl Transaction {
             let there = self.machine.look(path).is_ok() || self.machine.link_of(path).is_some();
             there && !self.ledger.files.contains_key(*path)
         };
-        let paths: BTreeSet<_> = known.filter(|path| !theirs(path)).cloned().collect();
+        let mut paths: BTreeSet<_> = known.filter(|path| !theirs(path)).cloned().collect();
+        paths.insert(ACCEPTED.into()); // nothing is healed any more
         self.keep(paths.iter())?;
         for path in &paths {
             match self.ledger.originals.get(path) {

@@ -1,5 +1,6 @@
 //! What hosts really are: plain facts, as agents tell them. Pure.
 
+mod cycle;
 mod examined;
 mod steal;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{Answer, Desired, HostName, Mode, Owner};
 
+pub use cycle::{Cycle, Event, Reason, Word};
 pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
 pub use steal::{CpuTime, steal_share};
 
@@ -34,6 +36,9 @@ pub struct Facts {
     /// The highest generation that this host has been part of.
     #[serde(default)]
     pub generation: u64,
+    /// What its loop said last; none where none runs.
+    #[serde(default)]
+    pub cycle: Option<Cycle>,
     /// What `haoscar doctor` found last, as this host was told.
     #[serde(default)]
     pub checkup: Option<Checkup>,
@@ -222,6 +227,12 @@ pub struct HostObserved {
     /// The change that waits here for its confirmation.
     #[serde(default)]
     pub unconfirmed: Option<Unconfirmed>,
+    /// The highest generation that it has been part of; 0: none.
+    #[serde(default)]
+    pub seen: u64,
+    /// The generation that is accepted here, and that healing leads to; 0: none.
+    #[serde(default)]
+    pub accepted: u64,
     /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
     #[serde(default)]
     pub pending: BTreeMap<String, String>,
@@ -293,6 +304,9 @@ pub struct Observed {
     /// The last run of `haoscar doctor`.
     #[serde(default)]
     pub checkup: Option<Checkup>,
+    /// What the loop of each host said last, where one runs.
+    #[serde(default)]
+    pub cycles: BTreeMap<HostName, Cycle>,
 }
 
 impl Observed {

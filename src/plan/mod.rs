@@ -3,6 +3,7 @@
 //! This room decides what apply will do, and leaves it no choice. It must not ask anybody anything.
 
 mod diff;
+mod heal;
 mod impact;
 mod live;
 mod show;
@@ -19,6 +20,7 @@ use crate::observed::{Origin, Rehearsal};
 use crate::spec::EngineKind;
 
 pub use diff::diff;
+pub use heal::{Heal, heal};
 pub use impact::{impact, line as line_of, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
 pub use show::{sentence, show, summary};

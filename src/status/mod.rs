@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{Checkup, End, Observed, Recovered, Seen, Unconfirmed};
+use crate::observed::{Checkup, Cycle, End, Observed, Recovered, Seen, Unconfirmed};
 use crate::plan::Plan;
 
 /// One host.
@@ -36,6 +36,9 @@ pub struct HostStatus {
     /// The change that waits here for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Unconfirmed>,
+    /// What its loop said last; none where none runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
 }
 
 /// One group.
@@ -138,7 +141,9 @@ fn host(name: &str, role: Role, desired: &Desired, observed: &Observed, plan: &P
     let seen = observed.hosts.get(name);
     let recovered = seen.and_then(|seen| seen.recovered.clone());
     let unconfirmed = seen.and_then(|seen| seen.unconfirmed.clone());
-    HostStatus { role, reached: seen.is_some(), engine: engine.to_owned(), drift, recovered, unconfirmed }
+    let cycle = observed.cycles.get(name).cloned();
+    let engine = engine.to_owned();
+    HostStatus { role, reached: seen.is_some(), engine, drift, recovered, unconfirmed, cycle }
 }
 
 fn group(name: &str, resources: &[String], desired: &Desired, observed: &Observed) -> GroupStatus {

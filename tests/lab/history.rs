@@ -49,7 +49,7 @@ fn what_was_applied_is_listed_compared_and_gone_back_to_and_a_broken_history_sta
     assert_eq!(site.answered(&["diff", "1", "3"]).1, "no difference\n");
 
     assert_eq!(site.answered(&["history", "--edits"]).1, "no hand edit was put right yet\n");
-    site.lab.sh("head-1", "echo '# by hand' >> /etc/chrony/chrony.conf");
+    site.lab.sh("head-1", "systemctl stop haoscar && echo '# by hand' >> /etc/chrony/chrony.conf");
     site.lab.sh("head-1", "rm /var/lib/haoscar/history.git/HEAD");
     let (status, said) = site.answered(&["history"]);
     assert_eq!(status, Some(1), "{said}");

@@ -5,6 +5,7 @@ mod doctor;
 mod drill;
 mod faults;
 pub mod harness;
+mod heal;
 mod heartbeat;
 mod history;
 mod hosts;

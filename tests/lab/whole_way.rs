@@ -135,7 +135,7 @@ fn drill(site: &mut Site) -> Value {
 }
 
 fn heals_a_hand_edit(site: &mut Site) {
-    site.lab.sh("head-1", "echo 'server 203.0.113.9' >> /etc/chrony/chrony.conf");
+    site.lab.sh("head-1", "systemctl stop haoscar && echo 'server 203.0.113.9' >> /etc/chrony/chrony.conf");
     assert_eq!(site.run("plan", &["--detailed-exitcode"]), Some(2));
     assert!(site.said.contains("-server 203.0.113.9"), "{}", site.said);
     site.good("apply", &["-y"]);
@@ -150,7 +150,7 @@ fn heals_what_only_the_daemon_has(site: &mut Site) {
     let carrier = site.carrier();
     let behind = "c=/etc/kea/kea-dhcp4.conf; cp -p $c /tmp/kea; sed -i 's/\"haoscar\": \".*\"/\"haoscar\": \"x\"/' $c; \
                   kill -HUP $(pidof kea-dhcp4); sleep 1; cp -p /tmp/kea $c";
-    site.lab.sh(&carrier, behind);
+    site.lab.sh(&carrier, &format!("systemctl stop haoscar; {behind}"));
     assert_eq!(site.run("status", &[]), Some(1));
     assert!(site.said.contains("dhcp on head-") && site.said.contains("runs with another"), "{}", site.said);
     site.good("apply", &["-y"]);

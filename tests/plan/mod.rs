@@ -1,5 +1,6 @@
 //! Plans from desired and observed, and transactions on a host below a folder.
 
+mod heal;
 mod interrupted;
 mod joint;
 mod live;

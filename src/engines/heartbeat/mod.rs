@@ -18,7 +18,7 @@ pub use timing::Timings;
 
 use std::collections::BTreeMap;
 
-use super::{Carried, Compiled, EngineDesired, recover};
+use super::{Carried, Compiled, EngineDesired, daemon, recover};
 use crate::desired::{HostDesired, Surroundings, Unit, UnitWant};
 use crate::spec::{Cluster, EngineKind, Group, Problem, heartbeat_limits, ping_node};
 use crate::templates::Templates;
@@ -83,6 +83,7 @@ pub fn compile(
         host.units.extend((!mender.is_empty()).then(|| unit(mend::UNIT, UnitWant::Running)));
         host.files.extend(mender);
         recover::lay(EngineKind::Heartbeat, &mut host, templates)?;
+        daemon::lay(&mut host, templates)?;
         hosts.insert(name.clone(), host);
     }
     let members = (1..).zip(cluster.heads.keys()).map(|(id, name)| (name.clone(), id)).collect();

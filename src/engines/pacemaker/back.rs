@@ -185,10 +185,16 @@ const GENERATION: &str = "haoscar-generation";
 
 /// The generation that a CIB names as accepted; 0: none.
 pub fn generation(cib: &str) -> u64 {
+    accepted(cib).0
+}
+
+/// The generation that a CIB names as accepted, 0 for none, and the spec's commit where it has one.
+pub fn accepted(cib: &str) -> (u64, Option<String>) {
     let cib = Element::read(cib).ok();
     let configuration = cib.as_ref().and_then(|cib| cib.child("configuration"));
     let value = configuration.and_then(|found| properties(found).get(GENERATION).copied());
-    value.and_then(|value| value.split(' ').next()?.parse().ok()).unwrap_or_default()
+    let (number, commit) = value.and_then(|value| value.split_once(' ')).unwrap_or_default();
+    (number.parse().unwrap_or_default(), Some(commit.to_owned()).filter(|commit| commit.len() > 1))
 }
 
 /// The current CIB with this generation as the accepted one, and the next epoch.

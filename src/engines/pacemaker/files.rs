@@ -11,7 +11,7 @@ use crate::desired::{
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
 };
 use crate::engines::slots::{slot, with_secrets};
-use crate::engines::{Carried, CarriedAs, recover};
+use crate::engines::{Carried, CarriedAs, daemon, recover};
 use crate::spec::{Cluster, EngineKind, Problem, fence_agent};
 use crate::templates::Templates;
 
@@ -49,6 +49,7 @@ pub fn of_member(
         ..HostDesired::default()
     };
     recover::lay(EngineKind::Pacemaker, &mut host, templates)?;
+    daemon::lay(&mut host, templates)?;
     if qnetd::device(cluster, members).is_some() {
         qnetd::lay(cluster, &mut host, templates)?;
     }

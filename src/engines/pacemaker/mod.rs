@@ -15,7 +15,7 @@ mod state;
 mod watch;
 pub mod xml;
 
-pub use back::{Change, Merged, Sign, accept, changes, generation, is_ours, merged, put_back};
+pub use back::{Change, Merged, Sign, accept, accepted, changes, generation, is_ours, merged, put_back};
 pub use corosync::{members, numbers};
 pub use devices::fence_devices;
 pub use forecast::{Forecast, forecast};

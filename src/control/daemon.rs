@@ -1,0 +1,168 @@
+//! The loop of a head: waits for a notice or for its timer, looks at the world, puts back what drifted, says one sentence.
+//!
+//! Level-triggered: what a notice says is not read, and a lost one costs time only. It changes nothing by starting, stopping
+//! or being killed; what a kill leaves half done is ended by the next session with this host, its own next cycle too.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use sd_notify::NotifyState;
+
+use super::cycle::{Memory, Said, cycle};
+use super::events::Events;
+use super::notices::{Files, Signals, Units};
+use super::{WatchProblem, system, wake};
+use crate::desired::Accepted;
+use crate::host::{CYCLE, EVENTS, accepted_here};
+use crate::observed::{Cycle, Reason, Word};
+
+/// Held by the one loop of a host.
+const LOCK: &str = "/run/haoscar/loop.lock";
+
+/// A world that is in step, or that waits for a person, is looked at again after this time, for what gives no notice.
+const QUIET_MS: u64 = 300_000;
+
+/// A world that waits for something is looked at sooner.
+const WAITING_MS: u64 = 5_000;
+
+/// An editor writes a file in several steps: this long after the last notice it is done.
+const SETTLED_MS: u64 = 50;
+
+/// And so long after the first one it is looked at anyway.
+const SETTLED_MAX: Duration = Duration::from_millis(500);
+
+/// systemd kills the loop when it has not heard from it for two minutes (its unit): half of that, and a slow cycle fits.
+const ALIVE_MS: u64 = 30_000;
+
+/// Runs until it is told to end.
+///
+/// # Errors
+/// Something that it needs is not there; nothing is looked at then.
+pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
+    let kernel = |subject| move |error: nix::errno::Errno| system(subject)(error.into());
+    std::fs::create_dir_all("/run/haoscar").map_err(system("/run/haoscar"))?;
+    let lock = std::fs::File::create(LOCK).map_err(system(LOCK))?;
+    lock.try_lock().map_err(|_| WatchProblem::Taken)?;
+    let mut signals = Signals::hold().map_err(kernel("signals"))?;
+    let units = Units::listen(move |text| say(text)).map_err(kernel("an event descriptor"))?;
+    let mut turn = Turn::new(say);
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    loop {
+        let (accepted, files) = turn.watched(&units).map_err(kernel("inotify"))?;
+        let said = turn.look(accepted.as_ref());
+        let wait_ms = if matches!(said, Word::InStep | Word::Degraded) { QUIET_MS } else { WAITING_MS };
+        if until_notice(&files, &units, &mut signals, wait_ms) {
+            return Ok(()); // between two cycles: nothing is half done
+        }
+    }
+}
+
+/// What stays over cycles.
+struct Turn {
+    begin: Instant,
+    events: Events,
+    memory: Memory,
+    last: Option<Said>,
+    generation: u64,
+    say: &'static (dyn Fn(&str) + Sync),
+}
+
+impl Turn {
+    fn new(say: &'static (dyn Fn(&str) + Sync)) -> Self {
+        let events = Events::at(Utf8Path::new(EVENTS), say);
+        Self { begin: Instant::now(), events, memory: Memory::default(), last: None, generation: 0, say }
+    }
+
+    /// What this host must be now, with notices of it: made before it is looked at, so that no change falls in between.
+    fn watched(&mut self, units: &Units) -> nix::Result<(Option<Accepted>, Files)> {
+        let accepted = accepted_here().unwrap_or_else(|error| {
+            (self.say)(&error.to_string());
+            None
+        });
+        let generation = accepted.as_ref().map_or(0, |accepted| accepted.generation);
+        if generation != self.generation {
+            self.memory.patience.forget(); // what failed may go well now
+        }
+        self.generation = generation;
+        units.only(accepted.as_ref());
+        let files = Files::of(accepted.as_ref())?;
+        Ok((accepted, files))
+    }
+
+    fn look(&mut self, accepted: Option<&Accepted>) -> Word {
+        let now_ms = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let said = match accepted {
+            Some(accepted) => cycle(accepted, &mut self.memory, now_ms),
+            None => nothing(),
+        };
+        self.tell(accepted, &said);
+        let shown = said.clone().cycle(accepted);
+        keep(&shown);
+        let _ = sd_notify::notify(&[NotifyState::Status(&shown.sentence)]);
+        let word = said.word;
+        self.last = Some(said);
+        word
+    }
+
+    /// What is new is told, once.
+    fn tell(&mut self, accepted: Option<&Accepted>, said: &Said) {
+        if said.word == Word::Healed {
+            for object in &said.objects {
+                let text = format!("{object} was put back as generation {} has it", self.generation);
+                self.events.tell(accepted, Reason::Healed, object, &text);
+            }
+            return;
+        }
+        if self.last.as_ref().is_some_and(|last| last.sentence == said.sentence) {
+            return;
+        }
+        let reason = match (said.word, &self.last) {
+            (Word::InStep, None) => Reason::Started,
+            (Word::InStep, _) => Reason::InStep,
+            _ => Reason::Drift,
+        };
+        self.events.tell(accepted, reason, said.objects.first().map_or("", String::as_str), &said.sentence);
+    }
+}
+
+fn nothing() -> Said {
+    let sentence = "nothing was applied here yet".to_owned();
+    Said { word: Word::Waits, sentence, objects: Vec::new(), leads: false }
+}
+
+/// Waits for a notice that matters, and until no more come for a moment; whether the loop must end.
+fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u64) -> bool {
+    let begin = Instant::now();
+    let mut first: Option<Instant> = None;
+    loop {
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let left = wait_ms.saturating_sub(waited);
+        let limit = if first.is_some() { SETTLED_MS } else { left.min(ALIVE_MS) };
+        let woken = wake::wait(&[files.as_fd(), units.as_fd(), signals.as_fd()], limit);
+        if woken[2] {
+            let (ends, called) = signals.drain();
+            if ends || called {
+                return ends;
+            }
+        }
+        let mut matters = woken[0] && files.drain();
+        if woken[1] {
+            units.drain();
+            matters = true;
+        }
+        first = first.or(matters.then(Instant::now));
+        let quiet = !matters && first.is_some();
+        if quiet || first.is_some_and(|first| first.elapsed() > SETTLED_MAX) || left == 0 {
+            return false;
+        }
+    }
+}
+
+/// For `haoscar status`; gone with each boot.
+fn keep(cycle: &Cycle) {
+    let text = serde_json::to_string(cycle).unwrap_or_default(); // strings and numbers: it cannot fail
+    let new = format!("{CYCLE}.new");
+    let _ = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, CYCLE));
+}

@@ -1,0 +1,22 @@
+//! The loop's part of a host: its unit, the same for every engine.
+
+use serde_json::json;
+
+use crate::desired::{HostDesired, OnChange, Unit, UnitWant};
+use crate::spec::Problem;
+use crate::templates::Templates;
+
+/// The loop's unit, which cannot restart itself.
+pub const UNIT: &str = "haoscar.service";
+
+/// Gives a host the loop.
+///
+/// # Errors
+/// What a template says.
+pub fn lay(host: &mut HostDesired, templates: &Templates) -> Result<(), Problem> {
+    let path = format!("/etc/systemd/system/{UNIT}");
+    let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
+    host.files.push(templates.file(path, "engine/daemon.service.hbs", json!({}), change)?);
+    host.units.push(Unit { name: UNIT.to_owned(), want: UnitWant::Running });
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What the loop of a head said last, and what happened there.
+
+use serde::{Deserialize, Serialize};
+
+/// How a cycle ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// All is as the accepted generation asks.
+    InStep,
+    /// Something was put back.
+    Healed,
+    /// Something differs and is not healed now; it will be looked at again.
+    Waits,
+    /// Something differs, and a person must say or do something.
+    Degraded,
+}
+
+/// One cycle of the loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycle {
+    /// When it ended, RFC 3339 in UTC.
+    pub at: String,
+    /// How.
+    pub word: Word,
+    /// One sentence.
+    pub sentence: String,
+    /// The accepted generation; 0: none.
+    pub generation: u64,
+    /// The spec's commit, where it has one.
+    pub commit: Option<String>,
+    /// What differs or was put back.
+    pub objects: Vec<String>,
+    /// This head carries the first group, and so leads.
+    pub leads: bool,
+}
+
+/// Why something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The loop started.
+    Started,
+    /// An object was put back.
+    Healed,
+    /// An object differs, and is not put back now.
+    Drift,
+    /// All is in step again.
+    InStep,
+    /// What was tried went wrong.
+    Failed,
+    /// A commit was rolled out.
+    RolledOut,
+    /// A commit is not rolled out now.
+    Held,
+    /// A commit was refused.
+    Refused,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Started => "started",
+            Self::Healed => "healed",
+            Self::Drift => "drift",
+            Self::InStep => "in step",
+            Self::Failed => "failed",
+            Self::RolledOut => "rolled out",
+            Self::Held => "held",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// Something that happened on a head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Grows by one with each event of a head.
+    pub number: u64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// Why it is told.
+    pub reason: Reason,
+    /// What it is about: a path, a unit, a commit; empty: the head.
+    pub object: String,
+    /// The accepted generation.
+    pub generation: u64,
+    /// The spec's commit, where it has one.
+    pub commit: Option<String>,
+    /// One sentence.
+    pub text: String,
+}
