@@ -10,19 +10,21 @@ use crate::apply;
 use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
 use crate::engines::pacemaker;
 use crate::history::commit_of;
-use crate::observed::{Generation, Record};
+use crate::observed::{End, Generation, HostObserved, Record};
 use crate::plan::{Plan, show, summary};
 
 /// Generations that every head keeps, unless the spec says otherwise: a change a day for half a year.
 const KEPT: u32 = 200;
 
-/// Has the heads keep what was carried out. What cannot be kept is said, and stands in nobody's way.
+/// Has the heads keep what was carried out. What cannot be kept is said, and stands in nobody's way. `waits`: for its
+/// confirmation, and healing leads to it only then.
 pub(super) fn accept(
     common: &Common,
     spec: &source::Spec,
     found: &mut Survey,
     plan: &Plan,
     back: Option<&Generation>,
+    waits: bool,
 ) {
     let record = record(spec, found, plan, back);
     let cluster = &spec.loaded.cluster;
@@ -30,7 +32,10 @@ pub(super) fn accept(
     let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
     let member = member(found);
     let generation = &record.generation;
-    let parts = parts(spec, &found.desired, (generation.number, generation.commit.clone()));
+    let mut parts = parts(spec, &found.desired, (generation.number, generation.commit.clone()));
+    if waits {
+        parts.clear(); // told by `haoscar confirm`
+    }
     for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit, &parts) {
         eprintln!("warning: generation {}: {wrong}", record.generation.number);
     }
@@ -39,12 +44,36 @@ pub(super) fn accept(
     }
 }
 
+/// Nothing is to be changed, and yet something else is accepted: another policy, an apply that was killed before its end, or
+/// one that nobody confirmed. That is a generation of its own. Else a host that was away is told what is accepted.
+pub(super) fn settle(
+    common: &Common,
+    spec: &source::Spec,
+    found: &mut Survey,
+    plan: &Plan,
+    back: Option<&Generation>,
+) {
+    if found.observed.hosts.values().any(|seen| seen.unconfirmed.is_some()) {
+        return; // `haoscar confirm` settles it
+    }
+    let Some(named) = named(spec, found) else { return };
+    let number = named.0;
+    let parts = parts(spec, &found.desired, named);
+    let seen = parts.iter().filter_map(|(name, part)| Some((found.observed.hosts.get(name)?, part)));
+    let other = |(seen, part): (&HostObserved, &Accepted)| {
+        let unconfirmed = seen.recovered.as_ref().is_some_and(|last| last.end == End::Unconfirmed);
+        unconfirmed || seen.seen > number || seen.accepted == number && seen.asks != part.digest()
+    };
+    if seen.into_iter().any(other) {
+        accept(common, spec, found, plan, back, false);
+    } else {
+        catch_up(common, spec, found);
+    }
+}
+
 /// A host that was away when the generation was accepted, and is as it asks, is told so.
 pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey) {
-    let named = found.observed.cib.as_deref().map(pacemaker::accepted).unwrap_or_default();
-    if named.0 == 0 || named.0 != found.observed.generation {
-        return;
-    }
+    let Some(named) = named(spec, found).filter(|(number, _)| *number != 0) else { return };
     let mut parts = parts(spec, &found.desired, named);
     let behind = |name: &str| {
         found.observed.hosts.get(name).is_some_and(|seen| seen.accepted < found.observed.generation)
@@ -57,6 +86,17 @@ pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey)
     if !common.quiet && !names.is_empty() {
         crate::cli::out::line!("generation {} is told to {names}", found.observed.generation);
     }
+}
+
+/// The generation that the engine names, with its commit; without an engine that can, the highest that a host has seen.
+/// None: it cannot be asked now.
+fn named(spec: &source::Spec, found: &Survey) -> Option<(u64, Option<String>)> {
+    let engine = found.desired.engine.as_ref();
+    if engine.is_some_and(|engine| !engine.cib.is_empty()) {
+        return found.observed.cib.as_deref().map(pacemaker::accepted);
+    }
+    let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
+    Some((found.observed.generation, commit_of(&spec.gathered.folder, &names)))
 }
 
 /// What each head and witness must be from now on; nodes have nobody there who would heal them.

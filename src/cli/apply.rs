@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::accept::{accept, catch_up};
+use super::accept::{accept, settle};
 use super::ask::confirmed;
 use super::look::look;
 use super::plan::{Saved, print};
@@ -101,7 +101,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
         print(common, &plan);
     }
     if plan.is_empty() {
-        catch_up(common, spec, &mut found);
+        settle(common, spec, &mut found, &plan, asked.back);
         return Ok(Exit::Done);
     }
     refused(&plan)?;
@@ -109,7 +109,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
     carry_out(common, &plan, &mut found, asked.confirm)?;
-    accept(common, spec, &mut found, &plan, asked.back);
+    accept(common, spec, &mut found, &plan, asked.back, asked.confirm.is_some());
     drop(found);
     verify(spec, asked.reach, common)
 }

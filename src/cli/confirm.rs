@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::accept::catch_up;
 use super::out::line;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, source};
@@ -31,6 +32,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             Ok(_) => {}
             Err(error) => failed.push(format!("{name} ({error})")),
         }
+    }
+    if !confirmed.is_empty() && failed.is_empty() {
+        catch_up(common, &spec, &mut found);
     }
     match confirmed.as_slice() {
         [] => line!("nothing waits for a confirmation"),

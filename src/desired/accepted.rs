@@ -1,6 +1,7 @@
 //! What one host must be by the accepted generation: all that healing needs, without a spec, a template or another host.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Desired, Directory, HostName, Rendered, Role, Unit};
 use crate::engines::EngineDesired;
@@ -34,6 +35,13 @@ pub struct Accepted {
 }
 
 impl Accepted {
+    /// What it asks, without number and commit, as sha256 in hex: equal where nothing would be healed otherwise.
+    pub fn digest(&self) -> String {
+        let bare = Self { generation: 0, commit: None, ..self.clone() };
+        let text = serde_json::to_string(&bare).unwrap_or_default(); // strings and numbers: it cannot fail
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The part of `name` in a resolved cluster; none where it has no such host.
     pub fn of(
         name: &str,

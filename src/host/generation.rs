@@ -3,14 +3,14 @@
 
 use camino::Utf8Path;
 
-use super::HostError;
 use super::file::put;
 use super::journal::STATE;
 use super::machine::Machine;
 use super::real::Real;
+use super::{HostError, recover};
 use crate::desired::{Accepted, Mode, Owner};
 use crate::history::{HistoryError, Store};
-use crate::observed::{Chronicle, Edit, Record};
+use crate::observed::{Chronicle, Edit, End, Record};
 
 /// The highest generation seen, in digits.
 const SEEN: &str = "/var/lib/haoscar/generation";
@@ -72,7 +72,11 @@ pub fn accept(machine: &dyn Machine, new: &Accepted) -> Result<(), HostError> {
     }
     saw(machine, new.generation)?;
     let text = serde_json::to_string(new).map_err(|e| HostError::failed(path, e))?;
-    put(machine, path, text.as_bytes(), &Owner::root(), Mode(0o600))
+    put(machine, path, text.as_bytes(), &Owner::root(), Mode(0o600))?;
+    if recover::remembered(machine).is_some_and(|last| last.end == End::Unconfirmed) {
+        recover::forget(machine); // somebody has said what is right now
+    }
+    Ok(())
 }
 
 /// Keeps a generation. The number is written first: a stale writer is refused even where history cannot be written.

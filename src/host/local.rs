@@ -93,6 +93,7 @@ impl Local {
         let machine = self.machine.as_ref();
         let ledger = Ledger::read(machine)?;
         let secrets = Secrets::of(machine);
+        let accepted = generation::accepted(machine).ok().flatten();
         let wanted = files.iter().map(|file| (file.path.clone(), self.file(file, &ledger, &secrets)));
         let files: std::collections::BTreeMap<_, _> = wanted.collect();
         let directories = directories.iter().filter(|d| !file::folder_is(machine, d)).map(|d| d.path.clone());
@@ -105,7 +106,8 @@ impl Local {
             recovered: recover::remembered(machine),
             unconfirmed: confirm::told(machine),
             seen: generation::seen(machine),
-            accepted: generation::accepted(machine).ok().flatten().map_or(0, |known| known.generation),
+            accepted: accepted.as_ref().map_or(0, |known| known.generation),
+            asks: accepted.map(|known| known.digest()).unwrap_or_default(),
         })
     }
 

@@ -233,6 +233,9 @@ pub struct HostObserved {
     /// The generation that is accepted here, and that healing leads to; 0: none.
     #[serde(default)]
     pub accepted: u64,
+    /// What is accepted here, as a digest ([`crate::desired::Accepted::digest`]); empty: nothing.
+    #[serde(default)]
+    pub asks: String,
     /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
     #[serde(default)]
     pub pending: BTreeMap<String, String>,

@@ -98,7 +98,8 @@ fn safe(action: &UnitAction) -> bool {
         .any(|kind| crate::engines::units(kind).contains(&action.unit.as_str()));
     match action.verb {
         UnitVerb::Stop => false,
-        UnitVerb::Restart if action.unit == LOOP_UNIT => false, // who heals would wait for his own end
+        // who heals would wait for his own end, or start himself while a person stops him
+        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload if action.unit == LOOP_UNIT => false,
         UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => !engine,
         _ => true,
     }

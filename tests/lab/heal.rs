@@ -19,10 +19,19 @@ impl Site {
         self.on_head("cat /run/haoscar/cycle.json")
     }
 
-    /// The loop looks now; what it says then.
+    /// The loop looks now, and says this.
     fn looked(&self, sentence: &str) {
         self.on_head("systemctl reload haoscar");
-        until(sentence, || self.cycle().contains(sentence));
+        let mut said = Vec::new();
+        for _ in 0..100 {
+            said.push(self.cycle());
+            if said.last().is_some_and(|cycle| cycle.contains(sentence)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        said.dedup();
+        panic!("not said: {sentence}: {said:#?}");
     }
 
     fn events(&self) -> String {
@@ -55,6 +64,7 @@ fn what_drifts_on_a_head_is_put_back_by_its_loop_when_nothing_speaks_against_it(
     the_loop_changes_nothing_by_dying(&site);
     what_was_put_out_and_is_not_accepted_is_left(&mut site);
     what_nobody_confirmed_stays_back(&mut site, folder.path());
+    a_policy_that_asks_is_accepted_and_followed(&mut site, folder.path());
     who_edits_again_and_again_is_not_fought(&site);
 }
 
@@ -106,7 +116,7 @@ fn a_pause_holds_the_loop(site: &mut Site) {
     assert!(site.sum() != good, "healed during a pause");
     assert_eq!(site.run("status", &[]), Some(1), "{}", site.said);
     assert!(site.said.contains("the engine is paused"), "{}", site.said);
-    let resume = haoscar(&["resume", "-y", "--spec", &site.spec, "--via", &via]);
+    let resume = haoscar(&["resume", "--spec", &site.spec, "--via", &via]);
     assert!(resume.status.success(), "{}", text(&resume));
     until("the edit is put back after the pause", || site.sum() == good);
 }
@@ -141,14 +151,28 @@ fn what_was_put_out_and_is_not_accepted_is_left(site: &mut Site) {
 fn what_nobody_confirmed_stays_back(site: &mut Site, folder: &std::path::Path) {
     let (first, good) = (site.spec.clone(), site.sum());
     site.changed(folder, "  time: {}", "  time: { servers: [new.example] }");
-    site.good("apply", &["-y", "--confirm-within", "5s"]);
+    site.good("apply", &["-y", "--confirm-within", "10s"]);
+    site.looked("unless it is confirmed");
     assert!(site.sum() != good);
     until("it goes back by itself", || site.sum() == good);
-    site.looked("was not confirmed");
+    site.looked("\"in_step\"");
     assert_eq!(site.sum(), good);
     site.spec = first;
     site.good("apply", &["-y"]);
     site.looked("\"in_step\"");
+}
+
+/// Another policy changes no file, and is a generation all the same.
+fn a_policy_that_asks_is_accepted_and_followed(site: &mut Site, folder: &std::path::Path) {
+    let (first, good) = (site.spec.clone(), site.sum());
+    site.changed(folder, "  time: {}", "  time: {}\npolicy: { heal: ask }");
+    site.good("apply", &["-y"]);
+    site.on_head(&format!("echo '# by hand' >> {CHRONY}"));
+    site.looked("policy.heal is ask");
+    assert!(site.sum() != good);
+    site.spec = first;
+    site.good("apply", &["-y"]);
+    assert_eq!(site.sum(), good);
 }
 
 fn who_edits_again_and_again_is_not_fought(site: &Site) {
