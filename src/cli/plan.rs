@@ -4,6 +4,7 @@ use crate::cli::out::line;
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::predict::with_impact;
 use super::via::{self, Reach};
@@ -46,6 +47,19 @@ pub struct Saved {
     pub reach: Reach,
     /// The plan.
     pub plan: Plan,
+    /// The spec's files as they were, as sha256 in hex.
+    #[serde(default)]
+    pub sources: String,
+}
+
+/// A spec's files, as sha256 in hex.
+pub(super) fn fingerprint(spec: &source::Spec) -> String {
+    let mut digest = Sha256::new();
+    for (path, bytes) in &spec.gathered.sources.files {
+        digest.update(format!("{path} {}\n", bytes.len()));
+        digest.update(bytes);
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -61,6 +75,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             adopt: options.adopt,
             reach: options.reach.settled(),
             plan: plan.clone(),
+            sources: fingerprint(&spec),
         };
         save(output, &saved)?;
     }

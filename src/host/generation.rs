@@ -54,7 +54,7 @@ pub fn accepted(machine: &dyn Machine) -> Result<Option<Accepted>, HostError> {
 /// The same of the machine that this runs on.
 ///
 /// # Errors
-/// See [`accepted`].
+/// One that is there and cannot be read.
 pub fn accepted_here() -> Result<Option<Accepted>, HostError> {
     accepted(&Real::under("/"))
 }

@@ -6,6 +6,7 @@ mod diff;
 mod heal;
 mod impact;
 mod live;
+mod saved;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ pub use diff::diff;
 pub use heal::{Heal, heal};
 pub use impact::{impact, line as line_of, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
+pub use saved::{Moved, objects, unmoved};
 pub use show::{sentence, show, summary};
 
 /// What is done to a unit.

@@ -18,6 +18,7 @@ mod placement;
 mod put_back;
 mod recover;
 mod remove;
+mod saved;
 mod simulated;
 mod sweep;
 mod votes;
