@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch drill-mpi lint ci clean
+.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal drill-mpi lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,10 @@ bench-false: build ## false failovers with every core loaded (FOR=30m DETECT=110
 bench-watch: build ## the watcher: killed units, a hundred planned stops, its cost at idle (KILLS=7 PLANNED=100)
 	@packaging/setup.sh lab
 	@$(ROOT) benches/watch.sh target/release/haoscar "$(KILLS)" "$(PLANNED)"
+
+bench-heal: build ## a hand edit until it is put back and verified, and the loop's cost at idle (EDITS=20 IDLE=120)
+	@packaging/setup.sh lab
+	@$(ROOT) benches/heal.sh target/release/haoscar "$(EDITS)" "$(IDLE)"
 
 drill-mpi: ## an MPI job over two nodes through a head's power cut (a root with MPICH, some 4 minutes)
 	@packaging/setup.sh build

@@ -59,7 +59,7 @@ rested() { # SIDE
     sleep 1
 }
 # TURN=FILE: every drill is made under that lock (flock), so that other work on this machine can take turns with it
-round() { if [ -n "${TURN:-}" ]; then (flock 9; drill "$@") 9>>"$TURN"; else drill "$@"; fi; }
+round() { if [ -n "${TURN:-}" ]; then (flock 9; drill "$@" 9>&-) 9>>"$TURN"; else drill "$@"; fi; }
 drill() { # SIDE FAULT ROUND
     local lab=race-$1-$$ watch=5s head=$1 report="$out/$1-$2-$3"
     case $1 in hand | stock) watch=15s ;; esac # the defaults see a dead member after 6.6 s and later

@@ -32,7 +32,7 @@ unit_of() {
 for service in ${services//,/ }; do unit_of "$service" >/dev/null; done
 on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
 # TURN=FILE: every drill is made under that lock (flock), so that other work on this machine can take turns with it
-round() { if [ -n "${TURN:-}" ]; then (flock 9; drill "$@") 9>>"$TURN"; else drill "$@"; fi; }
+round() { if [ -n "${TURN:-}" ]; then (flock 9; drill "$@" 9>&-) 9>>"$TURN"; else drill "$@"; fi; }
 drill() { # SERVICE FAULT ROUND
     local report="$out/$1-$2-$3"
     on arbiter 'crm_resource --cleanup >/dev/null 2>&1; crm_resource --wait --timeout 60' || true

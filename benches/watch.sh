@@ -54,11 +54,11 @@ link_pulled() { # ms
 }
 for _ in $(seq "$kills"); do link_pulled; done | sort -n |
     awk '{ v[NR] = $1 } END { printf "| public cable, with the watcher | %d | %.0f | %.0f | %.0f |\n", NR, v[1], v[int((NR + 1) / 2)], v[NR] }'
-on head-1 "systemctl stop haoscar-watch"
+on head-1 "systemctl stop haoscar haoscar-watch" # the loop would start it again
 for unit in kea-dhcp4-server:dhcp dnsmasq:names; do
     on head-1 "$functions kills ${unit%:*} '${unit#*:}, without it'"
 done
-on head-1 "systemctl start haoscar-watch"
+on head-1 "systemctl start haoscar-watch haoscar"
 
 # shellcheck disable=SC2016
 on head-1 "$functions"'

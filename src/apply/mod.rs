@@ -10,6 +10,7 @@ mod accept;
 mod confirm;
 mod crew;
 mod engine;
+mod gate;
 mod heartbeat;
 mod leave;
 mod live;
@@ -79,6 +80,16 @@ pub enum ApplyError {
     /// A secret that haoscar did not make and cannot make anew.
     #[error("secret {0} is given by a person: haoscar cannot make another")]
     SecretGiven(String),
+    /// A unit that was started and does not go on running.
+    #[error("{unit} on {host} does not go on running: it is {state} (journalctl -u {unit} there)")]
+    Unsteady {
+        /// The host.
+        host: HostName,
+        /// The unit.
+        unit: String,
+        /// How systemd finds it.
+        state: String,
+    },
     /// A change that cannot go back by itself.
     #[error(
         "the engine's own files change on all members at once, and cannot go back by themselves: nothing was changed"
@@ -225,7 +236,7 @@ fn stage(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Resul
     check(plan, desired, crew)
 }
 
-/// Standby heads first: what fails there has not touched the head that serves.
+/// Standby heads first: what fails there, or does not go on running, has not touched the head that serves.
 fn change_heads(
     plan: &Plan,
     desired: &Desired,
@@ -239,6 +250,7 @@ fn change_heads(
         if !names.is_empty() {
             say(&format!("putting files in place and acting on units: {}", names.join(", ")));
             crew.all(&names, |name, host| change(&plan.hosts[name], host))?;
+            gate::steady(plan, &names, crew)?;
         }
     }
     match plan.engine.kind {

@@ -7,7 +7,8 @@
 use std::fmt::Write;
 
 use super::{Doctor, Status, Weight};
-use crate::observed::{FenceTry, Observed, Seen};
+use crate::engines::LOOP_UNIT;
+use crate::observed::{FenceTry, Observed, Seen, Word};
 
 /// The unit whose life is asked.
 const WATCHER: &str = "haoscar-watch.service";
@@ -53,6 +54,11 @@ fn count(number: usize) -> f64 {
     number as f64
 }
 
+#[allow(clippy::cast_precision_loss)]
+fn number(number: u64) -> f64 {
+    number as f64
+}
+
 /// Seconds since the epoch of an RFC 3339 time.
 #[allow(clippy::cast_precision_loss)]
 fn seconds(at: &str) -> Option<f64> {
@@ -79,11 +85,22 @@ fn hosts(text: &mut Text, status: &Status, observed: &Observed) {
     text.gauge("member_online", "the member is online and not drained", online);
     let step = all().filter(|(_, host)| host.reached).map(|(labels, host)| (labels, count(host.drift)));
     text.gauge("objects_out_of_step", "objects that differ from the spec", step);
-    let watchers = observed.hosts.iter().filter_map(|(name, host)| {
-        let unit = host.units.get(WATCHER)?;
-        Some((vec![("host", name.as_str())], flag(unit.active == "active")))
-    });
-    text.gauge("watcher_alive", "the watcher runs on the head", watchers);
+    let runs = |unit: &'static str| {
+        observed.hosts.iter().filter_map(move |(name, host)| {
+            Some((vec![("host", name.as_str())], flag(host.units.get(unit)?.active == "active")))
+        })
+    };
+    text.gauge("watcher_alive", "the watcher runs on the head", runs(WATCHER));
+    text.gauge("loop_alive", "the loop runs on the host", runs(LOOP_UNIT));
+    let cycles = || observed.cycles.iter().map(|(name, cycle)| (vec![("host", name.as_str())], cycle));
+    let content =
+        cycles().map(|(host, cycle)| (host, flag(matches!(cycle.word, Word::InStep | Word::Healed))));
+    text.gauge("loop_in_step", "the host's last cycle found or made it as accepted", content);
+    let at = cycles().filter_map(|(host, cycle)| Some((host, seconds(&cycle.at)?)));
+    text.gauge("loop_cycle_timestamp_seconds", "when the host's loop looked last", at);
+    let told = observed.hosts.iter().filter(|(_, host)| host.accepted > 0);
+    let told = told.map(|(name, host)| (vec![("host", name.as_str())], number(host.accepted)));
+    text.gauge("accepted_generation", "the generation that the host heals toward", told);
 }
 
 fn groups(text: &mut Text, status: &Status) {

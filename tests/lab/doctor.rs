@@ -106,6 +106,9 @@ fn what_is_well_is_said_to_be_well(site: &mut Site) {
         "haoscar_fence_answers{device=\"fence-head-1\"} 1",
         "haoscar_objects_out_of_step{host=\"head-2\"} 0",
         "haoscar_watcher_alive{host=\"head-2\"} 1",
+        "haoscar_loop_alive{host=\"arbiter\"} 1",
+        "haoscar_loop_in_step{host=\"head-2\"} 1",
+        "haoscar_accepted_generation{host=\"head-1\"} 1",
         "haoscar_last_doctor_findings{weight=\"error\"} 0",
     ] {
         assert!(site.said.lines().any(|said| said == line), "{line}: {}", site.said);

@@ -20,6 +20,7 @@ mod recover;
 mod remove;
 mod saved;
 mod simulated;
+mod staged;
 mod sweep;
 mod votes;
 mod watch;

@@ -1,0 +1,47 @@
+//! A change that a standby cannot live with does not reach the head that serves.
+
+use super::harness::{Turn, is_root, text};
+use super::whole_way::Site;
+
+const HOSTS: [&str; 2] = ["--on", "head-1,head-2"];
+
+/// dnsmasq starts, and ends a moment later.
+const DIES: &str = "mkdir -p /etc/systemd/system/dnsmasq.service.d && cd /etc/systemd/system/dnsmasq.service.d &&
+    printf '[Service]\\nType=simple\\nExecStartPre=\\nExecStart=\\nExecStartPost=\\nExecReload=\\nExecStart=/bin/sh -c \"sleep 0.4; exit 1\"\\n' > zz.conf &&
+    systemctl daemon-reload";
+
+#[test]
+fn a_service_that_dies_on_the_standby_stops_the_apply_before_the_active_head() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::fresh("test-staged", "two-node", "head-1,head-2");
+    site.good("apply", &[&HOSTS[..], &["--adopt", "-y"]].concat());
+    let serving = site.carrier();
+    let standby = if serving == "head-1" { "head-2" } else { "head-1" };
+    let look = |site: &Site, head: &str| {
+        site.lab
+            .sh(head, "systemctl show -P MainPID dnsmasq; sha256sum /etc/dnsmasq.d/* /etc/chrony/chrony.conf")
+    };
+    let files =
+        |site: &Site, head: &str| look(site, head).lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let before = (look(&site, &serving), files(&site, standby));
+    site.lab.sh(standby, DIES);
+    site.changed(folder.path(), "forwarders: [198.51.100.53]", "forwarders: [198.51.100.54]");
+    assert_eq!(site.run("apply", &[&HOSTS[..], &["-y"]].concat()), Some(1), "{}", site.said);
+    let why = format!("dnsmasq.service on {standby} does not go on running");
+    assert!(site.said.contains(&why), "{}", site.said);
+    assert!(!site.said.contains(&format!("acting on units: {serving}\n")), "{}", site.said);
+    assert_eq!(look(&site, &serving), before.0, "the head that serves was touched");
+    assert_eq!(files(&site, standby), before.1, "the standby has the new files still");
+    assert_eq!(site.carrier(), serving);
+
+    let mend = "rm /etc/systemd/system/dnsmasq.service.d/zz.conf; systemctl daemon-reload; systemctl reset-failed dnsmasq;
+        systemctl restart dnsmasq; crm_resource --cleanup >/dev/null 2>&1";
+    let mended = site.lab.exec(standby, &["sh", "-c", mend]);
+    assert!(mended.status.success(), "{}", text(&mended));
+    site.good("apply", &[&HOSTS[..], &["-y"]].concat());
+    assert_ne!(files(&site, &serving), before.1);
+}
