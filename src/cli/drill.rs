@@ -287,7 +287,7 @@ fn show(format: Format, report: &Report) {
     match format {
         Format::Json => out::say(&json(report)),
         Format::Junit => out::say(&drill::junit(report)),
-        Format::Text | Format::Github | Format::Prometheus => out::say(&text(report)),
+        Format::Text | Format::Github | Format::Markdown | Format::Prometheus => out::say(&text(report)),
     }
 }
 

@@ -88,6 +88,8 @@ pub enum Format {
     Github,
     /// JUnit XML (validate, lab drill).
     Junit,
+    /// Markdown, for a comment on a change of the spec (plan).
+    Markdown,
     /// Prometheus text, for node_exporter's textfile collector (status, doctor).
     Prometheus,
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::predict::with_impact;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, agents, source};
-use crate::plan::{Plan, diff, sentence, show};
+use crate::plan::{Plan, diff, markdown, sentence, show};
 
 /// Options of `haoscar plan`.
 #[derive(Debug, Args)]
@@ -18,6 +18,7 @@ Examples:
   haoscar plan                              ./cluster.yaml, hosts by ssh
   haoscar plan --via lab:demo --detailed-exitcode
   haoscar plan -o plan.json && haoscar apply plan.json
+  haoscar plan --format markdown > comment.md   for a pull request: folds, bounded to what GitHub takes
 
 Exit status: 0 shown; 2 with --detailed-exitcode where something would change; 65 spec invalid.")]
 pub struct Options {
@@ -93,6 +94,8 @@ fn save(output: &camino::Utf8Path, saved: &Saved) -> Result<(), Failure> {
 pub(super) fn print(common: &Common, plan: &Plan) {
     if common.format == Format::Json {
         line!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
+    } else if common.format == Format::Markdown {
+        crate::cli::out::say(&markdown(plan));
     } else {
         crate::cli::out::say(&show(plan, !common.quiet));
         line!("{}", sentence(plan));

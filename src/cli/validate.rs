@@ -76,7 +76,7 @@ fn shown(all: &[Judged], common: &Common) -> String {
             let suites: String = all.iter().map(|j| problems::junit(&j.found, &j.gathered)).collect();
             format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n{suites}</testsuites>\n")
         }
-        Format::Text | Format::Prometheus => {
+        Format::Text | Format::Markdown | Format::Prometheus => {
             all.iter().map(|judged| text(judged, common.quiet, all.len() > 1)).collect()
         }
     }

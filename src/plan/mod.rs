@@ -6,6 +6,7 @@ mod diff;
 mod heal;
 mod impact;
 mod live;
+mod markdown;
 mod saved;
 mod show;
 
@@ -24,6 +25,7 @@ pub use diff::diff;
 pub use heal::{Heal, heal};
 pub use impact::{impact, line as line_of, outage};
 pub use live::{LivePlan, waiting as objects_waiting};
+pub use markdown::markdown;
 pub use saved::{Moved, objects, unmoved};
 pub use show::{sentence, show, summary};
 

@@ -23,6 +23,12 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
             .iter()
             .for_each(|change| text.extend(["  ", &change.replace('\n', "\n  "), "\n"]));
     }
+    rest(plan, &mut text);
+    text
+}
+
+/// Who leaves, objects of services, the impact, what waits, what speaks against it: a line each.
+pub(super) fn rest(plan: &Plan, text: &mut String) {
     for (name, away) in &plan.engine.leaves {
         let _ = match away {
             None => writeln!(
@@ -35,8 +41,8 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
             ),
         };
     }
-    text += &live::lines(&plan.live);
-    impact(plan, &mut text);
+    *text += &live::lines(&plan.live);
+    impact(plan, text);
     for (name, waiting) in &plan.waits {
         let objects = if waiting.objects == 1 { "object waits" } else { "objects wait" };
         let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
@@ -45,7 +51,6 @@ pub fn show(plan: &Plan, diffs: bool) -> String {
     for refusal in &plan.refused {
         let _ = writeln!(text, "! {}", refusal.why);
     }
-    text
 }
 
 fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
@@ -55,7 +60,7 @@ fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
     }
     for change in host.files.iter().chain(&host.joint) {
         let _ = writeln!(text, "  {}", file_line(change));
-        if diffs && change.verb == FileVerb::Change && change.origin != Some(Origin::Packaged) {
+        if diffs && has_diff(change) {
             change.diff.lines().for_each(|line| text.extend(["      ", line, "\n"]));
         }
     }
@@ -64,7 +69,12 @@ fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
     }
 }
 
-fn file_line(change: &FileChange) -> String {
+/// What is new or was a distribution's is only named.
+pub(super) fn has_diff(change: &FileChange) -> bool {
+    change.verb == FileVerb::Change && change.origin != Some(Origin::Packaged)
+}
+
+pub(super) fn file_line(change: &FileChange) -> String {
     let sign = match change.verb {
         FileVerb::Create => '+',
         FileVerb::Change => '~',
@@ -79,7 +89,7 @@ fn file_line(change: &FileChange) -> String {
     format!("{sign} {}{whose}", change.path)
 }
 
-fn unit_line(action: &UnitAction) -> String {
+pub(super) fn unit_line(action: &UnitAction) -> String {
     let verb = match action.verb {
         UnitVerb::DaemonReload => return format!("~ systemd reads its units again: {}", action.reason),
         UnitVerb::Disable => "disable",

@@ -21,7 +21,11 @@ fn a_saved_plan_is_refused_for_an_object_of_its_own_that_moved_and_leaves_others
         (said.status.code(), text(&said))
     };
 
-    site.good("plan", &["-o", file]);
+    site.said.clear();
+    site.good("plan", &["-o", file, "--format", "markdown"]);
+    for part in ["### haoscar plan\n\ncluster tiny: ", "<details><summary>head-1</summary>", "new.example"] {
+        assert!(site.said.contains(part), "{part}: {}", site.said);
+    }
     site.lab
         .sh("head-1", "cp -p /etc/chrony/chrony.conf /tmp/was; echo '# by hand' >> /etc/chrony/chrony.conf");
     let (status, said) = apply();
