@@ -161,7 +161,8 @@ pub fn go_back(plan: &Plan, crew: &mut Crew, member: &str) {
         .collect();
     let _ = crew.all(&starts, |_, host| host.ask(&Request::Units(stops.clone())));
     let _ = crew.all(&crew.names(), |_, host| host.ask(&Request::Revert));
-    for name in std::iter::once(member).chain(plan.engine.members.iter().map(String::as_str)) {
+    let others = plan.engine.members.iter().map(String::as_str).filter(|name| *name != member);
+    for name in std::iter::once(member).chain(others) {
         if !starts.iter().any(|start| start == name) {
             let _ = reload_membership(crew, name); // all of them: by then they may not hear each other
         }

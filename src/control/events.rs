@@ -78,7 +78,7 @@ fn read(path: &Utf8Path, after: u64) -> Vec<Event> {
 
 fn journal(event: &Event) -> io::Result<()> {
     let one = |text: &str| text.replace('\n', " "); // a field of several lines has another form
-    let priority = if matches!(event.reason, Reason::Failed | Reason::Refused) { 4 } else { 6 };
+    let priority = if event.reason == Reason::Drift { 4 } else { 6 };
     let mut fields = format!(
         "MESSAGE={}\nPRIORITY={priority}\nSYSLOG_IDENTIFIER=haoscar\nHAOSCAR_REASON={}\nHAOSCAR_OBJECT={}\nHAOSCAR_GENERATION={}\n",
         one(&event.text),

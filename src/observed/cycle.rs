@@ -47,14 +47,6 @@ pub enum Reason {
     Drift,
     /// All is in step again.
     InStep,
-    /// What was tried went wrong.
-    Failed,
-    /// A commit was rolled out.
-    RolledOut,
-    /// A commit is not rolled out now.
-    Held,
-    /// A commit was refused.
-    Refused,
 }
 
 impl std::fmt::Display for Reason {
@@ -64,10 +56,6 @@ impl std::fmt::Display for Reason {
             Self::Healed => "healed",
             Self::Drift => "drift",
             Self::InStep => "in step",
-            Self::Failed => "failed",
-            Self::RolledOut => "rolled out",
-            Self::Held => "held",
-            Self::Refused => "refused",
         })
     }
 }
