@@ -18,12 +18,15 @@ mod moves;
 mod remove;
 mod secrets;
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 
 pub use accept::{accept, tell};
 pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{push_engine, read_cib, read_state, restart, settle};
+pub use gate::STEADY_FOR;
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 pub use remove::remove;
@@ -157,6 +160,8 @@ pub struct Order<'a> {
     pub confirm: Option<u64>,
     /// The generation that it makes; a host that has seen one as high refuses it.
     pub generation: Option<u64>,
+    /// Units of a head that were acted on must go on running for so long before the next turn; zero: nobody looks.
+    pub steady_for: Duration,
 }
 
 /// The same, and where it waits for a confirmation: what fails after the commit goes back at once.
@@ -173,7 +178,9 @@ pub fn apply_for(
     let confirm = order.confirm.map(|seconds| seconds + confirm::MARGIN_SECONDS);
     confirm.map_or(Ok(()), |_| confirm::refuse(plan, crew))?;
     let staged = lock(plan, crew, order).and_then(|()| stage(plan, desired, crew, say));
-    if let Err(error) = staged.and_then(|()| change_heads(plan, desired, crew, confirm, say)) {
+    if let Err(error) =
+        staged.and_then(|()| change_heads(plan, desired, crew, (confirm, order.steady_for), say))
+    {
         say("reverting every host");
         return Err(revert(crew, error));
     }
@@ -241,7 +248,7 @@ fn change_heads(
     plan: &Plan,
     desired: &Desired,
     crew: &mut Crew,
-    confirm: Option<u64>,
+    (confirm, steady_for): (Option<u64>, Duration),
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
     let halted = heartbeat::halt(plan, crew, say)?;
@@ -250,7 +257,7 @@ fn change_heads(
         if !names.is_empty() {
             say(&format!("putting files in place and acting on units: {}", names.join(", ")));
             crew.all(&names, |name, host| change(&plan.hosts[name], host))?;
-            gate::steady(plan, &names, crew)?;
+            gate::steady(plan, &names, crew, steady_for)?;
         }
     }
     match plan.engine.kind {

@@ -13,7 +13,7 @@ use super::plan::{Saved, fingerprint, print};
 use super::predict::with_impact;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, agents, source};
-use crate::apply::{ApplyError, Order, apply_for};
+use crate::apply::{ApplyError, Order, STEADY_FOR, apply_for};
 use crate::host::HostError;
 use crate::observed::Generation;
 use crate::plan::{Moved, Plan, diff, objects, sentence, unmoved};
@@ -159,7 +159,8 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u
         }
     };
     let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let order = Order { id: &id, confirm, generation: Some(found.observed.generation + 1) };
+    let generation = Some(found.observed.generation + 1);
+    let order = Order { id: &id, confirm, generation, steady_for: STEADY_FOR };
     apply_for(plan, &found.desired, &mut found.crew, &order, &say).map_err(|error| {
         let exit = match &error {
             ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,

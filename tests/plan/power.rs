@@ -14,7 +14,8 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 8] = [
+const SPECS: [&str; 9] = [
+    "fence-levels",
     "ha-oscar-2004",
     "ha-oscar-2004-pbs",
     "heartbeat",
@@ -235,6 +236,14 @@ fn cut_in_applies(spec: &str) -> (usize, usize) {
         }
     }
     (steps, cuts)
+}
+
+#[test]
+fn every_file_in_specs_has_its_power_cut() {
+    let all = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/specs")).unwrap();
+    let names =
+        all.filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".yaml").map(str::to_owned));
+    assert_eq!(names.collect::<BTreeSet<_>>(), SPECS.map(str::to_owned).into());
 }
 
 #[test]
