@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use super::{FileChange, HostPlan, UnitAction, UnitVerb, diff};
 use crate::desired::{Accepted, Desired, HostDesired, OnChange};
 use crate::engines::{LOOP_UNIT, pacemaker};
-use crate::observed::{HostObserved, Observed, Origin};
+use crate::observed::{FileFact, HostObserved, Observed, Origin};
 
 /// What is to be done, and what is left to a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +67,28 @@ fn named(action: &UnitAction) -> bool {
 
 /// `cib`: the engine's configuration, where it is to be put back too.
 pub fn heal(accepted: &Accepted, seen: &HostObserved, cib: Option<&str>) -> Heal {
+    let (mut accepted, mut seen) = (accepted.clone(), seen.clone());
+    let kept = keep_from_secrets(&mut accepted, &mut seen);
+    let mut heal = heal_of(&accepted, &seen, cib);
+    heal.left.extend(kept);
+    heal
+}
+
+/// A file with a secret that differs may have been edited, or the secret was rotated and waits for an apply that changes it on
+/// all hosts at once: one host alone with a new corosync or munge key would be cut off. A line each; nothing of it is healed.
+fn keep_from_secrets(accepted: &mut Accepted, seen: &mut HostObserved) -> Vec<String> {
+    let same = |path: &Utf8PathBuf| seen.files.get(path) == Some(&FileFact::Same);
+    let (kept, files): (Vec<_>, Vec<_>) = std::mem::take(&mut accepted.files)
+        .into_iter()
+        .partition(|file| file.secrets().next().is_some() && !same(&file.path));
+    accepted.files = files;
+    kept.iter().for_each(|file| drop(seen.files.remove(&file.path)));
+    kept.iter()
+        .map(|file| format!("{} holds a secret and differs: only an apply changes it", file.path))
+        .collect()
+}
+
+fn heal_of(accepted: &Accepted, seen: &HostObserved, cib: Option<&str>) -> Heal {
     let plan = diff(&desired(accepted), &observed(accepted, seen), false);
     let mut host = plan.hosts.get(&accepted.host).cloned().unwrap_or_default();
     host.files.append(&mut host.joint);

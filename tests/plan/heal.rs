@@ -152,3 +152,16 @@ fn the_loop_does_not_restart_itself() {
     let verbs: Vec<_> = found.host.units.iter().map(|action| action.verb).collect();
     assert_eq!(verbs, [UnitVerb::DaemonReload]);
 }
+
+#[test]
+fn a_rotated_secret_is_not_put_into_a_file_by_one_host_alone() {
+    let mut key = file("/etc/munge/munge.key", "", OnChange::Restart("munge.service".to_owned()));
+    key.text = vec![Piece::Secret("munge-key".to_owned())];
+    let found = heal(
+        &accepted(vec![key.clone()], &[]),
+        &seen(&key, &[("munge.service", runs("active", true))]),
+        None,
+    );
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(found.left, ["/etc/munge/munge.key holds a secret and differs: only an apply changes it"]);
+}
