@@ -216,8 +216,24 @@ fn revert(crew: &mut Crew, error: ApplyError) -> ApplyError {
 /// other. The kernel lets a lock go with its holder's agent, so a dead holder holds nothing.
 fn lock(plan: &Plan, crew: &mut Crew, order: &Order<'_>) -> Result<(), ApplyError> {
     let names = [plan.hosts.keys().cloned().collect(), bystanders(plan, crew), leave::reached(plan)].concat();
-    crew.all(&names, |_, host| host.ask(&Request::Begin { id: order.id.to_owned() }))?;
+    crew.all(&names, |name, host| begin(name, host, order.id))?;
     order.generation.map_or(Ok(()), |number| crew.all(&names, |_, host| host.ask(&Request::Claim(number))))
+}
+
+/// The host's own loop holds the lock for a moment while it heals; a person's apply holds it for longer.
+const HEAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The lock of one host; its loop is waited for.
+fn begin(name: &str, host: &mut dyn Host, id: &str) -> Result<Response, HostError> {
+    let since = std::time::Instant::now();
+    loop {
+        match host.ask(&Request::Begin { id: id.to_owned() }).and_then(|answer| answer.good(name)) {
+            Err(HostError::Locked { .. }) if since.elapsed() < HEAL_LIMIT => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Members on which nothing changes have nothing to put back: this ends their transaction.

@@ -64,7 +64,7 @@ pub fn remove(
     let names = crew.names();
     say(&format!("making files and units as they were on {}", names.join(", ")));
     let all = |crew: &mut Crew| {
-        crew.all(&names, |_, host| host.ask(&Request::Begin { id: id.to_owned() }))?;
+        crew.all(&names, |name, host| super::begin(name, host, id))?;
         crew.all(&names, |_, host| host.ask(&Request::Dismantle { keep }))?;
         crew.all(&names, |_, host| host.ask(&Request::Commit { restarts: BTreeMap::new(), confirm: None }))
     };
