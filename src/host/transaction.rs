@@ -242,7 +242,9 @@ impl Transaction {
         self.journal.committed = Some(self.ledger.clone());
         self.journal.write(machine)?;
         decide(machine, &self.journal, &self.ledger)?;
-        forget(machine);
+        if self.journal.generation.is_some() {
+            forget(machine); // an apply makes it old news; a heal does not
+        }
         self.journal.end(machine)
     }
 
