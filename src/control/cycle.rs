@@ -196,7 +196,7 @@ impl From<apply::ApplyError> for Trouble {
 fn carry_out(accepted: &Accepted, heal: Heal, id: &str, crew: &mut Crew) -> Result<(), Trouble> {
     if !heal.host.is_empty() || !heal.host.restarts.is_empty() {
         let gone = || Trouble::Failed("there is no session".to_owned());
-        heal::put_back(&heal, id, crew.get(&accepted.host).ok_or_else(gone)?)?;
+        heal::put_back(accepted, &heal, id, crew.get(&accepted.host).ok_or_else(gone)?)?;
         heal::restart(accepted, &heal, crew)?;
     }
     if !heal.engine.is_empty() {

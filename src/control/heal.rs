@@ -40,10 +40,10 @@ fn started_seconds(unit: &str) -> Option<u64> {
 ///
 /// # Errors
 /// What went wrong; [`HostError::Locked`] while an apply is at work here.
-pub fn put_back(heal: &Heal, id: &str, host: &mut dyn Host) -> Result<(), HostError> {
-    let name = "this host";
+pub fn put_back(accepted: &Accepted, heal: &Heal, id: &str, host: &mut dyn Host) -> Result<(), HostError> {
+    let name = accepted.host.as_str();
+    begin(accepted, id, host)?;
     let mut ask = |request: &Request| host.ask(request)?.good(name);
-    ask(&Request::Begin { id: id.to_owned() })?;
     let plan = &heal.host;
     let files: Vec<_> = plan.files.iter().filter_map(|change| change.file.clone()).collect();
     let paths = files.iter().map(|file| file.path.clone()).collect();
@@ -59,6 +59,23 @@ pub fn put_back(heal: &Heal, id: &str, host: &mut dyn Host) -> Result<(), HostEr
         return Err(error);
     }
     Ok(())
+}
+
+/// This host's lock. What was looked at before it was held may be old: an apply or a `remove` that ended in between has told
+/// this host something else, and that must not be healed away.
+fn begin(accepted: &Accepted, id: &str, host: &mut dyn Host) -> Result<(), HostError> {
+    let name = accepted.host.as_str();
+    host.ask(&Request::Begin { id: id.to_owned() })?.good(name)?;
+    let nothing = Request::Observe { files: Vec::new(), directories: Vec::new(), units: Vec::new() };
+    let now = match host.ask(&nothing)?.good(name)? {
+        Response::Observed(now) => now,
+        other => return Err(HostError::Failed { subject: "observe".to_owned(), why: format!("{other:?}") }),
+    };
+    if now.seen <= accepted.generation && now.asks == accepted.digest() {
+        return Ok(());
+    }
+    host.ask(&Request::Revert)?.good(name)?;
+    Err(HostError::Locked { host: name.to_owned() })
 }
 
 /// Services that have read an edit and that the engine carries here: it restarts them.
@@ -78,7 +95,7 @@ pub fn restart(accepted: &Accepted, heal: &Heal, crew: &mut Crew) -> Result<(), 
 pub fn configure(accepted: &Accepted, id: &str, crew: &mut Crew) -> Result<(), ApplyError> {
     let Some(engine) = &accepted.engine else { return Ok(()) };
     let names = [accepted.host.clone()];
-    crew.all(&names, |name, host| host.ask(&Request::Begin { id: id.to_owned() })?.good(name))?;
+    crew.all(&names, |_, host| begin(accepted, id, host).map(|()| Response::Done))?;
     let done = apply::push_engine(crew, &accepted.host, engine);
     crew.all(&names, |_, host| host.ask(&Request::Revert))?;
     done
