@@ -122,7 +122,9 @@ fn safe(action: &UnitAction) -> bool {
         UnitVerb::Stop => false,
         // who heals would wait for his own end, or start himself while a person stops him
         UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload if action.unit == LOOP_UNIT => false,
-        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => !engine,
+        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload | UnitVerb::Enable | UnitVerb::Disable => {
+            !engine
+        }
         _ => true,
     }
 }
