@@ -130,7 +130,12 @@ fn safe(action: &UnitAction) -> bool {
 }
 
 fn left_alone(action: &UnitAction) -> String {
-    let verb = if action.verb == UnitVerb::Stop { "stops" } else { "starts" };
+    let verb = match action.verb {
+        UnitVerb::Stop => "stops",
+        UnitVerb::Enable => "enables",
+        UnitVerb::Disable => "disables",
+        _ => "starts",
+    };
     format!("{}: {}, and only an apply {verb} it", action.unit, action.reason)
 }
 
