@@ -4,13 +4,13 @@
 # Usage (root): benches/agents.sh [HAOSCAR] [N]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/steal.sh
 haoscar=${1:-target/release/haoscar}
 count=${2:-10}
 export HAOSCAR_LAB=bench-agents
 trap '"$haoscar" lab down bench-agents >/dev/null 2>&1 || true' EXIT
 
-steal() { awk '/^cpu /{ s = $9; t = 0; for (i = 2; i <= 9; i++) t += $i; print s, t }' /proc/stat; }
-read -r steal_before total_before < <(steal)
+steal_begins
 "$haoscar" lab up specs/minimal.yaml --name bench-agents -q
 "$haoscar" apply specs/minimal.yaml --adopt -y -q
 
@@ -53,5 +53,4 @@ for agent in haoscar/address heartbeat/IPaddr2; do
     done; done
     for action in start monitor stop; do row "ocf:${agent/\//:} $action, by hand" < /run/$action; done
 done'
-read -r steal_after total_after < <(steal)
-awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) 'BEGIN { printf "steal %.1f %%\n", 100 * s / t }'
+echo "steal $(steal_percent) %"

@@ -9,6 +9,7 @@
 #   stall         the longest time that a loop which sleeps 10 ms was not run, of two such loops: the machine's own delay
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/steal.sh
 haoscar=$(realpath "${1:-target/release/haoscar}")
 time=${2:-30m}
 detect=${3:-1100ms}
@@ -38,7 +39,6 @@ on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
 carrier() { # the head that holds the group's address
     for head in head-1 head-2; do if on $head 'ip -o address show to 192.0.2.10 | grep -q .'; then echo $head; return; fi; done
 }
-cpu() { awk '/^cpu /{ t = 0; for (i = 2; i <= 9; i++) t += $i; print $9, t }' /proc/stat; }
 told() { # HOST TEXT: lines of its journal since the load began that hold the text
     on "$1" "journalctl --no-pager -o cat -u corosync -u pacemaker --since=@$begin | grep -c '$2' || true"
 }
@@ -47,7 +47,7 @@ lives() { for host in $members; do on "$host" 'stat -c %Y /proc/1; systemctl sho
 
 before_lives=$(lives)
 before_head=$(carrier)
-read -r steal_before total_before < <(cpu)
+steal_begins
 begin=$(date +%s)
 for _ in $(seq "$(nproc)"); do
     sh -c 'while :; do :; done' &
@@ -71,7 +71,7 @@ done
 kill "${loads[@]}" 2>/dev/null || true
 loads=()
 wait || true
-read -r steal_after total_after < <(cpu)
+steal=$(steal_percent)
 
 fenced=0 # every member that is left tells of it
 for host in $members; do
@@ -82,7 +82,6 @@ tokens=$(total "Token has not been received")
 rounds=$(total "A processor failed, forming new configuration")
 unscheduled=$(total "was not scheduled")
 left=$(total "A new membership .* left: ")
-steal=$(awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) 'BEGIN { printf "%.1f", 100 * s / t }')
 stall=$(sort -n "$work"/stall-* | tail -1)
 rebooted=0
 [ "$(lives)" = "$before_lives" ] || rebooted=1

@@ -5,6 +5,7 @@
 # Usage (root): benches/heal.sh [HAOSCAR] [EDITS] [IDLE_SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/steal.sh
 haoscar=${1:-target/release/haoscar}
 edits=${2:-20}
 idle=${3:-120}
@@ -12,8 +13,7 @@ hosts=head-1,head-2,arbiter,compute1
 export HAOSCAR_LAB=bench-heal
 trap '"$haoscar" lab down bench-heal >/dev/null 2>&1 || true' EXIT
 
-steal() { awk '/^cpu /{ s = $9; t = 0; for (i = 2; i <= 9; i++) t += $i; print s, t }' /proc/stat; }
-read -r steal_before total_before < <(steal)
+steal_begins
 "$haoscar" lab up specs/ha-oscar-2004.yaml --name bench-heal --hosts $hosts -q
 "$haoscar" apply specs/ha-oscar-2004.yaml --on $hosts --adopt -y -q
 
@@ -45,5 +45,4 @@ ns() { systemctl show -p CPUUsageNSec --value $unit; }
 p=$(systemctl show -p MainPID --value $unit); sleep 10
 begin=$(ns); sleep '"$idle"'; end=$(ns)
 echo; echo "idle, '"$idle"' s: $(awk -v d=$((end - begin)) "BEGIN { printf \"%.3f\", d / '"$idle"'e9 * 100 }") % of a core with all children, $(awk "/VmRSS/{ print \$2 }" /proc/$p/status) kB resident, peak $(awk "/VmHWM/{ print \$2 }" /proc/$p/status) kB"'
-read -r steal_after total_after < <(steal)
-awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) 'BEGIN { printf "steal %.1f %%\n", 100 * s / t }'
+echo "steal $(steal_percent) %"

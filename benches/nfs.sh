@@ -7,6 +7,7 @@
 # The guest is emulated (no KVM): its own operations are some 20 ms slower than a node's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/steal.sh
 haoscar=$(realpath "${1:-target/release/haoscar}")
 rounds=${2:-3}
 grace=${3:-10s}
@@ -76,7 +77,6 @@ until_told() { # SECONDS TEXT
     for _ in $(seq $(($1 * 5))); do [ -z "$(told "$2")" ] || return 0; sleep 0.2; done
     fail "the guest did not say \"$2\" within $1 s: $(tail -3 "$out/console.txt")"
 }
-steal() { awk '/^cpu /{ s = $9; t = 0; for (i = 2; i <= 9; i++) t += $i; print s, t }' /proc/stat; }
 longest() { # KIND LINE: the longest stall told after that line of the console
     tail -n +"$2" "$out/console.txt" | tr -d '\r' | awk -v kind="$1" '$1 == "STALL" && $2 == kind && $3 > max { max = $3 }
         END { printf "%.2f", max / 1000 }'
@@ -99,7 +99,7 @@ ip netns exec "$switch" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi 
 guest=$!
 until_told 240 READY
 sleep 5
-read -r steal_before total_before < <(steal)
+steal_begins
 echo "| cut | active head | writes of the open file stall, s | a new open stalls, s |"
 echo "|---|---|---|---|"
 for round in $(seq "$rounds"); do
@@ -109,7 +109,7 @@ for round in $(seq "$rounds"); do
     sleep 40 # the dead head is back by then
     echo "| $round | $head | $(longest append $line) | $(longest open $line) |"
 done
-read -r steal_after total_after < <(steal)
+steal=$(steal_percent)
 until_told 90 ENDED
 read -r _ appended _ acknowledged _ errors _ < <(told ENDED)
 # a line that was refused may be there or not; every other one must be
@@ -117,8 +117,8 @@ head=$(carrier)
 on "$head" 'cat /srv/state/home/held' >"$out/held.txt"
 lost=$(told '^ERROR append' | awk -v n="$appended" 'NR == FNR { seen[$1 + 0] = 1; next } { refused[$3] = 1 }
     END { for (i = 0; i < n; i++) if (!(i in seen) && !(i in refused)) lost++; print lost + 0 }' "$out/held.txt" -)
-awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) -v grace="$grace" -v a="$acknowledged" -v e="$errors" -v l=$lost \
-    'BEGIN { printf "grace %s; %d lines acknowledged, %d of them lost, %d errors; steal %.1f %%\n", grace, a, l, e, 100 * s / t }'
+awk -v steal="$steal" -v grace="$grace" -v a="$acknowledged" -v e="$errors" -v l=$lost \
+    'BEGIN { printf "grace %s; %d lines acknowledged, %d of them lost, %d errors; steal %s %%\n", grace, a, l, e, steal }'
 wait "$guest" || true
 guest=
 [ "$lost" = 0 ] && [ "$errors" = 0 ]

@@ -5,6 +5,7 @@
 # the machine's steal. Usage (root): benches/watch.sh [HAOSCAR] [KILLS] [PLANNED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/steal.sh
 haoscar=${1:-target/release/haoscar}
 kills=${2:-7}
 planned=${3:-100}
@@ -12,8 +13,7 @@ hosts=head-1,head-2,arbiter,compute1
 export HAOSCAR_LAB=bench-watch
 trap '"$haoscar" lab down bench-watch >/dev/null 2>&1 || true' EXIT
 
-steal() { awk '/^cpu /{ s = $9; t = 0; for (i = 2; i <= 9; i++) t += $i; print s, t }' /proc/stat; }
-read -r steal_before total_before < <(steal)
+steal_begins
 "$haoscar" lab up specs/ha-oscar-2004.yaml --name bench-watch --hosts $hosts -q
 "$haoscar" apply specs/ha-oscar-2004.yaml --on $hosts --adopt -y -q
 on() { "$haoscar" lab exec "$1" -- bash -c "$2"; }
@@ -84,5 +84,4 @@ ns() { systemctl show -p CPUUsageNSec --value $unit; }
 p=$(systemctl show -p MainPID --value $unit); sleep 15
 begin=$(ns); sleep 60; end=$(ns)
 echo "idle, 60 s: $(awk -v d=$((end - begin)) "BEGIN { printf \"%.3f\", d / 60e9 * 100 }") % of a core with all children, $(awk "/VmRSS/{ print \$2 }" /proc/$p/status) kB resident, peak $(awk "/VmHWM/{ print \$2 }" /proc/$p/status) kB"'
-read -r steal_after total_after < <(steal)
-awk -v s=$((steal_after - steal_before)) -v t=$((total_after - total_before)) 'BEGIN { printf "steal %.1f %%\n", 100 * s / t }'
+echo "steal $(steal_percent) %"
