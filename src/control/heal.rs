@@ -9,6 +9,7 @@ use camino::Utf8Path;
 use crate::apply::{self, ApplyError, Crew};
 use crate::desired::Accepted;
 use crate::host::{Host, HostError, Request, Response};
+use crate::observed::HostObserved;
 use crate::plan::Heal;
 
 /// The same heal without restarts of units that run with what comes back: they were started before the edit.
@@ -61,16 +62,24 @@ pub fn put_back(accepted: &Accepted, heal: &Heal, id: &str, host: &mut dyn Host)
     Ok(())
 }
 
+/// What a host answers to `Observe`.
+///
+/// # Errors
+/// It did not answer so.
+pub fn observe(name: &str, host: &mut dyn Host, request: &Request) -> Result<HostObserved, HostError> {
+    match host.ask(request)?.good(name)? {
+        Response::Observed(seen) => Ok(*seen),
+        other => Err(HostError::Failed { subject: "observe".to_owned(), why: format!("{other:?}") }),
+    }
+}
+
 /// This host's lock. What was looked at before it was held may be old: an apply or a `remove` that ended in between has told
 /// this host something else, and that must not be healed away.
 fn begin(accepted: &Accepted, id: &str, host: &mut dyn Host) -> Result<(), HostError> {
     let name = accepted.host.as_str();
     host.ask(&Request::Begin { id: id.to_owned() })?.good(name)?;
     let nothing = Request::Observe { files: Vec::new(), directories: Vec::new(), units: Vec::new() };
-    let now = match host.ask(&nothing)?.good(name)? {
-        Response::Observed(now) => now,
-        other => return Err(HostError::Failed { subject: "observe".to_owned(), why: format!("{other:?}") }),
-    };
+    let now = observe(name, host, &nothing)?;
     if now.seen <= accepted.generation && now.asks == accepted.digest() {
         return Ok(());
     }

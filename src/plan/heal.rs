@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 
 use super::{FileChange, HostPlan, UnitAction, UnitVerb, diff};
-use crate::desired::{Accepted, Desired, HostDesired, OnChange};
+use crate::desired::{Accepted, Desired, HostDesired, OnChange, Rendered};
 use crate::engines::{LOOP_UNIT, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin};
 
@@ -67,29 +67,9 @@ fn named(action: &UnitAction) -> bool {
 
 /// `cib`: the engine's configuration, where it is to be put back too.
 pub fn heal(accepted: &Accepted, seen: &HostObserved, cib: Option<&str>) -> Heal {
-    let (mut accepted, mut seen) = (accepted.clone(), seen.clone());
-    let kept = keep_from_secrets(&mut accepted, &mut seen);
-    let mut heal = heal_of(&accepted, &seen, cib);
-    heal.left.extend(kept);
-    heal
-}
-
-/// A file with a secret that differs may have been edited, or the secret was rotated and waits for an apply that changes it on
-/// all hosts at once: one host alone with a new corosync or munge key would be cut off. A line each; nothing of it is healed.
-fn keep_from_secrets(accepted: &mut Accepted, seen: &mut HostObserved) -> Vec<String> {
-    let same = |path: &Utf8PathBuf| seen.files.get(path) == Some(&FileFact::Same);
-    let (kept, files): (Vec<_>, Vec<_>) = std::mem::take(&mut accepted.files)
-        .into_iter()
-        .partition(|file| file.secrets().next().is_some() && !same(&file.path));
-    accepted.files = files;
-    kept.iter().for_each(|file| drop(seen.files.remove(&file.path)));
-    kept.iter()
-        .map(|file| format!("{} holds a secret and differs: only an apply changes it", file.path))
-        .collect()
-}
-
-fn heal_of(accepted: &Accepted, seen: &HostObserved, cib: Option<&str>) -> Heal {
-    let plan = diff(&desired(accepted), &observed(accepted, seen), false);
+    let kept: BTreeSet<_> =
+        accepted.files.iter().filter(|file| is_kept(file, seen)).map(|file| &file.path).collect();
+    let plan = diff(&desired(accepted, &kept), &observed(accepted, seen), false);
     let mut host = plan.hosts.get(&accepted.host).cloned().unwrap_or_default();
     host.files.append(&mut host.joint);
     let strange = host.files.iter().filter(|change| change.origin == Some(Origin::Unowned));
@@ -102,10 +82,19 @@ fn heal_of(accepted: &Accepted, seen: &HostObserved, cib: Option<&str>) -> Heal 
     let (units, others): (Vec<_>, Vec<_>) = host.units.into_iter().partition(safe);
     left.extend(others.iter().filter(|action| action.verb == UnitVerb::Stop).map(left_alone));
     host.units = [engine, units].concat();
+    left.extend(
+        kept.iter().map(|path| format!("{path} holds a secret and differs: only an apply changes it")),
+    );
     let wanted = accepted.engine.as_ref().filter(|engine| !engine.cib.is_empty());
     let changes = wanted.zip(cib).and_then(|(engine, cib)| pacemaker::changes(engine, cib).ok());
     let short = |change: &pacemaker::Change| format!("{} {}", change.kind, change.id);
     Heal { host, engine: changes.unwrap_or_default().iter().map(short).collect(), left }
+}
+
+/// A file with a secret that differs may have been edited, or the secret was rotated and waits for an apply that changes it on
+/// all hosts at once: one host alone with a new corosync or munge key would be cut off.
+fn is_kept(file: &Rendered, seen: &HostObserved) -> bool {
+    file.secrets().next().is_some() && seen.files.get(&file.path) != Some(&FileFact::Same)
 }
 
 /// Written by us, and still wanted.
@@ -139,9 +128,9 @@ fn left_alone(action: &UnitAction) -> String {
     format!("{}: {}, and only an apply {verb} it", action.unit, action.reason)
 }
 
-fn desired(accepted: &Accepted) -> Desired {
+fn desired(accepted: &Accepted, kept: &BTreeSet<&Utf8PathBuf>) -> Desired {
     let host = HostDesired {
-        files: accepted.files.clone(),
+        files: accepted.files.iter().filter(|file| !kept.contains(&file.path)).cloned().collect(),
         directories: accepted.directories.clone(),
         units: accepted.units.clone(),
         ..HostDesired::default()
