@@ -232,7 +232,7 @@ pub fn configure(
     let before = if plan.engine.changes.is_empty() { None } else { read_cib(crew, &member) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
-        push(crew, &member, &|current| Ok(pacemaker::merged(engine, current)?.cib))?;
+        push_engine(crew, &member, engine)?;
     }
     for (resource, reason) in &plan.engine.restarts {
         say(&format!("the engine restarts {resource}: {reason}"));

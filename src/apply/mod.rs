@@ -388,7 +388,7 @@ fn swap_joint(plan: &Plan, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyErr
 }
 
 fn staged(change: &HostPlan) -> Vec<Rendered> {
-    change.files.iter().chain(&change.joint).filter_map(|change| change.file.clone()).collect()
+    change.all_files().filter_map(|change| change.file.clone()).collect()
 }
 
 fn paths(changes: &[FileChange], wanted: bool) -> Vec<Utf8PathBuf> {

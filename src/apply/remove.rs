@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{ApplyError, Crew, Say, engine, revert};
 use crate::desired::HostName;
-use crate::engines::{EngineDesired, EngineState, pacemaker};
+use crate::engines::{EngineDesired, EngineState};
 use crate::host::Request;
 
 /// No object of ours. Without fence devices the engine would do nothing at all, unless it is told that it has none.
@@ -59,7 +59,7 @@ pub fn remove(
         ];
         engine::expect_good(&engine::ask(crew, member, &STOP, "")?)?;
         stopped(&nothing, crew, member)?;
-        engine::push(crew, member, &|current| Ok(pacemaker::merged(&nothing, current)?.cib))?;
+        engine::push_engine(crew, member, &nothing)?;
     }
     let names = crew.names();
     say(&format!("making files and units as they were on {}", names.join(", ")));

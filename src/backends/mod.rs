@@ -196,9 +196,9 @@ const VALIDATOR_TIMEOUT_MS: u64 = 30_000;
 
 /// A short name for a configuration, for the daemon to hold and to say again when it is asked what it has loaded.
 fn fingerprint(values: &serde_json::Value) -> String {
-    use sha2::Digest;
-    let digest = sha2::Sha256::digest(values.to_string());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = crate::desired::fingerprint(values.to_string().as_bytes());
+    name.truncate(16); // hex digits
+    name
 }
 
 /// The verdict on programs whose exit status can be believed: knowledge/formats.md says which.

@@ -32,10 +32,9 @@ pub(super) fn accept(
     let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
     let member = member(found);
     let generation = &record.generation;
-    let mut parts = parts(spec, &found.desired, (generation.number, generation.commit.clone()));
-    if waits {
-        parts.clear(); // told by `haoscar confirm`
-    }
+    let named = (generation.number, generation.commit.clone());
+    // what waits is told by `haoscar confirm`
+    let parts = if waits { BTreeMap::new() } else { parts(spec, &found.desired, named) };
     for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit, &parts) {
         eprintln!("warning: generation {}: {wrong}", record.generation.number);
     }
@@ -67,14 +66,22 @@ pub(super) fn settle(
     if seen.into_iter().any(other) {
         accept(common, spec, found, plan, back, false);
     } else {
-        catch_up(common, spec, found);
+        tell_behind(common, found, number, parts);
     }
 }
 
 /// A host that was away when the generation was accepted, and is as it asks, is told so.
 pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey) {
-    let Some(named) = named(spec, found).filter(|(number, _)| *number != 0) else { return };
-    let mut parts = parts(spec, &found.desired, named);
+    let Some(named) = named(spec, found) else { return };
+    let number = named.0;
+    let parts = parts(spec, &found.desired, named);
+    tell_behind(common, found, number, parts);
+}
+
+fn tell_behind(common: &Common, found: &mut Survey, number: u64, mut parts: BTreeMap<HostName, Accepted>) {
+    if number == 0 {
+        return; // nothing was accepted yet
+    }
     let behind = |name: &str| {
         found.observed.hosts.get(name).is_some_and(|seen| seen.accepted < found.observed.generation)
     };
@@ -131,7 +138,7 @@ fn record(spec: &source::Spec, found: &Survey, plan: &Plan, back: Option<&Genera
     let commit = || commit_of(&spec.gathered.folder, &names);
     let generation = Generation {
         number: found.observed.generation + 1,
-        at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        at: crate::host::utc_now(),
         who: who(),
         commit: back.map_or_else(commit, |back| back.commit.clone()),
         what: format!("{what}{} changed", summary(plan)),

@@ -198,11 +198,12 @@ fn verify(
         look(spec, &mut found);
         let left = diff(&found.desired, &found.observed, true);
         let wrong = complaints(&found.observed);
-        if objects(&left).is_subset(others) && left.statements().next().is_none() && wrong.is_empty() {
+        let differ = objects(&left);
+        if differ.is_subset(others) && left.statements().next().is_none() && wrong.is_empty() {
             if !common.quiet {
                 line!("applied: {}", sentence(&left));
             }
-            for object in objects(&left) {
+            for object in differ {
                 eprintln!("warning: {object}: differs, and the saved plan did not touch it");
             }
             return Ok(Exit::Done);

@@ -80,7 +80,7 @@ fn judged(spec: &source::Spec, found: &Survey, examined: &Examined) -> Doctor {
 
 /// Every head that is reached keeps the result; one that cannot has been said to be broken in other ways.
 fn keep(found: &mut Survey, said: &Doctor) {
-    let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let at = crate::host::utc_now();
     let heads: Vec<_> = found
         .desired
         .hosts

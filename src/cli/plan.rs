@@ -4,11 +4,11 @@ use crate::cli::out::line;
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::predict::with_impact;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, agents, source};
+use crate::desired;
 use crate::plan::{Plan, diff, markdown, sentence, show};
 
 /// Options of `haoscar plan`.
@@ -55,12 +55,9 @@ pub struct Saved {
 
 /// A spec's files, as sha256 in hex.
 pub(super) fn fingerprint(spec: &source::Spec) -> String {
-    let mut digest = Sha256::new();
-    for (path, bytes) in &spec.gathered.sources.files {
-        digest.update(format!("{path} {}\n", bytes.len()));
-        digest.update(bytes);
-    }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let files = spec.gathered.sources.files.iter();
+    let lines = files.map(|(path, bytes)| format!("{path} {}\n", desired::fingerprint(bytes)));
+    desired::fingerprint(lines.collect::<String>().as_bytes())
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {

@@ -65,7 +65,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         worse(&mut outage_s, one_way(&mut moving, from, to)?);
         moving.answering(&options.reach)?;
     }
-    let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let at = crate::host::utc_now();
     let rehearsal = Rehearsal { at, between: (from, to), outage_s };
     remember(&mut moving, &rehearsal)?;
     tell(common, &group, &rehearsal);

@@ -6,7 +6,7 @@ use super::{heal, when};
 use crate::apply::{self, Crew};
 use crate::desired::{Accepted, Role};
 use crate::engines::{EngineState, leads, pacemaker};
-use crate::host::{HostError, Local, Request, Response};
+use crate::host::{HostError, Local, Request};
 use crate::observed::{Cycle, HostObserved, Word};
 use crate::plan::{self, Heal};
 use crate::spec;
@@ -41,7 +41,7 @@ impl Said {
     /// As it is shown to others.
     pub fn cycle(self, accepted: Option<&Accepted>) -> Cycle {
         Cycle {
-            at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            at: crate::host::utc_now(),
             word: self.word,
             sentence: self.sentence,
             generation: accepted.map_or(0, |accepted| accepted.generation),
@@ -90,10 +90,7 @@ fn look(accepted: &Accepted, crew: &mut Crew) -> Result<World, HostError> {
         units: accepted.units.iter().map(|unit| unit.name.clone()).collect(),
     };
     let gone = || HostError::Failed { subject: accepted.host.clone(), why: "there is no session".to_owned() };
-    let seen = match crew.get(&accepted.host).ok_or_else(gone)?.ask(&observe)?.good(&accepted.host)? {
-        Response::Observed(seen) => *seen,
-        other => return Err(HostError::Failed { subject: "observe".to_owned(), why: format!("{other:?}") }),
-    };
+    let seen = heal::observe(&accepted.host, crew.get(&accepted.host).ok_or_else(gone)?, &observe)?;
     let engine = accepted.engine.as_ref();
     let state = engine.and_then(|engine| apply::read_state(engine, crew, &accepted.host));
     let has_cib = engine.is_some_and(|engine| engine.kind == spec::EngineKind::Pacemaker);

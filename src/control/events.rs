@@ -38,7 +38,7 @@ impl Events {
     pub fn tell(&mut self, accepted: Option<&Accepted>, reason: Reason, object: &str, text: &str) {
         let event = Event {
             number: self.next,
-            at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            at: crate::host::utc_now(),
             reason,
             object: object.to_owned(),
             generation: accepted.map_or(0, |accepted| accepted.generation),

@@ -1,9 +1,8 @@
 //! What one host must be by the accepted generation: all that healing needs, without a spec, a template or another host.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{Desired, Directory, HostName, Rendered, Role, Unit};
+use super::{Desired, Directory, HostName, Rendered, Role, Unit, fingerprint};
 use crate::engines::EngineDesired;
 use crate::spec::Policy;
 
@@ -39,7 +38,7 @@ impl Accepted {
     pub fn digest(&self) -> String {
         let bare = Self { generation: 0, commit: None, ..self.clone() };
         let text = serde_json::to_string(&bare).unwrap_or_default(); // strings and numbers: it cannot fail
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(text.as_bytes())
     }
 
     /// The part of `name` in a resolved cluster; none where it has no such host.

@@ -6,6 +6,7 @@
 
 mod accepted;
 mod file;
+mod fingerprint;
 mod live;
 pub mod names;
 mod resolve;
@@ -20,6 +21,7 @@ use crate::spec::{Cluster, WitnessKind};
 
 pub use accepted::Accepted;
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
+pub use fingerprint::{fingerprint, hex};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
 pub use unit::{Unit, UnitWant};

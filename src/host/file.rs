@@ -3,21 +3,10 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest, Sha256};
 
 use super::HostError;
 use super::machine::{Look, Machine};
 use crate::desired::{Directory, Mode, Owner};
-
-/// sha256 of bytes, in hex.
-pub fn fingerprint(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Bytes in hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Hex as bytes; none where it is not hex.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {

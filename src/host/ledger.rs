@@ -6,10 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::HostError;
-use super::file::{fingerprint, put, take_away};
+use super::file::{put, take_away};
 use super::journal::Saved;
 use super::machine::Machine;
-use crate::desired::{Mode, Owner};
+use crate::desired::{Mode, Owner, fingerprint};
 use crate::observed::Origin;
 
 /// One owned file.

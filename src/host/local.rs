@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::file::{hex, unhex};
+use super::file::unhex;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::real::Real;
@@ -15,7 +15,7 @@ use super::{
     Host, HostError, PROTOCOL, Request, Response, checkup, confirm, events, file, generation, recover,
     rehearsals, stall, token,
 };
-use crate::desired::{Answer, Directory, Piece, Question, Rendered};
+use crate::desired::{Answer, Directory, Piece, Question, Rendered, hex};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
 use crate::probe;

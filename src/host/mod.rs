@@ -5,6 +5,7 @@
 
 pub mod agent;
 mod checkup;
+mod clock;
 mod confirm;
 mod events;
 mod file;
@@ -27,6 +28,7 @@ mod token;
 mod transaction;
 mod units;
 
+pub use clock::utc_now;
 pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
 pub use events::{EVENTS, parsed as events};
 pub use generation::{ACCEPTED, accepted_here};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::HostError;
-use super::file::{fingerprint, put};
+use super::file::put;
 use super::machine::Machine;
-use crate::desired::{Directory, Mode, Owner, Piece};
+use crate::desired::{Directory, Mode, Owner, Piece, fingerprint};
 
 /// Shorter ones are found in every text by chance.
 const MASKED_BYTES_MIN: usize = 4;

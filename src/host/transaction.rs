@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::HostError;
 use super::confirm::Waiting;
-use super::file::{fingerprint, put, take_away};
+use super::file::{put, take_away};
 use super::generation::ACCEPTED;
 use super::journal::{Journal, STATE, Saved, below};
 use super::ledger::{Entry, Ledger, UnitBefore};
@@ -16,7 +16,7 @@ use super::machine::{Lock, Machine};
 use super::recover::{decide, done_in_this_boot, end, forget, put_back, put_saved, recover, sync_boot};
 use super::secrets::Secrets;
 use super::units;
-use crate::desired::{Mode, Owner, Rendered};
+use crate::desired::{Mode, Owner, Rendered, fingerprint};
 use crate::observed::{Origin, Recovered};
 use crate::plan::UnitAction;
 

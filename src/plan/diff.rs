@@ -195,8 +195,7 @@ fn changed_units(
 }
 
 fn unowned(host: &str, plan: &HostPlan, adopt: bool) -> Vec<Refusal> {
-    let strange =
-        plan.files.iter().chain(&plan.joint).filter(|change| change.origin == Some(Origin::Unowned));
+    let strange = plan.all_files().filter(|change| change.origin == Some(Origin::Unowned));
     let say = |change: &FileChange| Refusal {
         why: format!("{host}: {} was not written by haoscar", change.path),
         mend: "`--adopt` takes such files over and keeps the originals in /var/lib/haoscar/adopted"

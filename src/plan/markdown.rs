@@ -39,14 +39,14 @@ fn lines(host: &HostPlan, diffs: bool) -> String {
     for folder in &host.directories {
         let _ = writeln!(text, "+ {}/", folder.path);
     }
-    for change in host.files.iter().chain(&host.joint) {
+    for change in host.all_files() {
         let _ = writeln!(text, "{}", file_line(change));
         if diffs && has_diff(change) {
             text += change.diff.trim_end();
             text.push('\n');
         }
     }
-    for action in host.units.iter().chain(&host.engine_units) {
+    for action in host.all_units() {
         let _ = writeln!(text, "{}", unit_line(action));
     }
     text

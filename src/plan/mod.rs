@@ -138,11 +138,17 @@ impl HostPlan {
 
     /// How many objects change.
     pub fn objects(&self) -> usize {
-        self.directories.len()
-            + self.files.len()
-            + self.joint.len()
-            + self.units.len()
-            + self.engine_units.len()
+        self.directories.len() + self.all_files().count() + self.all_units().count()
+    }
+
+    /// Files, those that change on all members at once last.
+    pub fn all_files(&self) -> impl Iterator<Item = &FileChange> {
+        self.files.iter().chain(&self.joint)
+    }
+
+    /// Units, the engine's own last.
+    pub fn all_units(&self) -> impl Iterator<Item = &UnitAction> {
+        self.units.iter().chain(&self.engine_units)
     }
 }
 

@@ -53,14 +53,14 @@ fn host_moved(name: &str, saved: &HostPlan, now: &HostPlan) -> Vec<Moved> {
         expected: expected.to_owned(),
         found,
     };
-    let found = |path: &FileChange| files(now).find(|change| change.path == path.path);
-    let files = files(saved).filter_map(|change| match found(change) {
+    let found = |path: &FileChange| now.all_files().find(|change| change.path == path.path);
+    let files = saved.all_files().filter_map(|change| match found(change) {
         Some(now) if now == change => None,
         other => Some(told(change.path.as_str(), says(change.verb), otherwise(change, other))),
     });
     let lacks = saved.directories.iter().filter(|folder| !now.directories.contains(folder));
     let folders = lacks.map(|folder| told(folder.path.as_str(), "to make it", "it there".to_owned()));
-    let missing = actions(saved).filter(|action| !actions(now).any(|other| same(action, other)));
+    let missing = saved.all_units().filter(|action| !now.all_units().any(|other| same(action, other)));
     let units = missing.map(|action| {
         let expected = format!("to {:?} it", action.verb).to_lowercase();
         told(&action.unit, &expected, "no need to".to_owned())
@@ -96,14 +96,6 @@ fn engine_moved(saved: &EnginePlan, now: &EnginePlan) -> Option<Moved> {
     })
 }
 
-fn files(host: &HostPlan) -> impl Iterator<Item = &FileChange> {
-    host.files.iter().chain(&host.joint)
-}
-
-fn actions(host: &HostPlan) -> impl Iterator<Item = &UnitAction> {
-    host.units.iter().chain(&host.engine_units)
-}
-
 /// The reason may name another file: what is done is the same.
 fn same(one: &UnitAction, other: &UnitAction) -> bool {
     (one.verb, &one.unit) == (other.verb, &other.unit)
@@ -113,8 +105,9 @@ fn same(one: &UnitAction, other: &UnitAction) -> bool {
 pub fn objects(plan: &Plan) -> BTreeSet<String> {
     let of = |host: &HostPlan| {
         let folders = host.directories.iter().map(|folder| folder.path.to_string());
-        let files = files(host).map(|change| change.path.to_string());
-        let units = actions(host).map(|action| format!("{:?} {}", action.verb, action.unit).to_lowercase());
+        let files = host.all_files().map(|change| change.path.to_string());
+        let units =
+            host.all_units().map(|action| format!("{:?} {}", action.verb, action.unit).to_lowercase());
         folders.chain(files).chain(units).collect::<Vec<_>>()
     };
     let hosts = plan.hosts.iter().map(|(name, host)| (name, of(host)));

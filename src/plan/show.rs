@@ -58,13 +58,13 @@ fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
         let (owner, mode): (_, Mode) = (&folder.owner, folder.mode);
         let _ = writeln!(text, "  + {}/ ({}:{} {mode})", folder.path, owner.user, owner.group);
     }
-    for change in host.files.iter().chain(&host.joint) {
+    for change in host.all_files() {
         let _ = writeln!(text, "  {}", file_line(change));
         if diffs && has_diff(change) {
             change.diff.lines().for_each(|line| text.extend(["      ", line, "\n"]));
         }
     }
-    for action in host.units.iter().chain(&host.engine_units) {
+    for action in host.all_units() {
         let _ = writeln!(text, "  {}", unit_line(action));
     }
 }
