@@ -31,44 +31,33 @@ pub fn remove(
     say: Say<'_>,
 ) -> Result<(), ApplyError> {
     let (id, keep) = order;
-    if let Some(member) = member.filter(|_| keep) {
-        const LET_GO: [&str; 7] = [
-            "crm_attribute",
-            "--name",
-            "maintenance-mode",
-            "--set-name",
-            "cib-bootstrap-options",
-            "--update",
-            "true",
-        ];
-        say("the engine lets go of what it carries");
-        engine::expect_good(&engine::ask(crew, member, &LET_GO, "")?)?;
-    }
-    if let Some(member) = member.filter(|_| !keep) {
-        say("the engine stops all that it carries for haoscar");
-        let nothing = EngineDesired { cib: NOTHING.to_owned(), ..EngineDesired::default() };
-        // stopped first, for what is out of the CIB is stopped without its parameters
-        const STOP: [&str; 7] = [
-            "crm_attribute",
-            "--name",
-            "stop-all-resources",
-            "--set-name",
-            "cib-bootstrap-options",
-            "--update",
-            "true",
-        ];
-        engine::expect_good(&engine::ask(crew, member, &STOP, "")?)?;
-        stopped(&nothing, crew, member)?;
-        engine::push_engine(crew, member, &nothing)?;
-    }
     let names = crew.names();
-    say(&format!("making files and units as they were on {}", names.join(", ")));
     let all = |crew: &mut Crew| {
+        // before the engine stops: a loop would put back what goes
         crew.all(&names, |name, host| super::begin(name, host, id))?;
+        member.map_or(Ok(()), |member| release(crew, member, keep, say))?;
+        say(&format!("making files and units as they were on {}", names.join(", ")));
         crew.all(&names, |_, host| host.ask(&Request::Dismantle { keep }))?;
         crew.all(&names, |_, host| host.ask(&Request::Commit { restarts: BTreeMap::new(), confirm: None }))
     };
     all(crew).map_err(|error| revert(crew, error))
+}
+
+/// The engine lets go of what it carries, or stops it and forgets it.
+fn release(crew: &mut Crew, member: &str, keep: bool, say: Say<'_>) -> Result<(), ApplyError> {
+    let set = |name| -> [&str; 7] {
+        ["crm_attribute", "--name", name, "--set-name", "cib-bootstrap-options", "--update", "true"]
+    };
+    if keep {
+        say("the engine lets go of what it carries");
+        return engine::expect_good(&engine::ask(crew, member, &set("maintenance-mode"), "")?);
+    }
+    say("the engine stops all that it carries for haoscar");
+    let nothing = EngineDesired { cib: NOTHING.to_owned(), ..EngineDesired::default() };
+    // stopped first, for what is out of the CIB is stopped without its parameters
+    engine::expect_good(&engine::ask(crew, member, &set("stop-all-resources"), "")?)?;
+    stopped(&nothing, crew, member)?;
+    engine::push_engine(crew, member, &nothing)
 }
 
 fn stopped(wanted: &EngineDesired, crew: &mut Crew, member: &str) -> Result<(), ApplyError> {
