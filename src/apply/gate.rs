@@ -1,6 +1,6 @@
 //! The gate between turns: what was started on the heads that had their turn runs, and goes on running.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{ApplyError, Crew, engine};
@@ -12,7 +12,6 @@ use crate::plan::{HostPlan, Plan, UnitVerb};
 /// every apply. A choice, not a measurement.
 pub const STEADY_FOR: Duration = Duration::from_millis(1_500);
 
-/// A restart after a crash waits 100 ms (systemd's default): a look at half of that does not miss it.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Looks for so long at the units that were acted on there.
@@ -40,41 +39,45 @@ fn watch(
         acted.map(|action| action.unit.clone()).collect()
     };
     let all = of(&[UnitVerb::Start, UnitVerb::Restart, UnitVerb::Reload]);
+    // a restart or reload leaves a unit alone that does not run, as the engine's do on a standby
     let mut run = of(&[UnitVerb::Start]);
+    let mut restarts = BTreeMap::new();
     let begin = Instant::now();
     while !all.is_empty() && begin.elapsed() < span {
-        if let Some(fallen) = fallen(name, &all, &mut run, host)? {
-            return Ok(Some(fallen));
+        for (unit, (state, count)) in look(name, &all, host)? {
+            let before = *restarts.entry(unit.clone()).or_insert(count);
+            match state.as_str() {
+                _ if count > before => return Ok(Some((unit, "started again and again".to_owned()))),
+                "active" | "reloading" => drop(run.insert(unit)),
+                "inactive" if !run.contains(&unit) => {}
+                _ => return Ok(Some((unit, state))),
+            }
         }
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(None)
 }
 
-/// A restart or reload leaves a unit alone that does not run, as the engine's do on a standby: only what was started or seen
-/// to run (`run`, which grows) must go on.
-fn fallen(
+/// Each unit's state, and how often systemd has started it by itself: with `RestartSec=0` it is `active` again before any
+/// look (13 ms on the lab), and only the count tells.
+fn look(
     name: &str,
-    all: &BTreeSet<String>,
-    run: &mut BTreeSet<String>,
+    units: &BTreeSet<String>,
     host: &mut dyn Host,
-) -> Result<Option<(String, String)>, HostError> {
-    let units = all.iter().map(String::as_str);
-    let argv: Vec<_> = ["systemctl", "is-active"].into_iter().chain(units).collect();
-    let answer = engine::run(name, host, &argv, "")?; // a line a unit, in order: systemctl(1)
-    let states: Vec<_> = answer.stdout.lines().collect();
-    if states.len() != all.len() {
-        return Err(HostError::Failed {
-            subject: format!("{name}: systemctl is-active"),
-            why: answer.stderr,
-        });
+) -> Result<BTreeMap<String, (String, u64)>, HostError> {
+    let argv: Vec<_> = ["systemctl", "show", "-p", "ActiveState,NRestarts"]
+        .into_iter()
+        .chain(units.iter().map(String::as_str))
+        .collect();
+    let answer = engine::run(name, host, &argv, "")?;
+    if answer.status != Some(0) {
+        return Err(HostError::Failed { subject: format!("{name}: {}", argv.join(" ")), why: answer.stderr });
     }
-    for (unit, state) in all.iter().zip(states) {
-        match state {
-            "active" | "reloading" => drop(run.insert(unit.clone())),
-            "inactive" | "unknown" if !run.contains(unit) => {}
-            state => return Ok(Some((unit.clone(), state.to_owned()))),
-        }
-    }
-    Ok(None)
+    Ok(units.iter().cloned().zip(answer.stdout.split("\n\n").map(shown)).collect())
+}
+
+/// A unit's part of `systemctl show`, in which the units stand in the order asked for; what is no service has no count.
+fn shown(block: &str) -> (String, u64) {
+    let value = |key: &str| block.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    (value("ActiveState=").to_owned(), value("NRestarts=").parse().unwrap_or(0))
 }
