@@ -10,12 +10,6 @@ use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, lint, load};
 
 /// Where a spec lies when none is named.
 const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
-/// The root document of a folder.
-const ROOT: &str = "cluster.yaml";
-/// Files that a spec may name, by extension.
-const BESIDE: [&str; 3] = ["csv", "pub", "hbs"];
-/// Folders deeper than this beside a spec are not its own.
-const DEPTH_MAX: usize = 4;
 
 /// A spec's files, and the folder that their paths are relative to.
 #[derive(Debug)]
@@ -94,9 +88,9 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
         let bytes = limited(&mut std::io::stdin().lock()).map_err(|e| unreadable(&path, &e))?;
         return Ok(Gathered { sources: Sources::of_text("stdin", bytes), folder: Utf8PathBuf::new() });
     }
-    let root = if path.is_dir() { path.join(ROOT) } else { path };
+    let root = if path.is_dir() { path.join(Sources::ROOT) } else { path };
     let bytes = read_file(&root).map_err(|e| unreadable(&root, &e))?;
-    let name = Utf8PathBuf::from(root.file_name().unwrap_or(ROOT));
+    let name = Utf8PathBuf::from(root.file_name().unwrap_or(Sources::ROOT));
     let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
     let mut sources = Sources::of_text(name, bytes);
     let from = if folder.as_str().is_empty() { Utf8Path::new(".") } else { folder.as_path() };
@@ -132,10 +126,10 @@ fn gather_beside(folder: &Utf8Path, below: &Utf8Path, depth: usize, sources: &mu
     for entry in entries.flatten().filter(|entry| !entry.file_name().starts_with('.')) {
         let Ok(kind) = entry.file_type() else { continue };
         let name = below.join(entry.file_name());
-        if kind.is_dir() && depth < DEPTH_MAX {
+        if kind.is_dir() && depth < Sources::DEPTH_MAX {
             gather_beside(entry.path(), &name, depth + 1, sources);
         } else if kind.is_file()
-            && name.extension().is_some_and(|extension| BESIDE.contains(&extension))
+            && Sources::may_hold(&name)
             && let Ok(bytes) = read_file(entry.path())
         {
             sources.files.entry(name).or_insert(bytes);

@@ -22,6 +22,7 @@ mod notices;
 pub mod patience;
 mod stores;
 mod tell;
+pub mod tip;
 mod wake;
 pub mod when;
 

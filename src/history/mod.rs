@@ -1,11 +1,14 @@
-//! What was accepted, kept in git: one commit a generation, with the spec, the plan and every host's tree. Effects.
+//! What was accepted, kept in git: one commit a generation, with the spec, the plan and every host's tree. And the
+//! repository that is followed: fetched, looked into, believed or not. Effects.
 //!
 //! This room writes and reads repositories; it decides nothing about a cluster. Secrets come in as names only.
 #![allow(clippy::disallowed_methods)]
 
+mod follow;
 mod origin;
 mod store;
 
+pub use follow::{Followed, Tip};
 pub use origin::commit_of;
 pub use store::Store;
 
@@ -27,6 +30,12 @@ pub enum HistoryError {
         subject: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The system's git says no.
+    #[error("{why}")]
+    Source {
+        /// Its last words.
+        why: String,
     },
     /// What is kept of a generation is not what was put there.
     #[error("generation {number} cannot be read: {why}")]

@@ -35,6 +35,31 @@ pub struct Cycle {
     pub leads: bool,
 }
 
+/// How the newest commit of the followed branch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is accepted.
+    InStep,
+    /// It will be rolled out, or waits for a person's `haoscar apply`.
+    Waits,
+    /// It is not rolled out until a person says what is meant.
+    Held,
+    /// It is not signed as it must be, is no valid spec, or its roll-out failed.
+    Refused,
+}
+
+/// What the head that leads says of the branch that it follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Following {
+    /// The newest commit, its full name.
+    pub commit: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// One sentence.
+    pub sentence: String,
+}
+
 /// Why something is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

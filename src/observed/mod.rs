@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{Answer, Desired, HostName, Mode, Owner};
 
-pub use cycle::{Cycle, Event, Reason, Word};
+pub use cycle::{Cycle, Event, Following, Reason, Standing, Word};
 pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
 pub use steal::{CpuTime, steal_share};
 

@@ -25,6 +25,7 @@ pub mod schema;
 mod service;
 mod sources;
 mod storage;
+mod window;
 
 pub use address::{Cidr, Mac, NodeRange, Range};
 pub use agents::{Use, uses};
@@ -42,7 +43,7 @@ pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};
-pub use policy::{Heal, Policy, Rollout, Trust};
+pub use policy::{Heal, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
 pub use service::{
     Access, BootService, Check, DhcpBackend, DhcpService, Export, NamesService, NfsBackend, NfsService,
@@ -51,3 +52,4 @@ pub use service::{
 };
 pub use sources::Sources;
 pub use storage::{Storage, StorageKind};
+pub use window::{Freeze, Window};

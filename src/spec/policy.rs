@@ -1,7 +1,10 @@
 //! When and how the loop may act by itself.
 
+use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Span;
 
 /// What happens to drift.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,12 +34,43 @@ pub enum Rollout {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
-    /// Public key files beside the spec.
+    /// Public keys of ssh: files beside the spec (`ops.pub`), or keys as they stand in such a file. Loading puts keys in
+    /// the place of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Whether unsigned commits are refused.
     #[serde(default)]
     pub required: bool,
+}
+
+/// Where new commits come from. The head that carries the first group fetches them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What `git fetch` takes, as root on a head: an address or a path.
+    pub repository: String,
+    /// The branch that is followed.
+    #[serde(default = "main_branch")]
+    pub branch: String,
+    /// The folder of `cluster.yaml` in the repository; its top when left out.
+    #[serde(default, skip_serializing_if = "no_path")]
+    #[schemars(with = "String")]
+    pub path: Utf8PathBuf,
+    /// How often it is asked; `systemctl reload haoscar` asks now.
+    #[serde(default = "every_minute")]
+    pub every: Span,
+}
+
+fn main_branch() -> String {
+    "main".to_owned()
+}
+
+fn no_path(path: &Utf8PathBuf) -> bool {
+    path.as_str().is_empty()
+}
+
+fn every_minute() -> Span {
+    Span::from_millis(60_000)
 }
 
 /// When and how the loop may act.
@@ -49,12 +83,18 @@ pub struct Policy {
     /// What happens to a new commit.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Where new commits come from; none: only `haoscar apply` brings something new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// Whose commits are believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
-    /// When roll-out may happen, for example `Sat 02:00-06:00`; always when empty.
+    /// When roll-out may begin, in the heads' local time: `Sat 02:00-06:00`, `Mon-Fri 22:00-02:00`; always when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<String>,
+    /// Days on which nothing is rolled out, first and last: `2026-12-20..2027-01-06`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<String>,
     /// How many generations every head keeps in its history; 200 when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2))]

@@ -13,7 +13,21 @@ pub struct Sources {
     pub files: BTreeMap<Utf8PathBuf, Vec<u8>>,
 }
 
+/// Files that a spec may name, by extension.
+const BESIDE: [&str; 3] = ["csv", "pub", "hbs"];
+
 impl Sources {
+    /// The name of the root document in a folder.
+    pub const ROOT: &str = "cluster.yaml";
+
+    /// Files deeper than so many folders beside a spec are not its own.
+    pub const DEPTH_MAX: usize = 4;
+
+    /// Whether a file beside the root document may be a part of the spec.
+    pub fn may_hold(path: &Utf8Path) -> bool {
+        path.extension().is_some_and(|extension| BESIDE.contains(&extension))
+    }
+
     /// A spec of one document and nothing beside it.
     pub fn of_text(path: impl Into<Utf8PathBuf>, text: impl Into<Vec<u8>>) -> Self {
         let root = path.into();

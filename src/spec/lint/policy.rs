@@ -1,9 +1,10 @@
-//! Policy: what may happen by itself must be signed, and windows must be readable.
+//! Policy: what may happen by itself must be signed, have somewhere to come from, and windows must be readable.
 
 use super::{Lint, Mend};
-use crate::spec::Rollout;
+use crate::spec::{EngineKind, Freeze, Rollout, Source, Window};
 
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+/// A fetch over ssh takes half a second of a core.
+const EVERY_LEAST_MS: u64 = 5_000;
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let policy = &lint.cluster.policy;
@@ -25,20 +26,65 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         lint.error("policy/no-keys", "signed commits are required, but no key is trusted", [place])
             .mend("add `keys: [ops.pub]`");
     }
-    for (index, window) in policy.windows.iter().enumerate().filter(|(_, window)| !is_window(window)) {
-        let place = lint.at(&format!("policy.windows.{index}"), "");
-        lint.error("policy/window", format!("`{window}` is not a window of time"), [place])
-            .mend("write DAYS HH:MM-HH:MM, for example \"Sat 02:00-06:00\" or \"Mon-Fri 22:00-23:30\"");
+    if policy.rollout == Rollout::Auto && policy.source.is_none() {
+        let place = lint.at("policy.rollout", "rolls out what?");
+        lint.error("policy/no-source", "`rollout: auto` has no repository to follow", [place])
+            .mend("add `source: { repository: ADDRESS }`, or use `rollout: manual`");
+    }
+    if let Some(source) = &policy.source {
+        check_source(lint, source);
+        let place = lint.at_key("policy.source", "");
+        lint.note(
+            "policy/not-followed",
+            "no head follows a repository yet: `haoscar apply` brings what is new",
+            [place],
+        );
+    }
+    for (index, window) in policy.windows.iter().enumerate() {
+        if window.parse::<Window>().is_err() {
+            let place = lint.at(&format!("policy.windows.{index}"), "");
+            lint.error("policy/window", format!("`{window}` is not a window of time"), [place])
+                .mend("write DAYS HH:MM-HH:MM, for example \"Sat 02:00-06:00\" or \"Mon-Fri 22:00-23:30\"");
+        }
+    }
+    for (index, freeze) in policy.freezes.iter().enumerate() {
+        if let Err(wrong) = freeze.parse::<Freeze>() {
+            let place = lint.at(&format!("policy.freezes.{index}"), "");
+            lint.error("policy/freeze", wrong, [place])
+                .mend("write the first and the last day: \"2026-12-20..2027-01-06\"");
+        }
     }
 }
 
-fn is_window(text: &str) -> bool {
-    let Some((days, hours)) = text.split_once(' ') else { return false };
-    days.split([',', '-']).all(|day| DAYS.contains(&day))
-        && hours.split_once('-').is_some_and(|(from, to)| is_clock(from) && is_clock(to))
-}
-
-fn is_clock(text: &str) -> bool {
-    let part = |text: &str, most: u8| text.len() == 2 && text.parse::<u8>().is_ok_and(|n| n <= most);
-    text.split_once(':').is_some_and(|(hour, minute)| part(hour, 24) && part(minute, 59))
+/// What git gets as arguments, and how often.
+fn check_source(lint: &mut Lint<'_>, source: &Source) {
+    let plain =
+        |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
+    if !plain(&source.repository) {
+        let place = lint.at("policy.source.repository", "");
+        lint.error("policy/source", format!("`{}` is no repository", source.repository), [place])
+            .mend("write what `git fetch` takes: https://git.example/site/cluster.git");
+    }
+    let name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !plain(&source.branch) || !source.branch.chars().all(name) || source.branch.contains("..") {
+        let place = lint.at("policy.source.branch", "");
+        lint.error("policy/source", format!("`{}` is no branch", source.branch), [place])
+            .mend("write its name alone: main");
+    }
+    if source.path.is_absolute() || source.path.components().any(|part| part.as_str() == "..") {
+        let place = lint.at("policy.source.path", "");
+        lint.error("policy/source", format!("{} is not in the repository", source.path), [place])
+            .mend("write the folder of cluster.yaml as seen from the repository's top");
+    }
+    if source.every.as_millis() < EVERY_LEAST_MS {
+        let place = lint.at("policy.source.every", "");
+        let message = format!("a fetch every {} is more than a head has time for", source.every);
+        lint.error("policy/source", message, [place])
+            .mend("5s is the least; `systemctl reload haoscar` from a webhook is faster than any interval");
+    }
+    if lint.cluster.ha.engine == EngineKind::Heartbeat {
+        let places = [lint.at_key("policy.source", ""), lint.at("ha.engine", "cannot name what is accepted")];
+        lint.error("policy/source-heartbeat", "engine heartbeat follows no repository", places)
+            .mend("use `engine: pacemaker`, or `haoscar apply`");
+    }
 }

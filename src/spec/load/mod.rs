@@ -1,10 +1,11 @@
 //! From bytes to a [`Cluster`] with places: everything that can be found wrong is found in one run.
 //!
 //! The way: text, tree (YAML with spans), kinds filled in, shape (the tree against the schema of the Rust types),
-//! then serde, then the CSV lists beside the spec. Rules across fields are [`mod@super::lint`]'s. It must not read a
+//! then serde, then the CSV lists and public keys beside the spec. Rules across fields are [`mod@super::lint`]'s. It must not read a
 //! file: callers gather [`Sources`].
 
 mod formats;
+mod keys;
 mod macs;
 mod places;
 mod shape;
@@ -19,7 +20,7 @@ pub use text::BYTES_MAX;
 /// A spec that has the right shape, and where each of its words stands.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says. Every list of MACs is [`super::MacList::Given`].
+    /// What it says. Every list of MACs is [`super::MacList::Given`], every trusted key a key.
     pub cluster: Cluster,
     /// Where it says so.
     pub places: Places,
@@ -46,7 +47,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         vec![Problem::error("spec/bad-value", error.to_string()).at(lines.place(0..0, ""))]
     })?;
     let mut places = Places::new(lines, tree);
-    let problems = macs::expand(&mut cluster, &mut places, sources);
+    let mut problems = macs::expand(&mut cluster, &mut places, sources);
+    problems.extend(keys::expand(&mut cluster, &places, sources));
     if problems.is_empty() { Ok(Loaded { cluster, places }) } else { Err(in_order(problems)) }
 }
 
