@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building and the lab need on Debian 12, and nothing else: no cluster daemon ever lands on this
 # machine, they live in the lab's own root. Run by `make`; safe to run again; says what it does.
-#   setup.sh build    compiler and git
+#   setup.sh build    compiler, git, and ssh-keygen for signatures
 #   setup.sh lab      what the lab's namespaces and root are made with
 #   setup.sh vm       QEMU, and what a guest's kernel and initramfs are made with (`make bench-nfs`)
 set -eu
@@ -54,7 +54,7 @@ need_rust() {
 
 case "${1:-}" in
 build)
-    install_missing gcc cc git git ca-certificates update-ca-certificates
+    install_missing gcc cc git git openssh-client ssh-keygen ca-certificates update-ca-certificates
     need_rust
     ;;
 lab)
