@@ -53,7 +53,7 @@ bench-watch: build ## the watcher: killed units, a hundred planned stops, its co
 	@packaging/setup.sh lab
 	@$(ROOT) benches/watch.sh target/release/haoscar "$(KILLS)" "$(PLANNED)"
 
-bench-heal: build ## a hand edit until it is put back and verified, and the loop's cost at idle (EDITS=20 IDLE=120)
+bench-heal: build ## a hand edit until it is put back and verified, and the loop's cost at idle (EDITS=20 IDLE=330)
 	@packaging/setup.sh lab
 	@$(ROOT) benches/heal.sh target/release/haoscar "$(EDITS)" "$(IDLE)"
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . benches/steal.sh
 haoscar=${1:-target/release/haoscar}
 edits=${2:-20}
-idle=${3:-120}
+idle=${3:-330} # the loop looks every 300 s: one look falls in
 hosts=head-1,head-2,arbiter,compute1
 export HAOSCAR_LAB=bench-heal
 trap '"$haoscar" lab down bench-heal >/dev/null 2>&1 || true' EXIT
