@@ -12,6 +12,7 @@ use crate::plan::{HostPlan, Plan, UnitVerb};
 /// every apply. A choice, not a measurement.
 pub const STEADY_FOR: Duration = Duration::from_millis(1_500);
 
+/// A unit that ends and stays so is seen soon; one that systemd starts again is seen by its count, however late.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Looks for so long at the units that were acted on there.

@@ -127,21 +127,10 @@ impl Followed {
         fs::write(&path, lines).map_err(|source| self.disk(source))?;
         let signers = format!("gpg.ssh.allowedSignersFile={path}");
         // a signature of OpenPGP or X.509 would be looked up in root's own keyring
-        let argv = [
-            "-c",
-            &signers,
-            "-c",
-            "gpg.program=false",
-            "-c",
-            "gpg.openpgp.program=false",
-            "-c",
-            "gpg.x509.program=false",
-            "-c",
-            "gpg.minTrustLevel=fully",
-            "verify-commit",
-            "--",
-            commit,
-        ];
+        let others = ["gpg.program=false", "gpg.openpgp.program=false", "gpg.x509.program=false"];
+        let settings = others.into_iter().chain(["gpg.minTrustLevel=fully", &signers]);
+        let argv: Vec<_> =
+            settings.flat_map(|setting| ["-c", setting]).chain(["verify-commit", "--", commit]).collect();
         self.run(&argv).map(|_| ())
     }
 
