@@ -2,11 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{Crew, engine};
+use super::{ApplyError, Crew, engine};
 use crate::desired::{Accepted, HostName};
-use crate::engines::pacemaker;
+use crate::engines::pacemaker::{self, Hold};
 use crate::host::Request;
 use crate::observed::Record;
+
+/// What is accepted from now on.
+#[derive(Debug)]
+pub struct Acceptance<'a> {
+    /// For the history.
+    pub record: &'a Record,
+    /// How many generations the history keeps.
+    pub limit: usize,
+    /// What each host must be.
+    pub parts: &'a BTreeMap<HostName, Accepted>,
+    /// The commit of the followed branch that is not to be rolled out over it.
+    pub hold: Option<&'a Hold>,
+}
 
 /// Has the heads keep a generation, and the engine name it through `member`, where it has a CIB. What could not be done is
 /// answered, a line each: the change itself has been made all the same.
@@ -14,10 +27,9 @@ pub fn accept(
     crew: &mut Crew,
     heads: &[HostName],
     member: Option<&str>,
-    record: &Record,
-    limit: usize,
-    parts: &BTreeMap<HostName, Accepted>,
+    acceptance: &Acceptance<'_>,
 ) -> Vec<String> {
+    let Acceptance { record, limit, parts, hold } = *acceptance;
     let keep = Request::Keep { record: Box::new(record.clone()), limit };
     let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
     let kept = crew.each(&reached, |_, host| host.ask(&keep));
@@ -28,7 +40,8 @@ pub fn accept(
     wrong.extend(tell(crew, parts));
     let accepted = &record.generation;
     let named = member.map_or(Ok(()), |member| {
-        engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, accepted.commit.as_deref()))
+        let commit = accepted.commit.as_deref();
+        engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, commit, hold))
     });
     wrong.extend(named.err().map(|error| error.to_string()));
     wrong
@@ -42,4 +55,12 @@ pub fn tell(crew: &mut Crew, parts: &BTreeMap<HostName, Accepted>) -> Vec<String
         Some(format!("{name} does not keep what it must be: {}", result.err()?))
     };
     told.into_iter().filter_map(wrong).collect()
+}
+
+/// Has the engine hold a commit of the followed branch, or none.
+///
+/// # Errors
+/// The engine did not take it.
+pub fn hold(crew: &mut Crew, member: &str, hold: Option<&Hold>) -> Result<(), ApplyError> {
+    engine::push(crew, member, &|cib| pacemaker::hold(cib, hold))
 }

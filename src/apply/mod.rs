@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-pub use accept::{accept, tell};
+pub use accept::{Acceptance, accept, hold, tell};
 pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{push_engine, read_cib, read_state, restart, settle};

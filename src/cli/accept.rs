@@ -5,16 +5,80 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::via::Survey;
-use super::{Common, source};
-use crate::apply;
+use super::{Common, Exit, Failure, source, via};
+use crate::apply::{self, Acceptance, Crew};
+use crate::cli::out::line;
 use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
-use crate::engines::pacemaker;
+use crate::engines::pacemaker::{self, Hold};
 use crate::history::commit_of;
+use crate::host::Local;
 use crate::observed::{End, Generation, HostObserved, Record};
 use crate::plan::{Plan, show, summary};
 
 /// Generations that every head keeps, unless the spec says otherwise: a change a day for half a year.
 const KEPT: u32 = 200;
+
+/// Where the spec of an apply comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// A person's files.
+    Person,
+    /// An earlier generation, to go back to.
+    Back(&'a Generation),
+    /// This commit of the followed branch, its full name.
+    Branch(&'a str),
+}
+
+/// As history and the engine name it.
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
+/// The spec's commit.
+fn commit(spec: &source::Spec, origin: Origin<'_>) -> Option<String> {
+    let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
+    match origin {
+        Origin::Person => match &spec.gathered.kept {
+            Some(kept) => kept.commit.clone(),
+            None => commit_of(&spec.gathered.folder, &names),
+        },
+        Origin::Back(back) => back.commit.clone(),
+        Origin::Branch(commit) => Some(short(commit).to_owned()),
+    }
+}
+
+/// What a person applies is not rolled over by what the followed branch has, if that is something else.
+fn hold(spec: &source::Spec, found: &Survey, made: &Generation, origin: Origin<'_>) -> Option<Hold> {
+    if matches!(origin, Origin::Branch(_)) || spec.loaded.cluster.policy.source.is_none() {
+        return None;
+    }
+    let known = found.observed.follows.as_ref().map(|follows| follows.commit.clone());
+    let tip = match known.filter(|commit| !commit.is_empty()) {
+        Some(tip) => tip,
+        None if matches!(origin, Origin::Back(_)) => Hold::ANY.to_owned(),
+        None => return None, // nobody has followed it yet
+    };
+    if made.commit.as_ref().is_some_and(|commit| tip.starts_with(commit)) {
+        return None;
+    }
+    let why = format!("{} has applied something else as generation {}", made.who, made.number);
+    Some(Hold { commit: tip, refused: false, why })
+}
+
+/// A roll-out that failed is not tried again until something changes: the engine keeps that, for whichever head leads then.
+/// What only has to wait is tried again.
+pub(super) fn refuse(commit: &str, failure: &Failure) {
+    if matches!(failure.exit, Exit::Stale | Exit::Unreachable) {
+        return;
+    }
+    let here = via::own_name();
+    let mut crew = Crew::default();
+    crew.add(&here, Box::new(Local::under("/")));
+    let hold = Hold { commit: commit.to_owned(), refused: true, why: failure.message.clone() };
+    if let Err(error) = apply::hold(&mut crew, &here, Some(&hold)) {
+        eprintln!("warning: commit {} is not held: {error}", short(commit));
+    }
+}
 
 /// Has the heads keep what was carried out. What cannot be kept is said, and stands in nobody's way. `waits`: for its
 /// confirmation, and healing leads to it only then.
@@ -23,10 +87,11 @@ pub(super) fn accept(
     spec: &source::Spec,
     found: &mut Survey,
     plan: &Plan,
-    back: Option<&Generation>,
+    origin: Origin<'_>,
     waits: bool,
 ) {
-    let record = record(spec, found, plan, back);
+    let record = record(spec, found, plan, origin);
+    let hold = hold(spec, found, &record.generation, origin);
     let cluster = &spec.loaded.cluster;
     let heads: Vec<_> = cluster.heads.keys().cloned().collect();
     let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
@@ -35,11 +100,17 @@ pub(super) fn accept(
     let named = (generation.number, generation.commit.clone());
     // what waits is told by `haoscar confirm`
     let parts = if waits { BTreeMap::new() } else { parts(spec, &found.desired, named) };
-    for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &record, limit, &parts) {
+    let acceptance = Acceptance { record: &record, limit, parts: &parts, hold: hold.as_ref() };
+    for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &acceptance) {
         eprintln!("warning: generation {}: {wrong}", record.generation.number);
     }
     if !common.quiet {
-        crate::cli::out::line!("generation {}: {}", record.generation.number, record.generation.what);
+        line!("generation {}: {}", record.generation.number, record.generation.what);
+        if hold.is_some() {
+            line!(
+                "the followed branch has something else: it is not rolled out until a newer commit comes, or `haoscar resume`"
+            );
+        }
     }
 }
 
@@ -50,21 +121,23 @@ pub(super) fn settle(
     spec: &source::Spec,
     found: &mut Survey,
     plan: &Plan,
-    back: Option<&Generation>,
+    origin: Origin<'_>,
 ) {
     if found.observed.hosts.values().any(|seen| seen.unconfirmed.is_some()) {
         return; // `haoscar confirm` settles it
     }
     let Some(named) = named(spec, found) else { return };
     let number = named.0;
+    let follows = spec.loaded.cluster.policy.source.is_some();
+    let moved = follows && number > 0 && named.1 != commit(spec, origin);
     let parts = parts(spec, &found.desired, named);
     let seen = parts.iter().filter_map(|(name, part)| Some((found.observed.hosts.get(name)?, part)));
     let other = |(seen, part): (&HostObserved, &Accepted)| {
         let unconfirmed = seen.recovered.as_ref().is_some_and(|last| last.end == End::Unconfirmed);
         unconfirmed || seen.seen > number || seen.accepted == number && seen.asks != part.digest()
     };
-    if seen.into_iter().any(other) {
-        accept(common, spec, found, plan, back, false);
+    if moved || seen.into_iter().any(other) {
+        accept(common, spec, found, plan, origin, false);
     } else {
         tell_behind(common, found, number, parts);
     }
@@ -91,7 +164,7 @@ fn tell_behind(common: &Common, found: &mut Survey, number: u64, mut parts: BTre
         eprintln!("warning: {wrong}");
     }
     if !common.quiet && !names.is_empty() {
-        crate::cli::out::line!("generation {} is told to {names}", found.observed.generation);
+        line!("generation {} is told to {names}", found.observed.generation);
     }
 }
 
@@ -102,8 +175,7 @@ fn named(spec: &source::Spec, found: &Survey) -> Option<(u64, Option<String>)> {
     if engine.is_some_and(|engine| !engine.cib.is_empty()) {
         return found.observed.cib.as_deref().map(pacemaker::accepted);
     }
-    let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
-    Some((found.observed.generation, commit_of(&spec.gathered.folder, &names)))
+    Some((found.observed.generation, commit(spec, Origin::Person)))
 }
 
 /// What each head and witness must be from now on; nodes have nobody there who would heal them.
@@ -131,17 +203,26 @@ fn member(found: &mut Survey) -> Option<String> {
         .find(|name| apply::read_cib(&mut found.crew, name).is_some_and(|cib| pacemaker::is_ours(&cib)))
 }
 
-fn record(spec: &source::Spec, found: &Survey, plan: &Plan, back: Option<&Generation>) -> Record {
+fn record(spec: &source::Spec, found: &Survey, plan: &Plan, origin: Origin<'_>) -> Record {
     let sources = &spec.gathered.sources;
-    let names: Vec<_> = sources.files.keys().cloned().collect();
-    let what = back.map_or_else(String::new, |back| format!("rollback to generation {}: ", back.number));
-    let commit = || commit_of(&spec.gathered.folder, &names);
+    let what = match origin {
+        Origin::Person => String::new(),
+        Origin::Back(back) => format!("rollback to generation {}: ", back.number),
+        Origin::Branch(commit) => format!("roll-out of commit {}: ", short(commit)),
+    };
     let generation = Generation {
         number: found.observed.generation + 1,
         at: crate::host::utc_now(),
         who: who(),
-        commit: back.map_or_else(commit, |back| back.commit.clone()),
-        what: format!("{what}{} changed", summary(plan)),
+        commit: commit(spec, origin),
+        what: format!(
+            "{what}{}",
+            if plan.is_empty() {
+                "nothing on hosts changed".to_owned()
+            } else {
+                format!("{} changed", summary(plan))
+            }
+        ),
     };
     let mut files = trees(&found.desired);
     files.insert("plan.txt".into(), show(plan, true));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::accept::{accept, settle};
+use super::accept::{Origin, accept, refuse, settle};
 use super::ask::confirmed;
 use super::look::look;
 use super::plan::{Saved, fingerprint, print};
@@ -15,7 +15,6 @@ use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, agents, source};
 use crate::apply::{ApplyError, Order, STEADY_FOR, apply_for};
 use crate::host::HostError;
-use crate::observed::Generation;
 use crate::plan::{Moved, Plan, diff, objects, sentence, unmoved};
 use crate::spec::Span;
 use crate::status::complaints;
@@ -29,6 +28,7 @@ Examples:
   haoscar apply --via lab:demo --adopt -y
   haoscar apply --confirm-within 5m         goes back by itself unless `haoscar confirm` comes, also after a reboot
 
+Where a head follows a branch, applying anything but its newest commit holds that commit until `haoscar resume`.
 A host is left as it was when a check refuses its new files or a step fails before the commit.
 Exit status: 0 done; 1 failed and reverted; 64 no terminal to ask and no -y; 69 a member is unreachable;
 75 the world has moved since the plan, or somebody else is applying; 107 refused as unsafe.")]
@@ -46,6 +46,9 @@ pub struct Options {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// The commit of the followed branch that this is the spec of (said by the loop of the head that leads)
+    #[arg(long, hide = true, value_name = "COMMIT")]
+    followed: Option<String>,
 }
 
 /// A person needs some time to look whether he can still log in.
@@ -70,8 +73,13 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, path)?;
     let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
     let reach = saved.as_ref().map_or(&options.reach, |saved| &saved.reach);
-    let asked = Asked { reach, adopt, yes: options.yes, confirm, saved: saved.as_ref(), back: None };
-    let done = go(common, &spec, &asked)?;
+    let origin = options.followed.as_deref().map_or(Origin::Person, Origin::Branch);
+    let asked = Asked { reach, adopt, yes: options.yes, confirm, saved: saved.as_ref(), origin };
+    let done = go(common, &spec, &asked).inspect_err(|failure| {
+        if let Some(commit) = &options.followed {
+            refuse(commit, failure);
+        }
+    })?;
     if let (Some(span), Exit::Done) = (options.confirm_within, done) {
         line!("all of it goes back in {span} unless you confirm it: haoscar confirm");
     }
@@ -85,8 +93,7 @@ pub(super) struct Asked<'a> {
     pub(super) yes: bool,
     pub(super) confirm: Option<u64>,
     pub(super) saved: Option<&'a Saved>,
-    /// The generation that this goes back to.
-    pub(super) back: Option<&'a Generation>,
+    pub(super) origin: Origin<'a>,
 }
 
 /// Plans, shows, asks, carries out, has it accepted, looks again.
@@ -102,7 +109,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
         print(common, &plan);
     }
     if plan.is_empty() {
-        settle(common, spec, &mut found, &plan, asked.back);
+        settle(common, spec, &mut found, &plan, asked.origin);
         return Ok(Exit::Done);
     }
     refused(&plan)?;
@@ -110,7 +117,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
     carry_out(common, &plan, &mut found, asked.confirm)?;
-    accept(common, spec, &mut found, &plan, asked.back, asked.confirm.is_some());
+    accept(common, spec, &mut found, &plan, asked.origin, asked.confirm.is_some());
     drop(found);
     verify(spec, asked.reach, common, &others)
 }

@@ -40,6 +40,7 @@ mod secret;
 mod source;
 mod status;
 mod switchover;
+mod trust;
 mod validate;
 mod via;
 
@@ -63,7 +64,8 @@ pub struct Cli {
 /// Options that every verb knows.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The spec: a cluster.yaml, or a folder that holds one. Default: ./cluster.yaml, then /etc/haoscar/spec
+    /// The spec: a cluster.yaml, or a folder that holds one. Default: ./cluster.yaml, then
+    /// /etc/haoscar/spec, then on a head what is accepted
     #[arg(short, long, global = true, value_name = "PATH")]
     spec: Option<Utf8PathBuf>,
     /// How to print results
@@ -122,6 +124,8 @@ enum Verb {
     Remove(remove::Options),
     /// Make a secret of the cluster anew
     Secret(secret::Options),
+    /// Keys that are believed on this head before the spec names some
+    Trust(trust::Options),
     /// Say how the cluster is, in one sentence and a table
     Status(status::Options),
     /// Prove the standby before it is needed: everything that a failover relies on
@@ -184,6 +188,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Secret(options) => secret::run(&cli.common, options),
+        Verb::Trust(options) => trust::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Doctor(options) => doctor::run(&cli.common, options),
         Verb::Run(options) => run::run(&cli.common, options),

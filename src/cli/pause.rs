@@ -4,9 +4,12 @@ use clap::Args;
 
 use super::moving::{MOVE_LIMIT, consent, failed, gone, pacemaker_only, running};
 use super::out::line;
-use super::via::{self, Reach};
+use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, source};
-use crate::apply::Engine;
+use crate::apply::{self, Engine};
+use crate::desired::{HostName, Question};
+use crate::engines::pacemaker;
+use crate::host::Request;
 use crate::spec::Span;
 
 /// Options of `haoscar pause`.
@@ -31,7 +34,8 @@ pub struct Options {
 /// Options of `haoscar resume`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends a pause, and any maintenance of the engine. Exit status: 0 the engine works again."
+    after_help = "Ends a pause, and any maintenance of the engine; and the hold of a commit of the followed branch, which
+`haoscar apply` of something else, `haoscar rollback` or a failed roll-out has set. Exit status: 0 the engine works again."
 )]
 pub struct ResumeOptions {
     #[command(flatten)]
@@ -40,6 +44,9 @@ pub struct ResumeOptions {
 
 /// Longer than any maintenance that a person means; a pause is not a way to switch the engine off.
 const LONGEST_MS: u64 = 7 * 86_400_000;
+
+/// A signal to the loop.
+const RELOAD_MS: u64 = 10_000;
 
 /// The engine looks at its clock by whole seconds.
 const SHORTEST_MS: u64 = 10_000;
@@ -75,7 +82,28 @@ pub(super) fn resume(common: &Common, options: &ResumeOptions) -> Result<Exit, F
     engine.pause(None).map_err(failed)?;
     until(&mut engine, false)?;
     line!("the engine of cluster {} works again", spec.loaded.cluster.name);
+    release(&mut found, &member)?;
     Ok(Exit::Done)
+}
+
+/// Takes the hold of a commit of the followed branch away, and has the heads look at it now.
+fn release(found: &mut Survey, member: &HostName) -> Result<(), Failure> {
+    let Some(hold) = found.observed.cib.as_deref().and_then(pacemaker::held) else { return Ok(()) };
+    apply::hold(&mut found.crew, member, None).map_err(failed)?;
+    let what = match hold.commit.get(..7) {
+        Some(short) => format!("commit {short}"),
+        None => "the followed branch".to_owned(),
+    };
+    line!("{what} is no longer held: policy.rollout says what happens to it");
+    let heads: Vec<_> = found.crew.names();
+    let reload = ["systemctl", "reload", "haoscar.service"].map(str::to_owned).into();
+    let reload = Request::Ask(Question::Command { argv: reload, timeout_ms: RELOAD_MS });
+    for (name, answer) in found.crew.each(&heads, |_, host| host.ask(&reload)) {
+        if let Err(error) = answer {
+            eprintln!("warning: {name} looks at it later: {error}");
+        }
+    }
+    Ok(())
 }
 
 fn until(engine: &mut Engine<'_>, maintenance: bool) -> Result<(), Failure> {

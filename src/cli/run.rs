@@ -23,7 +23,10 @@ The loop puts back what drifts on this head: files, folders and units of its own
 (/var/lib/haoscar/accepted.json, which apply lays on every head and witness). Woken by changes of those files and units,
 and every five minutes. It waits while an apply is at work, a service has failed, or the engine is paused; it starts,
 stops and moves nothing that the engine carries. policy.heal says whether it acts (auto), asks (ask) or only tells (off).
-SIGHUP has it look now. Ended or killed, it changes nothing that runs.
+With policy.source in the accepted spec, the head that leads (quorum, and it carries the first group) also fetches that branch
+and has its newest commit rolled out, if it is believed and nothing speaks against it; haoscar status says how it stands.
+
+SIGHUP has it look, and fetch, now. Ended or killed, it changes nothing that runs.
 
 The watcher reads /etc/haoscar/watch.json, which apply lays on every head with haoscar-watch.service. It tells the
 engine at once of a main process that ended though nobody stopped it (crm_resource --fail), and of a network or storage

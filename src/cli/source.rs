@@ -6,9 +6,11 @@ use std::io::Read;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Common, Exit, Failure, problems};
+use crate::host::accepted_spec_here;
+use crate::observed::{Generation, Record};
 use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, lint, load};
 
-/// Where a spec lies when none is named.
+/// Where a spec lies when none is named; on a head the accepted generation's comes after these.
 const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
 
 /// A spec's files, and the folder that their paths are relative to.
@@ -16,6 +18,8 @@ const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
 pub(super) struct Gathered {
     pub(super) sources: Sources,
     pub(super) folder: Utf8PathBuf,
+    /// The generation whose spec it is, where a history gave it.
+    pub(super) kept: Option<Generation>,
 }
 
 impl Gathered {
@@ -77,16 +81,21 @@ pub(super) fn invalid(found: &[Problem], gathered: &Gathered) -> Failure {
 
 /// The files of the spec that `argument`, `--spec` or the defaults name.
 pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gathered, Failure> {
-    let path = match argument.or(common.spec.as_deref()) {
-        Some(path) => path.to_owned(),
-        None => DEFAULTS.map(Utf8PathBuf::from).into_iter().find(|path| path.exists()).ok_or_else(|| {
+    let named = argument.or(common.spec.as_deref()).map(Utf8Path::to_owned);
+    let lies = || DEFAULTS.map(Utf8PathBuf::from).into_iter().find(|path| path.exists());
+    let Some(path) = named.or_else(lies) else {
+        return accepted_spec_here().map(of_record).ok_or_else(|| {
             Failure::new(Exit::Missing, "there is no spec: neither ./cluster.yaml nor /etc/haoscar/spec")
                 .hint("name one: --spec PATH")
-        })?,
+        });
     };
     if path == "-" {
         let bytes = limited(&mut std::io::stdin().lock()).map_err(|e| unreadable(&path, &e))?;
-        return Ok(Gathered { sources: Sources::of_text("stdin", bytes), folder: Utf8PathBuf::new() });
+        return Ok(Gathered {
+            sources: Sources::of_text("stdin", bytes),
+            folder: Utf8PathBuf::new(),
+            kept: None,
+        });
     }
     let root = if path.is_dir() { path.join(Sources::ROOT) } else { path };
     let bytes = read_file(&root).map_err(|e| unreadable(&root, &e))?;
@@ -95,7 +104,18 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
     let mut sources = Sources::of_text(name, bytes);
     let from = if folder.as_str().is_empty() { Utf8Path::new(".") } else { folder.as_path() };
     gather_beside(from, Utf8Path::new(""), 0, &mut sources);
-    Ok(Gathered { sources, folder })
+    Ok(Gathered { sources, folder, kept: None })
+}
+
+/// The spec of a generation, as a history keeps it.
+pub(super) fn of_record(record: Record) -> Gathered {
+    let within = |(path, text): (Utf8PathBuf, String)| {
+        let path = path.strip_prefix(Utf8Path::new("spec")).ok()?;
+        Some((path.to_owned(), text.into_bytes()))
+    };
+    let files = record.files.into_iter().filter_map(within).collect();
+    let folder = Utf8PathBuf::from(format!("generation-{}", record.generation.number));
+    Gathered { sources: Sources { root: record.root, files }, folder, kept: Some(record.generation) }
 }
 
 fn unreadable(path: &Utf8Path, error: &std::io::Error) -> Failure {

@@ -67,6 +67,9 @@ fn print(status: &Status) {
     for told in &status.told {
         line!("{told}");
     }
+    if let Some(follows) = &status.follows {
+        line!("branch: {}", follows.sentence);
+    }
     for (name, group) in &status.groups {
         let place = group.on.as_deref().unwrap_or("nowhere");
         let missing = if group.missing.is_empty() {

@@ -1,6 +1,7 @@
 //! How hosts are reached, and what they are when they have been asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use super::{Exit, Failure, problems, source};
 use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
 use crate::engines::{main_unit, pacemaker};
-use crate::host::{HostError, Remote, Request, Response};
+use crate::host::{ACCEPTED, HostError, Remote, Request, Response};
 use crate::observed::{Facts, Observed, Rehearsal};
 use crate::spec::{Cluster, EngineKind, WitnessKind};
 use crate::templates::Templates;
@@ -24,6 +25,8 @@ pub enum Via {
     Ssh,
     /// This machine only.
     Local,
+    /// As a head does it: itself without ssh, the others by ssh.
+    Head,
     /// The hosts of a lab, by its name.
     Lab(String),
 }
@@ -34,8 +37,9 @@ impl FromStr for Via {
         match text.split_once(':') {
             None if text == "ssh" => Ok(Self::Ssh),
             None if text == "local" => Ok(Self::Local),
+            None if text == "head" => Ok(Self::Head),
             Some(("lab", name)) if !name.is_empty() => Ok(Self::Lab(name.to_owned())),
-            _ => Err("one of ssh, local, lab:NAME is expected".to_owned()),
+            _ => Err("one of ssh, head, local, lab:NAME is expected".to_owned()),
         }
     }
 }
@@ -43,7 +47,8 @@ impl FromStr for Via {
 /// Options of every verb that reaches hosts.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct Reach {
-    /// How hosts are reached: ssh, local, lab:NAME (HAOSCAR_LAB=NAME says the same)
+    /// How hosts are reached: ssh; head (this host without ssh, the default on one); local; lab:NAME (or
+    /// HAOSCAR_LAB=NAME)
     #[arg(long, value_name = "WAY")]
     via: Option<Via>,
     /// Only these hosts
@@ -59,12 +64,13 @@ impl Reach {
 
     /// Whether hosts are a lab's.
     pub fn is_lab(&self) -> bool {
-        matches!(self.way(), Via::Lab(_))
+        is_lab(&self.way())
     }
 
     fn way(&self) -> Via {
         let lab = || std::env::var("HAOSCAR_LAB").ok().filter(|name| !name.is_empty()).map(Via::Lab);
-        self.via.clone().or_else(lab).unwrap_or(Via::Ssh)
+        let head = || Path::new(ACCEPTED).exists().then_some(Via::Head);
+        self.via.clone().or_else(lab).or_else(head).unwrap_or(Via::Ssh)
     }
 }
 
@@ -123,7 +129,7 @@ pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
     let way = reach.way();
     let scope = scope(cluster, reach)?;
     let (crew, facts, unreachable) = connect(&scope, &way);
-    let lab = matches!(way, Via::Lab(_));
+    let lab = is_lab(&way);
     let surroundings = Surroundings {
         membership: membership(cluster, &facts, &scope),
         lab,
@@ -150,6 +156,7 @@ pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
     observed.generation = observed.cib.as_deref().map_or(0, pacemaker::generation).max(seen);
     let said = |(name, facts): (&HostName, &Facts)| Some((name.clone(), facts.cycle.clone()?));
     observed.cycles = facts.iter().filter_map(said).collect();
+    observed.follows = facts.values().filter_map(|facts| facts.follows.clone()).next_back();
     observed.checkup = facts.into_values().filter_map(|f| f.checkup).max_by(|a, b| a.at.cmp(&b.at));
     Ok(Survey { crew, desired, observed, member, lab })
 }
@@ -196,27 +203,41 @@ fn reason(error: &HostError) -> String {
 
 fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
     let unreachable = |why: String| HostError::Unreachable { host: name.to_owned(), why };
+    let here = own_name() == name;
     let command = match way {
-        Via::Ssh => {
-            let mut ssh = Command::new("ssh");
-            ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "haoscar", "agent"]);
-            ssh
-        }
-        Via::Local => {
-            let own =
-                nix::unistd::gethostname().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if own.split('.').next() != Some(name) {
-                return Err(unreachable("only this host is reached (--via local)".to_owned()));
-            }
+        Via::Local if !here => return Err(unreachable("only this host is reached (--via local)".to_owned())),
+        Via::Head | Via::Local if here => {
             let mut agent = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
             agent.arg("agent");
             agent
+        }
+        Via::Ssh | Via::Head | Via::Local => {
+            let mut ssh = Command::new("ssh");
+            ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "haoscar", "agent"]);
+            ssh
         }
         Via::Lab(lab) => {
             crate::lab::command(lab, name, &["haoscar", "agent"]).map_err(|e| unreachable(e.to_string()))?
         }
     };
     Remote::start(name, command)
+}
+
+/// This host's, without its domain.
+pub fn own_name() -> HostName {
+    let full = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    full.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A lab's root has this folder; what runs inside of one is part of a lab too.
+const IN_LAB: &str = "/usr/lib/haoscar-lab";
+
+fn is_lab(way: &Via) -> bool {
+    match way {
+        Via::Lab(_) => true,
+        Via::Local | Via::Head => Path::new(IN_LAB).exists(),
+        Via::Ssh => false,
+    }
 }
 
 /// Members that some host's corosync.conf lists and the spec still has, and every head and member witness that was

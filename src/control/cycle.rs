@@ -55,9 +55,17 @@ impl Said {
 /// How this host is.
 struct World {
     seen: HostObserved,
-    engine: Option<EngineState>,
-    cib: Option<String>,
-    leads: bool,
+    ground: Ground,
+}
+
+/// How the engine is, as this host's own part of it says.
+pub struct Ground {
+    /// Its state; none: it does not answer.
+    pub engine: Option<EngineState>,
+    /// Its configuration.
+    pub cib: Option<String>,
+    /// This head carries the first group, and there is quorum.
+    pub leads: bool,
 }
 
 /// Looks, decides, puts back, looks again. `now_ms`: by a clock that is never set.
@@ -68,17 +76,22 @@ pub fn cycle(accepted: &Accepted, memory: &mut Memory, now_ms: u64) -> Said {
         Ok(world) => world,
         Err(error) => return failed(&[], false, &error.to_string()),
     };
-    let heal = plan::heal(accepted, &world.seen, world.cib.as_deref().filter(|_| world.leads));
+    let heal = plan::heal(accepted, &world.seen, world.ground.cib.as_deref().filter(|_| world.ground.leads));
     let heal = steady(heal, memory, now_ms);
     if heal.is_empty() {
         memory.patience.forget();
-        return in_step(accepted, &heal, world.leads);
+        return in_step(accepted, &heal, world.ground.leads);
     }
     match may(accepted, &world, &heal, memory, now_ms) {
-        Ok(()) => act(accepted, heal, world.leads, (memory, &mut crew), now_ms),
+        Ok(()) => act(accepted, heal, world.ground.leads, (memory, &mut crew), now_ms),
         Err((word, why)) => {
             let objects = heal.objects();
-            Said { word, sentence: format!("{} differ: {why}", count(&objects)), objects, leads: world.leads }
+            Said {
+                word,
+                sentence: format!("{} differ: {why}", count(&objects)),
+                objects,
+                leads: world.ground.leads,
+            }
         }
     }
 }
@@ -91,6 +104,11 @@ fn look(accepted: &Accepted, crew: &mut Crew) -> Result<World, HostError> {
     };
     let gone = || HostError::Failed { subject: accepted.host.clone(), why: "there is no session".to_owned() };
     let seen = heal::observe(&accepted.host, crew.get(&accepted.host).ok_or_else(gone)?, &observe)?;
+    Ok(World { seen, ground: ground(accepted, crew) })
+}
+
+/// Asks the engine.
+pub fn ground(accepted: &Accepted, crew: &mut Crew) -> Ground {
     let engine = accepted.engine.as_ref();
     let state = engine.and_then(|engine| apply::read_state(engine, crew, &accepted.host));
     let has_cib = engine.is_some_and(|engine| engine.kind == spec::EngineKind::Pacemaker);
@@ -98,7 +116,7 @@ fn look(accepted: &Accepted, crew: &mut Crew) -> Result<World, HostError> {
     let ids = engine.zip(accepted.group.as_ref()).and_then(|(engine, group)| engine.resources.get(group));
     let leads = accepted.role == Role::Head
         && state.as_ref().zip(ids).is_some_and(|(state, ids)| leads(&accepted.host, ids, state));
-    Ok(World { seen, engine: state, cib, leads })
+    Ground { engine: state, cib, leads }
 }
 
 /// Without what the engine's configuration has differed in for a short time only.
@@ -130,8 +148,8 @@ fn may(
         }
         spec::Heal::Off => return Err((Word::Degraded, "policy.heal is off".to_owned())),
     }
-    let named = world.cib.as_deref().map_or(0, pacemaker::generation);
-    if let Some(why) = when::hinders(accepted, &world.seen, world.engine.as_ref(), named) {
+    let named = world.ground.cib.as_deref().map_or(0, pacemaker::generation);
+    if let Some(why) = when::hinders(accepted, &world.seen, world.ground.engine.as_ref(), named) {
         return Err((Word::Waits, why));
     }
     match memory.patience.advice(&heal.objects(), now_ms) {
@@ -231,7 +249,7 @@ fn count(objects: &[String]) -> String {
 }
 
 /// 0 to 1.
-fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     let mut byte = [128];
     let _ = getrandom::fill(&mut byte); // the middle is as good
     f64::from(byte[0]) / 255.0

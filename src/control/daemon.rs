@@ -4,6 +4,7 @@
 //! or being killed; what a kill leaves half done is ended by the next session with this host, its own next cycle too.
 
 use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -11,11 +12,12 @@ use sd_notify::NotifyState;
 
 use super::cycle::{Memory, Said, cycle};
 use super::events::Events;
+use super::follow::Follower;
 use super::notices::{Files, Signals, Units};
 use super::{WatchProblem, system, wake};
 use crate::desired::Accepted;
 use crate::host::{CYCLE, EVENTS, accepted_here};
-use crate::observed::{Cycle, Reason, Word};
+use crate::observed::{Reason, Word};
 
 /// Held by the one loop of a host.
 const LOCK: &str = "/run/haoscar/loop.lock";
@@ -47,13 +49,17 @@ pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
     let mut signals = Signals::hold().map_err(kernel("signals"))?;
     let units = Units::listen(move |text| say(text)).map_err(kernel("an event descriptor"))?;
     let mut turn = Turn::new(say);
+    let follower = Follower::start(turn.events.clone()).map_err(kernel("an event descriptor"))?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         let (accepted, files) = turn.watched(&units).map_err(kernel("inotify"))?;
         let said = turn.look(accepted.as_ref());
         let wait_ms = if matches!(said, Word::InStep | Word::Degraded) { QUIET_MS } else { WAITING_MS };
-        if until_notice(&files, &units, &mut signals, wait_ms) {
-            return Ok(()); // between two cycles: nothing is half done
+        match until_notice(&files, &units, &mut signals, wait_ms) {
+            Notice::End => return Ok(()), // between two cycles: nothing is half done
+            Notice::Called => follower.wake(true),
+            Notice::Changed => follower.wake(false), // the engine names another commit, or this head leads now
+            Notice::Time => {}
         }
     }
 }
@@ -61,7 +67,7 @@ pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
 /// What stays over cycles.
 struct Turn {
     begin: Instant,
-    events: Events,
+    events: Arc<Mutex<Events>>,
     memory: Memory,
     last: Option<Said>,
     generation: u64,
@@ -70,7 +76,7 @@ struct Turn {
 
 impl Turn {
     fn new(say: &'static (dyn Fn(&str) + Sync)) -> Self {
-        let events = Events::at(Utf8Path::new(EVENTS), say);
+        let events = Arc::new(Mutex::new(Events::at(Utf8Path::new(EVENTS), say)));
         Self { begin: Instant::now(), events, memory: Memory::default(), last: None, generation: 0, say }
     }
 
@@ -98,19 +104,23 @@ impl Turn {
         };
         self.tell(accepted, &said);
         let shown = said.clone().cycle(accepted);
-        keep(&shown);
+        replace(CYCLE, &shown);
         let _ = sd_notify::notify(&[NotifyState::Status(&shown.sentence)]);
         let word = said.word;
         self.last = Some(said);
         word
     }
 
+    fn event(&self, accepted: Option<&Accepted>, reason: Reason, object: &str, text: &str) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).tell(accepted, reason, object, text);
+    }
+
     /// What is new is told, once.
-    fn tell(&mut self, accepted: Option<&Accepted>, said: &Said) {
+    fn tell(&self, accepted: Option<&Accepted>, said: &Said) {
         if said.word == Word::Healed {
             for object in &said.objects {
                 let text = format!("{object} was put back as generation {} has it", self.generation);
-                self.events.tell(accepted, Reason::Healed, object, &text);
+                self.event(accepted, Reason::Healed, object, &text);
             }
             return;
         }
@@ -122,7 +132,7 @@ impl Turn {
             (Word::InStep, _) => Reason::InStep,
             _ => Reason::Drift,
         };
-        self.events.tell(accepted, reason, said.objects.first().map_or("", String::as_str), &said.sentence);
+        self.event(accepted, reason, said.objects.first().map_or("", String::as_str), &said.sentence);
     }
 }
 
@@ -131,8 +141,21 @@ fn nothing() -> Said {
     Said { word: Word::Waits, sentence, objects: Vec::new(), leads: false }
 }
 
-/// Waits for a notice that matters, and until no more come for a moment; whether the loop must end.
-fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u64) -> bool {
+/// Why the loop looks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    /// It does not: it must end.
+    End,
+    /// SIGHUP.
+    Called,
+    /// Something has changed.
+    Changed,
+    /// Its time has come.
+    Time,
+}
+
+/// Waits for a notice that matters, and until no more come for a moment.
+fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u64) -> Notice {
     let begin = Instant::now();
     let mut first: Option<Instant> = None;
     loop {
@@ -144,7 +167,7 @@ fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u6
         if woken[2] {
             let (ends, called) = signals.drain();
             if ends || called {
-                return ends;
+                return if ends { Notice::End } else { Notice::Called };
             }
         }
         let mut matters = woken[0] && files.drain();
@@ -155,14 +178,14 @@ fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u6
         first = first.or(matters.then(Instant::now));
         let quiet = !matters && first.is_some();
         if quiet || first.is_some_and(|first| first.elapsed() > SETTLED_MAX) || left == 0 {
-            return false;
+            return if first.is_some() { Notice::Changed } else { Notice::Time };
         }
     }
 }
 
 /// For `haoscar status`; gone with each boot.
-fn keep(cycle: &Cycle) {
-    let text = serde_json::to_string(cycle).unwrap_or_default(); // strings and numbers: it cannot fail
-    let new = format!("{CYCLE}.new");
-    let _ = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, CYCLE));
+pub(super) fn replace(path: &str, said: &impl serde::Serialize) {
+    let text = serde_json::to_string(said).unwrap_or_default(); // strings and numbers: it cannot fail
+    let new = format!("{path}.new");
+    let _ = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
 }

@@ -7,10 +7,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod alive;
+mod believe;
 mod cycle;
 mod daemon;
 pub mod duty;
 mod events;
+mod follow;
 pub mod gauge;
 mod heal;
 pub mod judge;
@@ -20,6 +22,7 @@ mod mains;
 mod mend;
 mod notices;
 pub mod patience;
+mod rollout;
 mod stores;
 mod tell;
 pub mod tip;

@@ -1,5 +1,6 @@
 //! What is to be done about the newest commit of the branch that is followed. Pure.
 
+use crate::engines::pacemaker::Hold;
 use crate::observed::{Following, Standing};
 use crate::spec::Rollout;
 
@@ -14,10 +15,8 @@ pub struct Seen {
     pub accepted: Option<u64>,
     /// Why it is not believed.
     pub doubt: Option<Doubt>,
-    /// The commit whose roll-out is held.
-    pub held: Option<String>,
-    /// Why it was not kept when it was rolled out.
-    pub refused: Option<String>,
+    /// What the engine holds.
+    pub held: Option<Hold>,
     /// Whether it may be rolled out by itself.
     pub rollout: Rollout,
     /// Why not at this time.
@@ -54,19 +53,18 @@ pub fn standing(seen: &Seen) -> Option<Following> {
         }
         None => {}
     }
-    if let Some(why) = &seen.refused {
-        return said(Standing::Refused, format!("{named} is refused, and what was accepted stays: {why}"));
+    if let Some(hold) = seen.held.as_ref().filter(|hold| hold.holds(&seen.commit)) {
+        let (why, ends) = (&hold.why, "`haoscar resume` or a newer commit ends that");
+        return if hold.refused {
+            said(Standing::Refused, format!("{named} is refused, and what was accepted stays: {why}; {ends}"))
+        } else {
+            said(Standing::Held, format!("{named} is held: {why}; {ends}"))
+        };
     }
     if seen.rollout == Rollout::Manual {
         return said(
             Standing::Waits,
             format!("{named} waits for `haoscar apply` (policy.rollout is manual)"),
-        );
-    }
-    if seen.held.as_ref() == Some(&seen.commit) {
-        return said(
-            Standing::Held,
-            format!("{named} is held: `haoscar resume` or a newer commit ends that"),
         );
     }
     if let Some(why) = &seen.shut {
@@ -87,11 +85,14 @@ mod tests {
             accepted: None,
             doubt: None,
             held: None,
-            refused: None,
             rollout: Rollout::Auto,
             shut: None,
             against: Vec::new(),
         }
+    }
+
+    fn hold(commit: &str) -> Hold {
+        Hold { commit: commit.to_owned(), refused: false, why: "applied by hand".to_owned() }
     }
 
     fn stands(seen: &Seen) -> Option<Standing> {
@@ -111,9 +112,9 @@ mod tests {
             (Seen { accepted: Some(7), ..seen() }, Standing::InStep),
             (Seen { doubt: Some(bad), ..seen() }, Standing::Refused),
             (Seen { doubt: Some(apart), ..seen() }, Standing::Held),
-            (Seen { refused: Some("its gate failed".to_owned()), ..seen() }, Standing::Refused),
+            (Seen { held: Some(Hold { refused: true, ..hold("4f2c1aa0") }), ..seen() }, Standing::Refused),
             (Seen { rollout: Rollout::Manual, ..seen() }, Standing::Waits),
-            (Seen { held: Some("4f2c1aa0".to_owned()), ..seen() }, Standing::Held),
+            (Seen { held: Some(hold("4f2c1aa0")), ..seen() }, Standing::Held),
             (Seen { shut: Some("Sunday".to_owned()), ..seen() }, Standing::Waits),
             (Seen { against: vec!["head-2 is not online".to_owned()], ..seen() }, Standing::Waits),
         ];
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_hold_of_an_older_tip_does_not_hold_a_newer_commit() {
-        assert_eq!(standing(&Seen { held: Some("0123456".to_owned()), ..seen() }), None);
+        assert_eq!(standing(&Seen { held: Some(hold("0123456")), ..seen() }), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineState, leads};
+use super::{EngineDesired, EngineState, leads};
 
 /// Where it lies on a head.
 pub const ALIVE: &str = "/etc/haoscar/alive.json";
@@ -36,6 +36,20 @@ pub struct Alive {
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
+impl Alive {
+    /// What this head must know of its engine. `speaker`: the spec's first group.
+    pub fn of(host: &str, speaker: &str, engine: &EngineDesired) -> Self {
+        Self {
+            made_by: "haoscar: change the spec, not this file".to_owned(),
+            host: host.to_owned(),
+            every_ms: 0,
+            members: engine.members.keys().cloned().collect(),
+            speaker: speaker.to_owned(),
+            groups: engine.resources.clone(),
+        }
+    }
+}
+
 /// Whether this head is the one to speak: the engine has quorum, and the first group is here.
 pub fn speaks(alive: &Alive, state: &EngineState) -> bool {
     alive.groups.get(&alive.speaker).is_some_and(|ids| leads(&alive.host, ids, state))
@@ -61,14 +75,15 @@ pub fn against(alive: &Alive, state: &EngineState, planned_ms: u64) -> Vec<Strin
             _ => against.push(format!("{name} is not online")),
         }
     }
+    // before what follows from it
+    if planned_ms >= PLANNED_MS {
+        against.extend(planned(alive, state));
+    }
     let down = |id: &&str| state.resources.get(*id).is_none_or(|found| found.failed || found.on.is_empty());
     let ids = alive.groups.values().flatten().map(|id| id.strip_suffix("-clone").unwrap_or(id));
     against.extend(ids.filter(down).map(|id| format!("{id} is not started")));
     let fences = state.resources.keys().map(String::as_str).filter(|id| id.starts_with("fence-"));
     against.extend(fences.filter(down).map(|id| format!("{id} does not answer")));
-    if planned_ms >= PLANNED_MS {
-        against.extend(planned(alive, state));
-    }
     against
 }
 

@@ -23,6 +23,9 @@ use crate::probe;
 /// What the loop of this host said last; gone with each boot.
 pub const CYCLE: &str = "/run/haoscar/cycle.json";
 
+/// What the head that leads says of the branch that it follows; gone with each boot, and where another leads.
+pub const FOLLOWS: &str = "/run/haoscar/follows.json";
+
 /// This machine, or one of a test.
 #[derive(Debug)]
 pub struct Local {
@@ -76,11 +79,9 @@ impl Local {
             corosync_conf: read("/etc/corosync/corosync.conf"),
             rehearsals: rehearsals::read(machine),
             generation: generation::seen(machine),
-            cycle: machine
-                .read(Utf8Path::new(CYCLE))
-                .ok()
-                .and_then(|text| serde_json::from_slice(&text).ok()),
+            cycle: read(CYCLE).and_then(|text| serde_json::from_str(&text).ok()),
             checkup: checkup::read(machine),
+            follows: read(FOLLOWS).and_then(|text| serde_json::from_str(&text).ok()),
         }
     }
 

@@ -26,13 +26,14 @@ mod socket;
 mod stall;
 mod token;
 mod transaction;
+mod trusted;
 mod units;
 
 pub use clock::utc_now;
 pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
 pub use events::{EVENTS, parsed as events};
-pub use generation::{ACCEPTED, accepted_here};
-pub use local::{CYCLE, Local};
+pub use generation::{ACCEPTED, accepted_here, accepted_spec_here};
+pub use local::{CYCLE, FOLLOWS, Local};
 pub use machine::{Lock, Look, Machine};
 pub use memory::Memory;
 pub use moment::{Moment, mixed};
@@ -41,6 +42,7 @@ pub use real::Real;
 pub use remote::Remote;
 pub use token::{HANGS, TOKEN};
 pub use transaction::recover_alone;
+pub use trusted::{trust, trusted};
 
 /// A machine that answers questions and carries out steps.
 pub trait Host {

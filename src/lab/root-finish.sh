@@ -25,7 +25,7 @@ for unit in getty.target rpcbind.service rpcbind.socket run-rpc_pipefs.mount \
 done
 
 # Secrets and identities that the packages made are not shared.
-rm -rf "$root/etc/corosync/qnetd/nssdb"
+rm -rf "$root/etc/corosync/qnetd/nssdb" "$root"/etc/ssh/ssh_host_*
 rm -f "$root/etc/munge/munge.key" "$root/etc/resolv.conf" "$root/var/lib/dbus/machine-id"
 : >"$root/etc/resolv.conf"
 : >"$root/etc/machine-id"

@@ -40,6 +40,9 @@ const PACKAGES: &[&str] = &[
     "slurm-client",
     "munge",
     "nginx-light",
+    "git",
+    "openssh-client",
+    "openssh-server",
     "curl",
     "iproute2",
     "iputils-ping",
@@ -47,9 +50,7 @@ const PACKAGES: &[&str] = &[
     "isc-dhcp-client",
     "procps",
     "socat",
-    "curl",
     "netbase",
-    "curl",
 ];
 /// Debian's heartbeat, where the spec's engine is heartbeat: two engines on one host would be no plain host of either.
 const HEARTBEAT: &[&str] = &["heartbeat", "cluster-glue"];

@@ -47,12 +47,14 @@ pub enum Standing {
     Held,
     /// It is not signed as it must be, is no valid spec, or its roll-out failed.
     Refused,
+    /// The repository does not answer: nobody knows.
+    Unreachable,
 }
 
 /// What the head that leads says of the branch that it follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Following {
-    /// The newest commit, its full name.
+    /// The newest commit that is known, its full name; empty: none.
     pub commit: String,
     /// How it stands.
     pub standing: Standing,
@@ -72,6 +74,16 @@ pub enum Reason {
     Drift,
     /// All is in step again.
     InStep,
+    /// A commit of the followed branch begins to be rolled out.
+    RollOut,
+    /// A commit waits.
+    Waits,
+    /// A commit is held.
+    Held,
+    /// A commit is refused.
+    Refused,
+    /// The followed repository does not answer.
+    Unreachable,
 }
 
 impl std::fmt::Display for Reason {
@@ -81,6 +93,11 @@ impl std::fmt::Display for Reason {
             Self::Healed => "healed",
             Self::Drift => "drift",
             Self::InStep => "in step",
+            Self::RollOut => "roll-out",
+            Self::Waits => "waits",
+            Self::Held => "held",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
         })
     }
 }

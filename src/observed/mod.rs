@@ -42,6 +42,9 @@ pub struct Facts {
     /// What `haoscar doctor` found last, as this host was told.
     #[serde(default)]
     pub checkup: Option<Checkup>,
+    /// What it says of the branch that it follows; none where it does not lead.
+    #[serde(default)]
+    pub follows: Option<Following>,
 }
 
 /// An accepted plan: numbered, and kept in the history of every head that was reached.
@@ -310,6 +313,9 @@ pub struct Observed {
     /// What the loop of each host said last, where one runs.
     #[serde(default)]
     pub cycles: BTreeMap<HostName, Cycle>,
+    /// What the head that leads says of the branch that it follows.
+    #[serde(default)]
+    pub follows: Option<Following>,
 }
 
 impl Observed {

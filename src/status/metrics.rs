@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::{Doctor, Status, Weight};
 use crate::engines::LOOP_UNIT;
-use crate::observed::{FenceTry, Observed, Seen, Word};
+use crate::observed::{FenceTry, Following, Observed, Seen, Standing, Word};
 
 /// The unit whose life is asked.
 const WATCHER: &str = "haoscar-watch.service";
@@ -98,6 +98,9 @@ fn hosts(text: &mut Text, status: &Status, observed: &Observed) {
     text.gauge("loop_in_step", "the host's last cycle found or made it as accepted", content);
     let at = cycles().filter_map(|(host, cycle)| Some((host, seconds(&cycle.at)?)));
     text.gauge("loop_cycle_timestamp_seconds", "when the host's loop looked last", at);
+    let in_step = |follows: &Following| (Vec::new(), flag(follows.standing == Standing::InStep));
+    let follows = observed.follows.iter().map(in_step);
+    text.gauge("follow_in_step", "the newest commit of the followed branch is accepted", follows);
     let told = observed.hosts.iter().filter(|(_, host)| host.accepted > 0);
     let told = told.map(|(name, host)| (vec![("host", name.as_str())], number(host.accepted)));
     text.gauge("accepted_generation", "the generation that the host heals toward", told);

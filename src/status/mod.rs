@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{Checkup, Cycle, End, Observed, Recovered, Seen, Unconfirmed};
+use crate::observed::{Checkup, Cycle, End, Following, Observed, Recovered, Seen, Unconfirmed};
 use crate::plan::Plan;
 
 /// One host.
@@ -82,6 +82,9 @@ pub struct Status {
     /// The last run of `haoscar doctor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Checkup>,
+    /// What the head that leads says of the branch that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Following>,
 }
 
 /// What the facts say; of hosts that were asked, for nothing is known of those that `--on` leaves out.
@@ -104,7 +107,9 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let quorum = observed.engine.as_ref().is_some_and(|state| state.quorum);
     let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
     let doctor = observed.checkup.clone();
-    let mut status = Status { sentence: String::new(), degraded: false, quorum, hosts, groups, told, doctor };
+    let follows = observed.follows.clone();
+    let sentence = String::new();
+    let mut status = Status { sentence, degraded: false, quorum, hosts, groups, told, doctor, follows };
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
     wrong.extend(silent_fences(observed));
@@ -114,7 +119,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     wrong.extend(complaints(observed));
     wrong.extend(waiting(observed));
     status.degraded = !wrong.is_empty();
-    status.sentence = sentence(&desired.cluster, &status, &wrong);
+    status.sentence = self::sentence(&desired.cluster, &status, &wrong);
     status
 }
 

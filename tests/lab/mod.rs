@@ -4,6 +4,7 @@ mod confirm;
 mod doctor;
 mod drill;
 mod faults;
+mod follow;
 pub mod harness;
 mod heal;
 mod heartbeat;

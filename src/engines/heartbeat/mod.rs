@@ -83,7 +83,7 @@ pub fn compile(
         host.units.extend((!mender.is_empty()).then(|| unit(mend::UNIT, UnitWant::Running)));
         host.files.extend(mender);
         recover::lay(EngineKind::Heartbeat, &mut host, templates)?;
-        daemon::lay(&mut host, templates)?;
+        daemon::lay(&mut host, site.cluster, templates)?;
         hosts.insert(name.clone(), host);
     }
     let members = (1..).zip(cluster.heads.keys()).map(|(id, name)| (name.clone(), id)).collect();

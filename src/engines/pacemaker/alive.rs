@@ -23,14 +23,7 @@ pub fn lay(
 ) -> Result<(), Problem> {
     let Some(watched_by) = &cluster.ha.watched_by else { return Ok(()) };
     let Some(speaker) = cluster.groups.keys().next() else { return Ok(()) };
-    let alive = Alive {
-        made_by: "haoscar: change the spec, not this file".to_owned(),
-        host: name.to_owned(),
-        every_ms: watched_by.every.as_millis(),
-        members: engine.members.keys().cloned().collect(),
-        speaker: speaker.clone(),
-        groups: engine.resources.clone(),
-    };
+    let alive = Alive { every_ms: watched_by.every.as_millis(), ..Alive::of(name, speaker, engine) };
     let text = serde_json::to_string_pretty(&alive).unwrap_or_default() + "\n"; // strings alone: it cannot fail
     let url = match &watched_by.url {
         WatchUrl::Text(url) => Piece::Text(url.clone() + "\n"),

@@ -84,7 +84,7 @@ fn kept(property: &str) -> bool {
 }
 
 /// Properties in the set that counts, by name.
-fn properties(configuration: &Element) -> BTreeMap<&str, &str> {
+pub(super) fn properties(configuration: &Element) -> BTreeMap<&str, &str> {
     let sets = configuration.child("crm_config").into_iter().flat_map(|section| &section.children);
     let values = sets.filter(|set| set.id() == PROPERTIES).flat_map(|set| &set.children);
     values.filter_map(|pair| Some((pair.get("name")?, pair.get("value")?))).collect()
@@ -180,48 +180,8 @@ pub fn put_back(old: &str, current: &str) -> Result<String, EngineError> {
     Ok(cib.write())
 }
 
-/// Names the accepted generation and the spec's commit: `12 4f2c1aa`.
-const GENERATION: &str = "haoscar-generation";
-
-/// The generation that a CIB names as accepted; 0: none.
-pub fn generation(cib: &str) -> u64 {
-    accepted(cib).0
-}
-
-/// The generation that a CIB names as accepted, 0 for none, and the spec's commit where it has one.
-pub fn accepted(cib: &str) -> (u64, Option<String>) {
-    let cib = Element::read(cib).ok();
-    let configuration = cib.as_ref().and_then(|cib| cib.child("configuration"));
-    let value = configuration.and_then(|found| properties(found).get(GENERATION).copied());
-    let (number, commit) = value.and_then(|value| value.split_once(' ')).unwrap_or_default();
-    (number.parse().unwrap_or_default(), Some(commit.to_owned()).filter(|commit| commit.len() > 1))
-}
-
-/// The current CIB with this generation as the accepted one, and the next epoch.
-///
-/// # Errors
-/// A CIB that cannot be read, or that names one which is as high.
-pub fn accept(current: &str, number: u64, commit: Option<&str>) -> Result<String, EngineError> {
-    let known = generation(current);
-    if known >= number {
-        return Err(EngineError::Generation(known));
-    }
-    let mut cib = Element::read(current)?;
-    next_epoch(&mut cib);
-    let section = cib.child_mut("configuration").child_mut("crm_config");
-    let set = section.children.iter_mut().find(|set| set.id() == PROPERTIES);
-    let set = set.ok_or(EngineError::Missing(PROPERTIES))?;
-    set.children.retain(|pair| pair.get("name") != Some(GENERATION));
-    set.children.push(
-        Element::new("nvpair")
-            .with("id", format!("{PROPERTIES}-{GENERATION}"))
-            .with("name", GENERATION)
-            .with("value", format!("{number} {}", commit.unwrap_or("-"))),
-    );
-    Ok(cib.write())
-}
-
-fn next_epoch(cib: &mut Element) {
+/// Its next version, as `cibadmin --replace` wants it.
+pub(super) fn next_epoch(cib: &mut Element) {
     let epoch: u64 = cib.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
     cib.attributes.insert("epoch".to_owned(), (epoch + 1).to_string());
     cib.attributes.insert("num_updates".to_owned(), "0".to_owned());

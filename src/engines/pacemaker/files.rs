@@ -49,7 +49,7 @@ pub fn of_member(
         ..HostDesired::default()
     };
     recover::lay(EngineKind::Pacemaker, &mut host, templates)?;
-    daemon::lay(&mut host, templates)?;
+    daemon::lay(&mut host, cluster, templates)?;
     if qnetd::device(cluster, members).is_some() {
         qnetd::lay(cluster, &mut host, templates)?;
     }

@@ -9,16 +9,18 @@ pub(in crate::engines) mod fence;
 mod files;
 mod forecast;
 mod group;
+mod named;
 mod qnetd;
 mod requests;
 mod state;
 mod watch;
 pub mod xml;
 
-pub use back::{Change, Merged, Sign, accept, accepted, changes, generation, is_ours, merged, put_back};
+pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::{members, numbers};
 pub use devices::fence_devices;
 pub use forecast::{Forecast, forecast};
+pub use named::{Hold, accept, accepted, generation, held, hold};
 pub use requests::{
     after_joint, joint, joint_selector, move_constraint, move_id, pause, pause_selector, paused_until,
     with_constraint,

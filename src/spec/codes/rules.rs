@@ -452,13 +452,6 @@ pub(super) const RULES: &[Code] = &[
         "policy: { source: { repository: https://git.example/site/cluster.git, branch: main } }",
     ),
     rule(
-        "policy/not-followed",
-        "a repository that nobody follows yet",
-        "this version of haoscar checks the source and rolls nothing out by itself.",
-        "go on with `haoscar apply` from a clone.",
-        "policy: { source: { repository: https://git.example/site/cluster.git }, rollout: manual }",
-    ),
-    rule(
         "policy/source",
         "a source that git would not understand",
         "a head would ask for it in vain, or git would take it for an option.",

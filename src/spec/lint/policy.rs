@@ -33,12 +33,6 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
     if let Some(source) = &policy.source {
         check_source(lint, source);
-        let place = lint.at_key("policy.source", "");
-        lint.note(
-            "policy/not-followed",
-            "no head follows a repository yet: `haoscar apply` brings what is new",
-            [place],
-        );
     }
     for (index, window) in policy.windows.iter().enumerate() {
         if window.parse::<Window>().is_err() {

@@ -37,18 +37,26 @@ fn read(written: &str, sources: &Sources) -> Result<Vec<String>, Wrong> {
         let hint = near.map_or_else(add, |near| format!("did you mean `{near}`?"));
         return Err((format!("{written} is not beside the spec"), hint));
     };
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let bad = |line: &str| {
-        let short: String = line.chars().take(24).collect();
-        let message = format!("{written}: `{short}` is not a public key of ssh");
-        (message, "write `ssh-ed25519 AAAA… WHO`, one key a line, without options before it".to_owned())
-    };
-    let keys: Vec<_> = lines.map(|line| key(line).ok_or_else(|| bad(line))).collect::<Result<_, _>>()?;
+    let hint = "write `ssh-ed25519 AAAA… WHO`, one key a line, without options before it";
+    let keys = public_keys(&String::from_utf8_lossy(bytes))
+        .map_err(|bad| (format!("{written}: {bad}"), hint.to_owned()))?;
     if keys.is_empty() {
         return Err((format!("{written} has no key"), "put the public keys into it, one a line".to_owned()));
     }
     Ok(keys)
+}
+
+/// The public keys of ssh in a file that holds one a line (`id_ed25519.pub`, or several of them).
+///
+/// # Errors
+/// The first line that is none.
+pub fn public_keys(text: &str) -> Result<Vec<String>, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let bad = |line: &str| {
+        let short: String = line.chars().take(24).collect();
+        format!("`{short}` is not a public key of ssh")
+    };
+    lines.map(|line| key(line).ok_or_else(|| bad(line))).collect()
 }
 
 /// A type, its bytes in base64, and whose it is.

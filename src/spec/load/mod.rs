@@ -14,6 +14,7 @@ mod tree;
 
 use super::{Cluster, Problem, Sources};
 
+pub use keys::public_keys;
 pub use places::Places;
 pub use text::BYTES_MAX;
 

@@ -1,0 +1,289 @@
+//! The head that leads follows the branch of the spec's repository: it fetches, judges the newest commit, and has it rolled out
+//! when nothing speaks against it. The other heads follow nothing.
+//!
+//! A thread of its own, since a fetch or a roll-out takes its time and drift must not wait for it. [`super::tip`] decides;
+//! what is remembered over a failover (the accepted commit, a hold) lies in the engine.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::cycle::{self, Ground};
+use super::events::Events;
+use super::patience::{Advice, Patience};
+use super::rollout::{self, Outcome};
+use super::tip::{Seen, standing};
+use super::{believe, wake};
+use crate::apply::{self, Crew};
+use crate::desired::Accepted;
+use crate::engines::alive::{Alive, PLANNED_MS, against};
+use crate::engines::pacemaker::{self, Hold};
+use crate::history::{Followed, Tip};
+use crate::host::{FOLLOWS, Local, accepted_here};
+use crate::observed::{Following, Reason, Standing};
+use crate::spec::{Rollout, Source};
+
+/// Below it lie the copy and the spec that is rolled out.
+pub(super) const FOLDER: &str = "/var/lib/haoscar/follow";
+
+/// Where nothing is followed: a wake comes when that changes, and this is for one that was lost.
+const IDLE_MS: u64 = 300_000;
+
+/// What waits for the cluster is looked at so often.
+const WAITING_MS: u64 = 10_000;
+
+/// Somebody else applies, or something waits for its confirmation.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// Several notices come at once.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// Wakes the thread.
+#[derive(Debug)]
+pub struct Follower {
+    woken: Arc<EventFd>,
+    called: Arc<AtomicBool>,
+}
+
+impl Follower {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The kernel has no event descriptor.
+    pub fn start(events: Arc<Mutex<Events>>) -> nix::Result<Self> {
+        let woken = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let called = Arc::new(AtomicBool::new(false));
+        let (bell, ask) = (woken.clone(), called.clone());
+        std::thread::spawn(move || {
+            let mut turn = Turn::new(events);
+            loop {
+                let wait_ms = turn.look(ask.swap(false, Ordering::Relaxed));
+                if wake::wait(&[bell.as_fd()], wait_ms)[0] {
+                    std::thread::sleep(SETTLED);
+                    let _ = bell.read();
+                }
+            }
+        });
+        Ok(Self { woken, called })
+    }
+
+    /// Something may have changed; `called`: a person or a webhook says that there is a new commit.
+    pub fn wake(&self, called: bool) {
+        self.called.fetch_or(called, Ordering::Relaxed);
+        let _ = self.woken.write(1);
+    }
+}
+
+/// What is known of the branch.
+struct Turn {
+    begin: Instant,
+    copy: Followed,
+    events: Arc<Mutex<Events>>,
+    shown: Option<Following>,
+    judged: believe::Judged,
+    fetched: Option<Instant>,
+    unreachable: Option<String>,
+    patience: Patience,
+    /// Not before then, and why.
+    later: Option<(Instant, String)>,
+}
+
+/// All that one look needs.
+struct World<'a> {
+    accepted: &'a Accepted,
+    source: &'a Source,
+    ground: Ground,
+    named: (u64, Option<String>),
+}
+
+impl Turn {
+    fn new(events: Arc<Mutex<Events>>) -> Self {
+        let copy = Followed::under(&Utf8Path::new(FOLDER).join("copy.git"));
+        // an earlier loop of this boot has told what it says
+        let shown = std::fs::read(FOLLOWS).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let (begin, judged, patience) = (Instant::now(), believe::Judged::default(), Patience::default());
+        Self { begin, copy, events, shown, judged, fetched: None, unreachable: None, patience, later: None }
+    }
+
+    /// One look; the milliseconds until the next.
+    fn look(&mut self, called: bool) -> u64 {
+        let accepted = accepted_here().ok().flatten();
+        let Some((accepted, source)) = accepted.as_ref().and_then(|a| Some((a, a.policy.source.as_ref()?)))
+        else {
+            return self.nothing(IDLE_MS);
+        };
+        let mut crew = Crew::default();
+        crew.add(&accepted.host, Box::new(Local::under("/")));
+        let ground = cycle::ground(accepted, &mut crew);
+        let every = source.every.as_duration();
+        let named = ground.cib.as_deref().map(pacemaker::accepted).filter(|_| ground.leads);
+        let Some(named) = named else { return self.nothing(ms(every)) };
+        if called {
+            (self.patience, self.later) = (Patience::default(), None);
+        }
+        if called || self.fetched.is_none_or(|at| at.elapsed() >= every) {
+            self.unreachable = self.copy.fetch(source).err().map(|error| error.to_string());
+            self.fetched = Some(Instant::now());
+        }
+        let world = World { accepted, source, ground, named };
+        match self.decide(&world) {
+            Ok(following) => self.show(Some(accepted), following),
+            Err(tip) => return self.roll_out(&world, &tip, &mut crew),
+        }
+        let next = self.fetched.map_or(every, |at| every.saturating_sub(at.elapsed()));
+        let waits = self.shown.as_ref().is_some_and(|shown| shown.standing == Standing::Waits);
+        let policy = &accepted.policy;
+        let soon = waits && policy.rollout == Rollout::Auto && policy.shut(now()).is_none();
+        if soon { ms(next).min(WAITING_MS) } else { ms(next).max(1) }
+    }
+
+    /// How the newest commit stands; the commit itself where it is to be rolled out now.
+    fn decide(&mut self, world: &World<'_>) -> Result<Following, Tip> {
+        let World { accepted, source, ground, named } = world;
+        let tip = self.copy.tip();
+        if let Some(why) = &self.unreachable {
+            let commit = tip.map(|tip| tip.commit).unwrap_or_default();
+            let sentence = format!("{} cannot be fetched: {why}", source.repository);
+            return Ok(Following { commit, standing: Standing::Unreachable, sentence });
+        }
+        let Some(tip) = tip else {
+            let sentence = format!("{} has no commit on {}", source.repository, source.branch);
+            return Ok(Following { commit: String::new(), standing: Standing::Unreachable, sentence });
+        };
+        let is_accepted = named.1.as_ref().is_some_and(|commit| tip.commit.starts_with(commit));
+        let doubt = if is_accepted {
+            None
+        } else {
+            self.judged.doubt(&self.copy, accepted, named.1.as_deref(), &tip)
+        };
+        if doubt.is_none() && self.copy.believed().as_ref() != Some(&tip.commit) {
+            let _ = self.copy.believe(&tip.commit); // without it a rewritten branch is found by the accepted commit
+        }
+        let seen = Seen {
+            named: format!("commit {} of {}", tip.short, source.branch),
+            commit: tip.commit.clone(),
+            accepted: is_accepted.then_some(named.0),
+            doubt,
+            held: ground.cib.as_deref().and_then(pacemaker::held),
+            rollout: accepted.policy.rollout,
+            shut: accepted.policy.shut(now()),
+            against: self.against(world, &tip),
+        };
+        standing(&seen).ok_or(tip)
+    }
+
+    /// What speaks against a roll-out now, beside the commit itself.
+    fn against(&mut self, world: &World<'_>, tip: &Tip) -> Vec<String> {
+        let World { accepted, ground, named, .. } = world;
+        let mut found = Vec::new();
+        if named.0 != accepted.generation {
+            let own = accepted.generation;
+            found.push(format!("generation {} is accepted and this head has {own}", named.0));
+        }
+        match (&ground.engine, accepted.engine.as_ref()) {
+            (Some(state), Some(engine)) => {
+                let whole = Alive::of(&accepted.host, accepted.group.as_deref().unwrap_or_default(), engine);
+                found.extend(against(&whole, state, PLANNED_MS));
+            }
+            _ => found.push("the engine does not answer".to_owned()),
+        }
+        if let Some((until, why)) = &self.later
+            && Instant::now() < *until
+        {
+            found.push(why.clone());
+        }
+        let now_ms = ms(self.begin.elapsed());
+        match self.patience.advice(std::slice::from_ref(&tip.commit), now_ms) {
+            Advice::Try => {}
+            Advice::Later(ms) => found.push(format!("it is tried again in {} s", ms.div_ceil(1_000))),
+            Advice::Leave(why) => found.push(format!("{why}; `systemctl reload haoscar` tries again")),
+        }
+        if found.is_empty() && rollout::at_work() {
+            found.push("its roll-out is at work".to_owned());
+        }
+        found
+    }
+
+    /// Has the commit rolled out, and waits for the end. The milliseconds until the next look.
+    fn roll_out(&mut self, world: &World<'_>, tip: &Tip, crew: &mut Crew) -> u64 {
+        let World { accepted, source, .. } = world;
+        let named = format!("commit {} of {}", tip.short, source.branch);
+        let text = format!("{named} is being rolled out: {} ({})", tip.subject, tip.author);
+        self.tell(accepted, Reason::RollOut, &tip.short, &text);
+        let commit = tip.commit.clone();
+        self.keep(Some(Following { commit, standing: Standing::Waits, sentence: text }));
+        match rollout::run(&self.copy, &tip.commit, &source.path) {
+            Outcome::Done => self.patience = Patience::default(),
+            Outcome::Busy(why) => self.later = Some((Instant::now() + BUSY, why)),
+            Outcome::Unreachable(why) => {
+                let now_ms = ms(self.begin.elapsed());
+                self.patience.failed(std::slice::from_ref(&tip.commit), now_ms, cycle::jitter());
+                self.later = Some((Instant::now() + BUSY, why));
+            }
+            Outcome::Failed(why) => hold_if_it_could_not(accepted, tip, &why, crew),
+        }
+        1 // the world is another one now
+    }
+
+    /// Nothing is followed here.
+    fn nothing(&mut self, wait_ms: u64) -> u64 {
+        self.fetched = None;
+        self.keep(None);
+        wait_ms
+    }
+
+    fn show(&mut self, accepted: Option<&Accepted>, following: Following) {
+        let reason = match following.standing {
+            Standing::InStep => Reason::InStep,
+            Standing::Waits => Reason::Waits,
+            Standing::Held => Reason::Held,
+            Standing::Refused => Reason::Refused,
+            Standing::Unreachable => Reason::Unreachable,
+        };
+        let new =
+            |shown: &Following| shown.standing != following.standing || shown.commit != following.commit;
+        if self.shown.as_ref().is_none_or(new) {
+            let short = following.commit.get(..7).unwrap_or_default().to_owned();
+            accepted.into_iter().for_each(|a| self.tell(a, reason, &short, &following.sentence));
+        }
+        self.keep(Some(following));
+    }
+
+    fn tell(&self, accepted: &Accepted, reason: Reason, object: &str, text: &str) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).tell(Some(accepted), reason, object, text);
+    }
+
+    /// For `haoscar status`, and for an apply by hand, which must know the newest commit.
+    fn keep(&mut self, following: Option<Following>) {
+        match &following {
+            Some(_) if following == self.shown => {}
+            Some(said) => super::daemon::replace(FOLLOWS, said),
+            None => drop(std::fs::remove_file(FOLLOWS)),
+        }
+        self.shown = following;
+    }
+}
+
+/// `haoscar apply` has the engine hold what it could not roll out; one that was killed could not say so.
+fn hold_if_it_could_not(accepted: &Accepted, tip: &Tip, why: &str, crew: &mut Crew) {
+    let cib = apply::read_cib(crew, &accepted.host).unwrap_or_default();
+    let is_accepted = pacemaker::accepted(&cib).1.is_some_and(|commit| tip.commit.starts_with(&commit));
+    if is_accepted || pacemaker::held(&cib).is_some_and(|hold| hold.holds(&tip.commit)) {
+        return;
+    }
+    let hold = Hold { commit: tip.commit.clone(), refused: true, why: why.to_owned() };
+    let _ = apply::hold(crew, &accepted.host, Some(&hold)); // then it is tried again, and fails or not
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// By the clock on the wall: windows are people's.
+fn now() -> jiff::civil::DateTime {
+    jiff::ZonedDateTime::now().datetime()
+}

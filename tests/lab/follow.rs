@@ -1,0 +1,317 @@
+//! The head that leads follows a branch: a real repository, real ssh signatures, ssh between the heads.
+
+use super::harness::{TestLab, Turn, haoscar, is_root, text, until};
+use super::whole_way::Site;
+
+const POLICY: &str = "
+policy:
+  rollout: auto
+  source: { repository: /srv/state/site.git, every: 60s }
+  trust: { keys: [ops.pub], required: true }
+";
+
+/// A person's machine would have these; here they lie on the storage that both heads see.
+const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && git init -q -b main work &&
+    for who in ops eve; do ssh-keygen -q -t ed25519 -N '' -C $who -f $who; done &&
+    cp ops.pub work/ && cd work && git remote add origin /srv/state/site.git && git config gpg.format ssh &&
+    git config user.name Ops && git config user.email ops@site.example";
+
+/// Each head's root may log in on the other one, as an administrator sets it up.
+const SSH: &str =
+    "ssh-keygen -A >/dev/null && systemctl start ssh && mkdir -p -m 700 /root/.ssh && cd /root/.ssh &&
+    printf 'StrictHostKeyChecking accept-new\\n' > config && ssh-keygen -q -t ed25519 -N '' -f id_ed25519 &&
+    cp id_ed25519.pub /srv/state/$(hostname).key";
+
+const NAMES: &str = "/etc/dnsmasq.d/haoscar-names.conf";
+
+struct Branch {
+    site: Site,
+    /// The spec as it is pushed.
+    text: String,
+    folder: tempfile::TempDir,
+}
+
+impl Branch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut site = Site::fresh("test-follow", "two-node", "head-1,head-2");
+        let spec = std::fs::read_to_string(&site.spec).unwrap();
+        let heads = spec.split("\nnodes:").next().unwrap(); // nobody is there to be waited for
+        let text = format!("{heads}{POLICY}");
+        for head in ["head-1", "head-2"] {
+            site.lab.sh(head, SSH);
+        }
+        for head in ["head-1", "head-2"] {
+            site.lab.sh(head, "cat /srv/state/*.key > /root/.ssh/authorized_keys");
+        }
+        site.lab.sh("head-1", PEOPLE);
+        let own = folder.path().join("cluster.yaml");
+        std::fs::write(&own, &text).unwrap();
+        site.spec = own.to_str().unwrap().to_owned();
+        let mut branch = Self { site, text, folder };
+        branch.take("ops.pub");
+        branch.site.good("apply", &["--adopt", "-y"]);
+        branch
+    }
+
+    fn lab(&self) -> &TestLab {
+        &self.site.lab
+    }
+
+    fn sh(&self, script: &str) -> String {
+        self.lab().sh("head-1", script)
+    }
+
+    /// A key, for a person's own spec.
+    fn take(&self, key: &str) {
+        let text = self.sh(&format!("cat /srv/state/{key}"));
+        std::fs::write(self.folder.path().join(key), text).unwrap();
+    }
+
+    fn edit(&mut self, from: &str, to: &str) {
+        assert!(self.text.contains(from), "{from}");
+        self.text = self.text.replace(from, to);
+    }
+
+    /// A commit of the spec as it is now, signed with this key where one is named. Its short name.
+    fn commit(&self, message: &str, key: Option<&str>) -> String {
+        let sign = key.map_or("--no-gpg-sign".to_owned(), |key| format!("-S/srv/state/{key}"));
+        let text = &self.text;
+        let script = format!(
+            "cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} -m '{message}'; git rev-parse --short=7 HEAD"
+        );
+        self.sh(&script)
+    }
+
+    /// A webhook calls each head; the one that leads asks.
+    fn push(&self) {
+        self.sh("cd /srv/state/work; git push -q -f origin main");
+        for head in ["head-1", "head-2"] {
+            self.lab().exec(head, &["systemctl", "reload", "haoscar"]);
+        }
+    }
+
+    fn pushed(&self, message: &str, key: Option<&str>) -> String {
+        let commit = self.commit(message, key);
+        self.push();
+        commit
+    }
+
+    /// What the head that leads says of the branch.
+    fn said(&self) -> String {
+        let heads = ["head-1", "head-2"].map(|head| {
+            text(&self.lab().exec(head, &["sh", "-c", "cat /run/haoscar/follows.json 2>/dev/null"]))
+        });
+        heads.concat()
+    }
+
+    fn says(&self, commit: &str, sentence: &str) {
+        let full = format!("\"commit\":\"{commit}");
+        for _ in 0..600 {
+            let said = self.said();
+            if said.contains(&full) && said.contains(sentence) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let log = self.lab().exec("head-1", &["cat", "/var/lib/haoscar/follow/rollout.log"]);
+        panic!("not said of {commit}: {sentence}: {}\n{}", self.said(), text(&log));
+    }
+
+    fn forwarders(&self) -> Vec<String> {
+        let script = format!("grep -o '^server=[0-9.]*' {NAMES} | cut -d= -f2");
+        ["head-1", "head-2"].map(|head| self.lab().sh(head, &script)).into()
+    }
+
+    fn verb(&self, words: &[&str]) -> String {
+        let via = format!("lab:{}", self.lab().name);
+        let said = haoscar(&[words, &["--spec", &self.site.spec, "--via", &via]].concat());
+        text(&said)
+    }
+}
+
+#[test]
+fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let mut branch = Branch::new();
+    good_commits_are_rolled_out(&mut branch);
+    what_is_not_signed_or_not_valid_is_refused(&mut branch);
+    keys_come_from_the_commit_before(&mut branch);
+    a_roll_out_that_fails_is_refused_until_a_person_resumes(&mut branch);
+    nothing_is_rolled_out_while_the_cluster_is_not_whole(&mut branch);
+    the_loop_may_die_while_it_rolls_out(&mut branch);
+    what_a_person_applies_is_not_rolled_over(&mut branch);
+    the_other_head_follows_when_it_leads(&mut branch);
+    a_branch_that_is_rewound_is_held(&mut branch);
+    a_freeze_is_kept(&mut branch);
+}
+
+fn good_commits_are_rolled_out(branch: &mut Branch) {
+    let first = branch.pushed("first", Some("ops"));
+    branch.says(&first, "is accepted as generation 2");
+    branch.edit("198.51.100.53", "198.51.100.54");
+    let second = branch.pushed("other forwarders", Some("ops"));
+    branch.says(&second, "is accepted as generation 3");
+    assert_eq!(branch.forwarders(), ["198.51.100.54", "198.51.100.54"]);
+    let history = branch.verb(&["history"]);
+    assert!(history.contains(&format!("roll-out of commit {second}")), "{history}");
+    let events = branch.verb(&["events", "--last", "100"]);
+    let begun = format!("commit {second} of main is being rolled out: other forwarders (Ops)");
+    assert!(events.contains(&begun), "{events}");
+    let status = branch.verb(&["status"]);
+    assert!(
+        status.contains(&format!("branch: commit {second} of main is accepted as generation 3")),
+        "{status}"
+    );
+}
+
+fn what_is_not_signed_or_not_valid_is_refused(branch: &mut Branch) {
+    let (good, before) = (branch.text.clone(), branch.forwarders());
+    branch.edit("198.51.100.54", "198.51.100.66");
+    for (message, key) in [("unsigned", None), ("of somebody else", Some("eve"))] {
+        let commit = branch.pushed(message, key);
+        branch.says(&commit, "no key that generation 3 trusts has signed it");
+    }
+    branch.text = good.replace("198.51.100.54", "198.51.100.5x");
+    let commit = branch.pushed("a typing error", Some("ops"));
+    branch.says(&commit, "is refused, and what was accepted stays: cluster.yaml:");
+    assert_eq!(branch.forwarders(), before);
+    let events = branch.verb(&["events", "--last", "100"]);
+    assert!(events.contains(&format!("refused    commit {commit} of main is refused")), "{events}");
+    branch.text = good.replace("198.51.100.54", "198.51.100.55");
+    let commit = branch.pushed("mended", Some("ops"));
+    branch.says(&commit, "is accepted as generation 4");
+    assert_eq!(branch.forwarders(), ["198.51.100.55", "198.51.100.55"]);
+}
+
+fn keys_come_from_the_commit_before(branch: &mut Branch) {
+    branch.sh("cd /srv/state/work; cp ../eve.pub .");
+    branch.edit("keys: [ops.pub]", "keys: [eve.pub]");
+    branch.edit("198.51.100.55", "198.51.100.56");
+    let handed = branch.pushed("eve takes over", Some("eve"));
+    branch.says(&handed, "no key that generation 4 trusts has signed it");
+    branch.commit("eve may take over", Some("ops"));
+    let taken = branch.pushed("eve signs what follows", Some("eve"));
+    branch.says(&taken, "is accepted as generation 5");
+    let late = branch.pushed("ops is no longer trusted", Some("ops"));
+    branch.says(&late, "no key that generation 5 trusts has signed it");
+    branch.edit("keys: [eve.pub]", "keys: [eve.pub, ops.pub]");
+    let both = branch.pushed("both", Some("eve"));
+    branch.says(&both, "is accepted as generation 6");
+}
+
+/// dnsmasq starts, and ends a moment later.
+const DIES: &str = "mkdir -p /etc/systemd/system/dnsmasq.service.d && cd /etc/systemd/system/dnsmasq.service.d &&
+    printf '[Service]\\nType=simple\\nExecStartPre=\\nExecStart=\\nExecStartPost=\\nExecReload=\\nExecStart=/bin/sh -c \"sleep 0.4; exit 1\"\\n' > zz.conf &&
+    systemctl daemon-reload";
+
+fn a_roll_out_that_fails_is_refused_until_a_person_resumes(branch: &mut Branch) {
+    let before = branch.forwarders();
+    branch.lab().sh("head-2", DIES);
+    branch.edit("198.51.100.56", "198.51.100.57");
+    let commit = branch.pushed("the standby cannot live with it", Some("ops"));
+    branch.says(
+        &commit,
+        "is refused, and what was accepted stays: dnsmasq.service on head-2 does not go on running",
+    );
+    assert_eq!(branch.forwarders(), before);
+    let mend = "rm /etc/systemd/system/dnsmasq.service.d/zz.conf; systemctl daemon-reload; systemctl reset-failed dnsmasq;
+        systemctl restart dnsmasq; crm_resource --cleanup >/dev/null 2>&1";
+    branch.lab().sh("head-2", mend);
+    branch.lab().exec("head-1", &["systemctl", "restart", "haoscar"]);
+    branch.says(
+        &commit,
+        "is refused, and what was accepted stays: dnsmasq.service on head-2 does not go on running",
+    );
+    let resumed = branch.verb(&["resume"]);
+    assert!(resumed.contains(&format!("commit {commit} is no longer held")), "{resumed}");
+    branch.says(&commit, "is accepted as generation 7");
+    assert_eq!(branch.forwarders(), ["198.51.100.57", "198.51.100.57"]);
+}
+
+fn nothing_is_rolled_out_while_the_cluster_is_not_whole(branch: &mut Branch) {
+    let before = branch.forwarders();
+    branch.verb(&["drain", "head-2", "-y"]);
+    branch.edit("198.51.100.57", "198.51.100.58");
+    let commit = branch.pushed("while a head is drained", Some("ops"));
+    branch.says(&commit, "waits until the cluster is whole: head-2 is drained");
+    assert_eq!(branch.forwarders(), before);
+    branch.verb(&["undrain", "head-2"]);
+    branch.says(&commit, "is accepted as generation 8");
+}
+
+fn the_loop_may_die_while_it_rolls_out(branch: &mut Branch) {
+    branch.edit("198.51.100.58", "198.51.100.59");
+    let commit = branch.pushed("while the loop dies", Some("ops"));
+    until("the roll-out runs", || {
+        text(&branch.lab().exec("head-1", &["systemctl", "is-active", "haoscar-rollout"])).contains("activ")
+            && branch.said().contains("being rolled out")
+    });
+    branch.sh("systemctl kill -s KILL haoscar");
+    branch.says(&commit, "is accepted as generation 9");
+    assert_eq!(branch.forwarders(), ["198.51.100.59", "198.51.100.59"]);
+}
+
+fn what_a_person_applies_is_not_rolled_over(branch: &mut Branch) {
+    let tip = branch.sh("cd /srv/state/work; git rev-parse --short=7 HEAD");
+    let by_hand = branch.text.replace("198.51.100.59", "198.51.100.60");
+    branch.sh("mkdir -p /root/hand; cp /srv/state/*.pub /root/hand");
+    branch.sh(&format!("cat > /root/hand/cluster.yaml <<'SPEC'\n{by_hand}\nSPEC\n"));
+    let applied = branch.sh("haoscar apply --spec /root/hand --via head -y 2>&1");
+    assert!(applied.contains("it is not rolled out until"), "{applied}");
+    branch.says(&tip, "is held: root@head-1 has applied something else as generation 10");
+    assert_eq!(branch.forwarders(), ["198.51.100.60", "198.51.100.60"]);
+    let resumed = branch.verb(&["resume"]);
+    assert!(resumed.contains("is no longer held"), "{resumed}");
+    branch.says(&tip, "is accepted as generation 11");
+    assert_eq!(branch.forwarders(), ["198.51.100.59", "198.51.100.59"]);
+    let back = branch.verb(&["rollback", "10", "-y"]);
+    branch.says(&tip, "is held: ");
+    assert_eq!(branch.forwarders(), ["198.51.100.60", "198.51.100.60"], "{back}");
+    branch.edit("198.51.100.59", "198.51.100.61");
+    let newer = branch.pushed("a newer commit ends a hold", Some("ops"));
+    branch.says(&newer, "is accepted as generation 13");
+    assert_eq!(branch.forwarders(), ["198.51.100.61", "198.51.100.61"]);
+}
+
+fn the_other_head_follows_when_it_leads(branch: &mut Branch) {
+    assert_eq!(branch.site.carrier(), "head-1");
+    let moved = branch.sh("haoscar switchover control -y"); // on a head: by what is accepted there
+    assert_eq!(branch.site.carrier(), "head-2", "{moved}");
+    branch.edit("198.51.100.61", "198.51.100.62");
+    let commit = branch.pushed("for the other head", Some("ops"));
+    branch.says(&commit, "is accepted as generation 14");
+    assert_eq!(branch.forwarders(), ["198.51.100.62", "198.51.100.62"]);
+    let events = branch.verb(&["events", "--last", "100"]);
+    let begun = |line: &str| line.contains(&format!("commit {commit} of main is being rolled out"));
+    assert!(events.lines().any(|line| begun(line) && line.contains(" head-2 ")), "{events}");
+}
+
+fn a_branch_that_is_rewound_is_held(branch: &mut Branch) {
+    let before = branch.forwarders();
+    branch.sh("cd /srv/state/work; git reset -q --hard HEAD~2");
+    branch.push();
+    let tip = branch.sh("cd /srv/state/work; git rev-parse --short=7 HEAD");
+    branch.says(&tip, "the branch was rewound or rewritten");
+    assert_eq!(branch.forwarders(), before);
+    branch.lab().sh(
+        "head-2",
+        "git config --global --add safe.directory '*'; haoscar apply --spec /srv/state/work --via head -y",
+    );
+    branch.says(&tip, "is accepted as generation 15");
+    branch.text = branch.sh("cat /srv/state/work/cluster.yaml");
+}
+
+fn a_freeze_is_kept(branch: &mut Branch) {
+    branch.edit("  rollout: auto\n", "  rollout: auto\n  freezes: [\"2026-01-01..2099-12-31\"]\n");
+    let frozen = branch.pushed("nothing more this century", Some("ops"));
+    branch.says(&frozen, "is accepted as generation 16");
+    let before = branch.forwarders();
+    branch.edit("servers: [ntp1.example, ntp2.example]", "servers: [ntp3.example]");
+    let commit = branch.pushed("too late", Some("ops"));
+    branch.says(&commit, "waits: nothing is rolled out on 2026-01-01..2099-12-31");
+    assert_eq!(branch.forwarders(), before);
+}
