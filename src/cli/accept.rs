@@ -52,6 +52,12 @@ fn hold(spec: &source::Spec, found: &Survey, made: &Generation, origin: Origin<'
     if matches!(origin, Origin::Branch(_)) || spec.loaded.cluster.policy.source.is_none() {
         return None;
     }
+    let cib = found.observed.cib.as_deref();
+    let again =
+        spec.gathered.kept.as_ref().map(|kept| kept.number).filter(|_| matches!(origin, Origin::Person));
+    if again.is_some() && again == cib.map(pacemaker::generation) {
+        return cib.and_then(pacemaker::held); // what is accepted already speaks neither for nor against the branch
+    }
     let known = found.observed.follows.as_ref().map(|follows| follows.commit.clone());
     let tip = match known.filter(|commit| !commit.is_empty()) {
         Some(tip) => tip,

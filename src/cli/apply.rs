@@ -40,6 +40,9 @@ pub struct Options {
     /// Files that haoscar did not write may be taken over; the originals are kept
     #[arg(long)]
     adopt: bool,
+    /// Apply what is accepted on this head once more, for a host that was away
+    #[arg(long, conflicts_with = "path")]
+    accepted: bool,
     /// Put everything back by itself after this time, unless `haoscar confirm` comes: 5m
     #[arg(long, value_name = "TIME")]
     confirm_within: Option<Span>,
@@ -70,7 +73,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let saved =
         options.path.as_deref().filter(|path| path.extension() == Some("json")).map(read).transpose()?;
     let path = saved.as_ref().map_or(options.path.as_deref(), |saved| Some(saved.spec.as_path()));
-    let spec = source::read(common, path)?;
+    let spec = if options.accepted { source::accepted()? } else { source::read(common, path)? };
     let adopt = options.adopt || saved.as_ref().is_some_and(|saved| saved.adopt);
     let reach = saved.as_ref().map_or(&options.reach, |saved| &saved.reach);
     let origin = options.followed.as_deref().map_or(Origin::Person, Origin::Branch);

@@ -48,6 +48,18 @@ pub(super) fn read(common: &Common, argument: Option<&Utf8Path>) -> Result<Spec,
     checked(gather(common, argument)?)
 }
 
+/// The same of what is accepted on this head.
+///
+/// # Errors
+/// 66 where nothing is.
+pub(super) fn accepted() -> Result<Spec, Failure> {
+    let missing = || {
+        Failure::new(Exit::Missing, "nothing is accepted on this host, or its history cannot be read")
+            .hint("haoscar apply --spec PATH")
+    };
+    checked(of_record(accepted_spec_here().ok_or_else(missing)?))
+}
+
 /// The same of files that lie elsewhere: in a history.
 pub(super) fn checked(gathered: Gathered) -> Result<Spec, Failure> {
     match judge(&gathered.sources) {

@@ -20,6 +20,8 @@ const CIB_STEADY_MS: u64 = 60_000;
 pub struct Memory {
     /// How often the same was tried.
     pub patience: Patience,
+    /// The engine answered at the last look.
+    pub answers: bool,
     /// What the engine's configuration differs in, and since when.
     engine: Option<(Vec<String>, u64)>,
 }
@@ -76,6 +78,7 @@ pub fn cycle(accepted: &Accepted, memory: &mut Memory, now_ms: u64) -> Said {
         Ok(world) => world,
         Err(error) => return failed(&[], false, &error.to_string()),
     };
+    memory.answers = world.ground.cib.is_some();
     let heal = plan::heal(accepted, &world.seen, world.ground.cib.as_deref().filter(|_| world.ground.leads));
     let heal = steady(heal, memory, now_ms);
     if heal.is_empty() {

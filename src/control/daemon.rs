@@ -14,7 +14,7 @@ use super::cycle::{Memory, Said, cycle};
 use super::events::Events;
 use super::follow::Follower;
 use super::notices::{Files, Signals, Units};
-use super::{WatchProblem, system, wake};
+use super::{WatchProblem, system, tell, wake};
 use crate::desired::Accepted;
 use crate::host::{CYCLE, EVENTS, accepted_here};
 use crate::observed::{Reason, Word};
@@ -54,7 +54,9 @@ pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
     loop {
         let (accepted, files) = turn.watched(&units).map_err(kernel("inotify"))?;
         let said = turn.look(accepted.as_ref());
-        let wait_ms = if matches!(said, Word::InStep | Word::Degraded) { QUIET_MS } else { WAITING_MS };
+        let known = accepted.as_ref().is_none_or(|accepted| turn.publish(accepted));
+        let quiet = known && matches!(said, Word::InStep | Word::Degraded);
+        let wait_ms = if quiet { QUIET_MS } else { WAITING_MS };
         match until_notice(&files, &units, &mut signals, wait_ms) {
             Notice::End => return Ok(()), // between two cycles: nothing is half done
             Notice::Called => follower.wake(true),
@@ -113,6 +115,11 @@ impl Turn {
 
     fn event(&self, accepted: Option<&Accepted>, reason: Reason, object: &str, text: &str) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).tell(accepted, reason, object, text);
+    }
+
+    /// Whether the other members know what this host has, if there is an engine that could tell them.
+    fn publish(&self, accepted: &Accepted) -> bool {
+        !self.memory.answers || tell::publish(&accepted.host, accepted.generation).is_ok()
     }
 
     /// What is new is told, once.

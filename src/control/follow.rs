@@ -1,5 +1,5 @@
-//! The head that leads follows the branch of the spec's repository: it fetches, judges the newest commit, and has it rolled out
-//! when nothing speaks against it. The other heads follow nothing.
+//! The head that leads hands out turns: a member that was away is brought to what is accepted, and where the spec names a
+//! repository its newest commit is judged, and rolled out when nothing speaks against it. The other heads do neither.
 //!
 //! A thread of its own, since a fetch or a roll-out takes its time and drift must not wait for it. [`super::tip`] decides;
 //! what is remembered over a failover (the accepted commit, a hold) lies in the engine.
@@ -17,21 +17,27 @@ use super::events::Events;
 use super::patience::{Advice, Patience};
 use super::rollout::{self, Outcome};
 use super::tip::{Seen, standing};
-use super::{believe, wake};
+use super::{believe, tell, wake};
 use crate::apply::{self, Crew};
-use crate::desired::Accepted;
+use crate::desired::{Accepted, HostName};
 use crate::engines::alive::{Alive, PLANNED_MS, against};
 use crate::engines::pacemaker::{self, Hold};
 use crate::history::{Followed, Tip};
 use crate::host::{FOLLOWS, Local, accepted_here};
 use crate::observed::{Following, Reason, Standing};
-use crate::spec::{Rollout, Source};
+use crate::spec::{self, Rollout, Source};
 
 /// Below it lie the copy and the spec that is rolled out.
 pub(super) const FOLDER: &str = "/var/lib/haoscar/follow";
 
-/// Where nothing is followed: a wake comes when that changes, and this is for one that was lost.
+/// Where nothing is accepted: a wake comes when that changes, and this is for one that was lost.
 const IDLE_MS: u64 = 300_000;
+
+/// Which head leads, and whether a member is behind, is known after this time at the latest.
+const LEADS_MS: u64 = 60_000;
+
+/// An apply that has just ended has told every member, and they say so a moment later.
+const BEHIND: Duration = Duration::from_secs(15);
 
 /// What waits for the cluster is looked at so often.
 const WAITING_MS: u64 = 10_000;
@@ -87,15 +93,19 @@ struct Turn {
     judged: believe::Judged,
     fetched: Option<Instant>,
     unreachable: Option<String>,
+    /// With commits.
     patience: Patience,
+    /// With members that are behind.
+    turns: Patience,
     /// Not before then, and why.
     later: Option<(Instant, String)>,
+    /// A member with an older generation, which one, and since when that is so.
+    behind: Option<((HostName, u64), Instant)>,
 }
 
 /// All that one look needs.
 struct World<'a> {
     accepted: &'a Accepted,
-    source: &'a Source,
     ground: Ground,
     named: (u64, Option<String>),
 }
@@ -105,34 +115,81 @@ impl Turn {
         let copy = Followed::under(&Utf8Path::new(FOLDER).join("copy.git"));
         // an earlier loop of this boot has told what it says
         let shown = std::fs::read(FOLLOWS).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let (begin, judged, patience) = (Instant::now(), believe::Judged::default(), Patience::default());
-        Self { begin, copy, events, shown, judged, fetched: None, unreachable: None, patience, later: None }
+        Self {
+            begin: Instant::now(),
+            copy,
+            events,
+            shown,
+            judged: believe::Judged::default(),
+            fetched: None,
+            unreachable: None,
+            patience: Patience::default(),
+            turns: Patience::default(),
+            later: None,
+            behind: None,
+        }
     }
 
     /// One look; the milliseconds until the next.
     fn look(&mut self, called: bool) -> u64 {
-        let accepted = accepted_here().ok().flatten();
-        let Some((accepted, source)) = accepted.as_ref().and_then(|a| Some((a, a.policy.source.as_ref()?)))
-        else {
-            return self.nothing(IDLE_MS);
-        };
+        let Some(accepted) = accepted_here().ok().flatten() else { return self.nothing(IDLE_MS) };
         let mut crew = Crew::default();
         crew.add(&accepted.host, Box::new(Local::under("/")));
-        let ground = cycle::ground(accepted, &mut crew);
-        let every = source.every.as_duration();
+        let ground = cycle::ground(&accepted, &mut crew);
         let named = ground.cib.as_deref().map(pacemaker::accepted).filter(|_| ground.leads);
-        let Some(named) = named else { return self.nothing(ms(every)) };
+        let Some(named) = named else { return self.nothing(LEADS_MS) };
         if called {
-            (self.patience, self.later) = (Patience::default(), None);
+            (self.patience, self.turns, self.later) = (Patience::default(), Patience::default(), None);
         }
+        let world = World { accepted: &accepted, ground, named };
+        if let Some(wait_ms) = self.catch_up(&world) {
+            return wait_ms;
+        }
+        let wait_ms = match &accepted.policy.source {
+            Some(source) => self.follow(&world, source, &mut crew, called),
+            None => self.nothing(LEADS_MS),
+        };
+        let soon = self.behind.as_ref().is_some_and(|(_, since)| since.elapsed() < BEHIND);
+        if soon { wait_ms.min(WAITING_MS) } else { wait_ms }
+    }
+
+    /// A member that was away when something was accepted has its turn now. The milliseconds until the next look; none: it was
+    /// nobody's turn, and a newer commit need not wait for one that fails.
+    fn catch_up(&mut self, world: &World<'_>) -> Option<u64> {
+        let behind = behind(world);
+        let since = match (&self.behind, &behind) {
+            (Some((known, since)), Some(found)) if known == found => *since,
+            _ => Instant::now(),
+        };
+        self.behind = behind.clone().map(|behind| (behind, since));
+        let (host, has) = behind?;
+        let (accepted, named) = (world.accepted, world.named.0);
+        let objects = [format!("{host} {named}")];
+        let now_ms = ms(self.begin.elapsed());
+        if since.elapsed() < BEHIND
+            || self.turns.advice(&objects, now_ms) != Advice::Try
+            || rollout::at_work()
+        {
+            return None;
+        }
+        let text = format!("{host} has generation {has}, and is brought to what is accepted");
+        self.tell(accepted, Reason::RollOut, &host, &text);
+        if let Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) = rollout::again() {
+            self.turns.failed(&objects, now_ms, cycle::jitter());
+            self.tell(accepted, Reason::Waits, &host, &format!("{host} keeps generation {has}: {why}"));
+        }
+        Some(1)
+    }
+
+    fn follow(&mut self, world: &World<'_>, source: &Source, crew: &mut Crew, called: bool) -> u64 {
+        let (accepted, every) = (world.accepted, source.every.as_duration());
         if called || self.fetched.is_none_or(|at| at.elapsed() >= every) {
             self.unreachable = self.copy.fetch(source).err().map(|error| error.to_string());
             self.fetched = Some(Instant::now());
         }
-        let world = World { accepted, source, ground, named };
-        match self.decide(&world) {
-            Ok(following) => self.show(Some(accepted), following),
-            Err(tip) => return self.roll_out(&world, &tip, &mut crew),
+        match self.decide(world, source) {
+            Ok(following) => self.show(accepted, following),
+            Err(tip) => return self.roll_out(accepted, source, &tip, crew),
         }
         let next = self.fetched.map_or(every, |at| every.saturating_sub(at.elapsed()));
         let waits = self.shown.as_ref().is_some_and(|shown| shown.standing == Standing::Waits);
@@ -142,8 +199,8 @@ impl Turn {
     }
 
     /// How the newest commit stands; the commit itself where it is to be rolled out now.
-    fn decide(&mut self, world: &World<'_>) -> Result<Following, Tip> {
-        let World { accepted, source, ground, named } = world;
+    fn decide(&mut self, world: &World<'_>, source: &Source) -> Result<Following, Tip> {
+        let World { accepted, ground, named } = world;
         let tip = self.copy.tip();
         if let Some(why) = &self.unreachable {
             let commit = tip.map(|tip| tip.commit).unwrap_or_default();
@@ -178,7 +235,7 @@ impl Turn {
 
     /// What speaks against a roll-out now, beside the commit itself.
     fn against(&mut self, world: &World<'_>, tip: &Tip) -> Vec<String> {
-        let World { accepted, ground, named, .. } = world;
+        let World { accepted, ground, named } = world;
         let mut found = Vec::new();
         if named.0 != accepted.generation {
             let own = accepted.generation;
@@ -209,8 +266,7 @@ impl Turn {
     }
 
     /// Has the commit rolled out, and waits for the end. The milliseconds until the next look.
-    fn roll_out(&mut self, world: &World<'_>, tip: &Tip, crew: &mut Crew) -> u64 {
-        let World { accepted, source, .. } = world;
+    fn roll_out(&mut self, accepted: &Accepted, source: &Source, tip: &Tip, crew: &mut Crew) -> u64 {
         let named = format!("commit {} of {}", tip.short, source.branch);
         let text = format!("{named} is being rolled out: {} ({})", tip.subject, tip.author);
         self.tell(accepted, Reason::RollOut, &tip.short, &text);
@@ -236,7 +292,7 @@ impl Turn {
         wait_ms
     }
 
-    fn show(&mut self, accepted: Option<&Accepted>, following: Following) {
+    fn show(&mut self, accepted: &Accepted, following: Following) {
         let reason = match following.standing {
             Standing::InStep => Reason::InStep,
             Standing::Waits => Reason::Waits,
@@ -248,7 +304,7 @@ impl Turn {
             |shown: &Following| shown.standing != following.standing || shown.commit != following.commit;
         if self.shown.as_ref().is_none_or(new) {
             let short = following.commit.get(..7).unwrap_or_default().to_owned();
-            accepted.into_iter().for_each(|a| self.tell(a, reason, &short, &following.sentence));
+            self.tell(accepted, reason, &short, &following.sentence);
         }
         self.keep(Some(following));
     }
@@ -266,6 +322,18 @@ impl Turn {
         }
         self.shown = following;
     }
+}
+
+/// The first member that is there with an older generation than the accepted one, if it may be changed without a person.
+fn behind(world: &World<'_>) -> Option<(HostName, u64)> {
+    let World { accepted, ground, named } = world;
+    let state = ground.engine.as_ref().filter(|state| !state.maintenance)?;
+    if accepted.policy.heal != spec::Heal::Auto || named.0 != accepted.generation {
+        return None;
+    }
+    let there = |name: &HostName| state.nodes.get(name).is_some_and(|node| node.online && !node.unclean);
+    let known = tell::published().unwrap_or_default();
+    known.into_iter().find(|(name, generation)| *generation < named.0 && there(name))
 }
 
 /// `haoscar apply` has the engine hold what it could not roll out; one that was killed could not say so.

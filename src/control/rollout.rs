@@ -1,4 +1,4 @@
-//! One commit of the followed branch, handed to `haoscar apply` in a unit of its own: the loop may end, be killed or be replaced
+//! A roll-out of the head that leads, handed to `haoscar apply` in a unit of its own: the loop may end, be killed or be replaced
 //! by what is rolled out, and the roll-out goes on.
 
 use std::fs;
@@ -34,12 +34,24 @@ pub(super) fn at_work() -> bool {
     said.is_ok_and(|said| matches!(said.stdout.trim_ascii(), b"active" | b"activating" | b"deactivating"))
 }
 
+/// Has what is accepted applied once more, for a member that was away, and waits for the end.
+pub(super) fn again() -> Outcome {
+    apply(&["--accepted"])
+}
+
 /// Carries it out, and waits for the end.
 pub(super) fn run(copy: &Followed, commit: &str, path: &Utf8Path) -> Outcome {
     let tree = Utf8Path::new(FOLDER).join("spec");
     let sources = copy.sources(commit, path).map_err(|error| error.to_string());
-    if let Err(why) = sources.and_then(|sources| write(&tree, &sources)).and_then(|()| empty(LOG)) {
+    if let Err(why) = sources.and_then(|sources| write(&tree, &sources)) {
         return Outcome::Busy(why); // a disk that is full: the commit is not to blame
+    }
+    apply(&["--spec", tree.as_str(), "--followed", commit])
+}
+
+fn apply(more: &[&str]) -> Outcome {
+    if let Err(why) = empty(LOG) {
+        return Outcome::Busy(why);
     }
     let program = match std::env::current_exe() {
         Ok(program) => program,
@@ -49,9 +61,8 @@ pub(super) fn run(copy: &Followed, commit: &str, path: &Utf8Path) -> Outcome {
     let mut started = Command::new("systemd-run");
     started.args(["--quiet", "--wait", "--collect", "--unit", UNIT, "--setenv=HOME=/root"]);
     started.args(["-p", &format!("StandardOutput={log}"), "-p", &format!("StandardError={log}")]);
-    started.arg(program).args(["apply", "--via", "head", "--yes", "--spec", tree.as_str()]);
-    let ended = started.args(["--followed", commit]).output();
-    match ended {
+    started.arg(program).args(["apply", "--via", "head", "--yes"]).args(more);
+    match started.output() {
         Err(error) => Outcome::Busy(format!("systemd-run: {error}")),
         Ok(ended) => {
             let log = fs::read_to_string(LOG).unwrap_or_default();
@@ -74,7 +85,7 @@ fn outcome(code: Option<i32>, said: &str) -> Outcome {
 }
 
 fn empty(path: &str) -> Result<(), String> {
-    fs::write(path, "").map_err(|error| format!("{path}: {error}"))
+    fs::create_dir_all(FOLDER).and_then(|()| fs::write(path, "")).map_err(|error| format!("{path}: {error}"))
 }
 
 /// The spec as files, in place of the last one. Root's alone: a spec may say more of a site than others should read.

@@ -1,6 +1,7 @@
 //! Asks systemd and tells the engine, by their own tools. Each has a time limit, for an engine that elects or a systemd
 //! that reloads answers late.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
@@ -69,6 +70,37 @@ fn query(host: &str, name: &str) -> Result<String, String> {
         Err(why) if why.contains("does not exist") => Ok(String::new()),
         Err(why) => Err(why),
     }
+}
+
+/// The generation that a member has, for the head that leads. Private: it is not kept, and the engine does not act on it.
+const ACCEPTED: &str = "haoscar-accepted";
+
+/// Has the other members know which generation this host has. The engine forgets it with each start.
+pub(super) fn publish(host: &str, generation: u64) -> Result<(), String> {
+    let generation = generation.to_string();
+    if query(host, ACCEPTED)? == generation {
+        return Ok(());
+    }
+    run(&["attrd_updater", "--private", "--name", ACCEPTED, "--update", &generation]).map(|_| ())
+}
+
+/// The generation that each member has said it has.
+pub(super) fn published() -> Result<BTreeMap<String, u64>, String> {
+    match run(&["attrd_updater", "--name", ACCEPTED, "--query", "--all"]) {
+        Ok(text) => Ok(values(&text)),
+        Err(why) if why.contains("does not exist") => Ok(BTreeMap::new()),
+        Err(why) => Err(why),
+    }
+}
+
+/// Whole numbers, by host.
+fn values(answer: &str) -> BTreeMap<String, u64> {
+    let host = |line: &str| Some(line.split("host=\"").nth(1)?.split('"').next()?.to_owned());
+    let of = |line: &str| {
+        let host = host(line)?;
+        Some((host.clone(), value_of(&host, line)?.parse().ok()?))
+    };
+    answer.lines().filter_map(of).collect()
 }
 
 /// The answer has a line a head, whichever was asked about: `name="N" host="H" value="V"`.
@@ -176,5 +208,11 @@ mod tests {
         assert_eq!(value_of("head-1", answer), Some("0"));
         assert_eq!(value_of("head-2", answer), Some(""));
         assert_eq!(value_of("head-3", answer), None);
+    }
+
+    #[test]
+    fn each_member_that_has_said_its_generation_is_known() {
+        let answer = "name=\"n\" host=\"head-1\" value=\"7\"\nname=\"n\" host=\"head-2\" value=\"\"\nname=\"n\" host=\"arbiter\" value=\"6\"\n";
+        assert_eq!(values(answer), BTreeMap::from([("arbiter".to_owned(), 6), ("head-1".to_owned(), 7)]));
     }
 }

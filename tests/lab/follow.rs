@@ -18,7 +18,7 @@ const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && gi
 
 /// Each head's root may log in on the other one, as an administrator sets it up.
 const SSH: &str =
-    "ssh-keygen -A >/dev/null && systemctl start ssh && mkdir -p -m 700 /root/.ssh && cd /root/.ssh &&
+    "ssh-keygen -A >/dev/null && systemctl enable --now ssh && mkdir -p -m 700 /root/.ssh && cd /root/.ssh &&
     printf 'StrictHostKeyChecking accept-new\\n' > config && ssh-keygen -q -t ed25519 -N '' -f id_ed25519 &&
     cp id_ed25519.pub /srv/state/$(hostname).key";
 
@@ -147,6 +147,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
     the_other_head_follows_when_it_leads(&mut branch);
     a_branch_that_is_rewound_is_held(&mut branch);
     a_freeze_is_kept(&mut branch);
+    a_head_that_was_away_is_brought_to_what_is_accepted(&mut branch);
 }
 
 fn good_commits_are_rolled_out(branch: &mut Branch) {
@@ -314,4 +315,23 @@ fn a_freeze_is_kept(branch: &mut Branch) {
     let commit = branch.pushed("too late", Some("ops"));
     branch.says(&commit, "waits: nothing is rolled out on 2026-01-01..2099-12-31");
     assert_eq!(branch.forwarders(), before);
+}
+
+fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
+    branch.lab().good(&["poweroff", "--name", "test-follow", "head-2"]);
+    until("head-1 leads", || branch.site.carrier() == "head-1");
+    branch.sh("cd /srv/state/work; haoscar apply --spec . -y"); // a person may, in a freeze and without head-2
+    branch.lab().good(&["boot", "--name", "test-follow", "head-2"]);
+    let has = "grep -o '\"generation\":[0-9]*' /var/lib/haoscar/accepted.json";
+    until("head-2 is there", || branch.lab().exec("head-2", &["true"]).status.success());
+    assert_eq!(branch.lab().sh("head-2", has), "\"generation\":16");
+    let same = |branch: &Branch| {
+        let chrony =
+            ["head-1", "head-2"].map(|head| branch.lab().sh(head, "sha256sum /etc/chrony/chrony.conf"));
+        chrony[0] == chrony[1] && branch.lab().sh("head-1", has) == branch.lab().sh("head-2", has)
+    };
+    until("head-2 is brought to what is accepted", || same(branch));
+    let events = branch.sh("haoscar events --last 100");
+    assert!(events.contains("head-2 has generation 16, and is brought to what is accepted"), "{events}");
+    branch.sh("haoscar plan --detailed-exitcode");
 }
