@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Common, Exit, Failure};
-use crate::control::{self, WatchProblem};
+use crate::control::{self, Place, WatchProblem};
 
 /// A part of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +39,7 @@ With ha.watched_by in the spec, the head that carries the first group asks for i
 
 Examples:
   haoscar run                               # the loop: what haoscar.service runs
+  haoscar run --metrics 127.0.0.1:9750      # and Prometheus may ask it; haoscar.service has a socket in /run/haoscar
   haoscar run --only watch                  # what haoscar-watch.service runs
   haoscar run --only mend                   # what haoscar-mend.service runs
   haoscar run --only alive                  # what haoscar-alive.service runs
@@ -47,6 +48,9 @@ pub struct Options {
     /// Only this part: watch, mend, alive; the loop when left out
     #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
     only: Option<Part>,
+    /// Serve the loop's metrics for Prometheus: unix:/PATH or ADDRESS:PORT
+    #[arg(long, value_name = "WHERE", conflicts_with = "only")]
+    metrics: Option<Place>,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -56,8 +60,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     };
     let Some(part) = options.only else {
-        control::run(if common.quiet { &|_| {} } else { &|text| eprintln!("{text}") })
-            .map_err(|problem| failure(&problem))?;
+        let say: &'static (dyn Fn(&str) + Sync) =
+            if common.quiet { &|_| {} } else { &|text| eprintln!("{text}") };
+        control::run(options.metrics.as_ref(), say).map_err(|problem| failure(&problem))?;
         return Ok(Exit::Done);
     };
     match part {

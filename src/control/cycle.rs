@@ -41,7 +41,7 @@ pub struct Said {
 
 impl Said {
     /// As it is shown to others.
-    pub fn cycle(self, accepted: Option<&Accepted>) -> Cycle {
+    pub fn cycle(self, accepted: Option<&Accepted>, healed: u64) -> Cycle {
         Cycle {
             at: crate::host::utc_now(),
             word: self.word,
@@ -50,6 +50,7 @@ impl Said {
             commit: accepted.and_then(|accepted| accepted.commit.clone()),
             objects: self.objects,
             leads: self.leads,
+            healed,
         }
     }
 }

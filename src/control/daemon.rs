@@ -14,6 +14,7 @@ use super::cycle::{Memory, Said, cycle};
 use super::events::Events;
 use super::follow::Follower;
 use super::notices::{Files, Signals, Units};
+use super::serve::{Place, serve};
 use super::{WatchProblem, system, tell, wake};
 use crate::desired::Accepted;
 use crate::host::{CYCLE, EVENTS, accepted_here};
@@ -37,11 +38,11 @@ const SETTLED_MAX: Duration = Duration::from_millis(500);
 /// systemd kills the loop when it has not heard from it for two minutes (its unit): half of that, and a slow cycle fits.
 const ALIVE_MS: u64 = 30_000;
 
-/// Runs until it is told to end.
+/// Runs until it is told to end. `metrics`: where what it says of itself is served.
 ///
 /// # Errors
 /// Something that it needs is not there; nothing is looked at then.
-pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
+pub fn run(metrics: Option<&Place>, say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
     let kernel = |subject| move |error: nix::errno::Errno| system(subject)(error.into());
     std::fs::create_dir_all("/run/haoscar").map_err(system("/run/haoscar"))?;
     let lock = std::fs::File::create(LOCK).map_err(system(LOCK))?;
@@ -50,6 +51,7 @@ pub fn run(say: &'static (dyn Fn(&str) + Sync)) -> Result<(), WatchProblem> {
     let units = Units::listen(move |text| say(text)).map_err(kernel("an event descriptor"))?;
     let mut turn = Turn::new(say);
     let follower = Follower::start(turn.events.clone()).map_err(kernel("an event descriptor"))?;
+    metrics.map_or(Ok(()), serve).map_err(system("--metrics"))?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         let (accepted, files) = turn.watched(&units).map_err(kernel("inotify"))?;
@@ -73,13 +75,22 @@ struct Turn {
     memory: Memory,
     last: Option<Said>,
     generation: u64,
+    healed: u64,
     say: &'static (dyn Fn(&str) + Sync),
 }
 
 impl Turn {
     fn new(say: &'static (dyn Fn(&str) + Sync)) -> Self {
         let events = Arc::new(Mutex::new(Events::at(Utf8Path::new(EVENTS), say)));
-        Self { begin: Instant::now(), events, memory: Memory::default(), last: None, generation: 0, say }
+        Self {
+            begin: Instant::now(),
+            events,
+            memory: Memory::default(),
+            last: None,
+            generation: 0,
+            healed: 0,
+            say,
+        }
     }
 
     /// What this host must be now, with notices of it: made before it is looked at, so that no change falls in between.
@@ -105,7 +116,10 @@ impl Turn {
             None => nothing(),
         };
         self.tell(accepted, &said);
-        let shown = said.clone().cycle(accepted);
+        if said.word == Word::Healed {
+            self.healed += said.objects.len() as u64;
+        }
+        let shown = said.clone().cycle(accepted, self.healed);
         replace(CYCLE, &shown);
         let _ = sd_notify::notify(&[NotifyState::Status(&shown.sentence)]);
         let word = said.word;

@@ -23,6 +23,7 @@ mod mend;
 mod notices;
 pub mod patience;
 mod rollout;
+mod serve;
 mod stores;
 mod tell;
 pub mod tip;
@@ -32,6 +33,7 @@ pub mod when;
 pub use alive::{alive, read_alive};
 pub use daemon::run;
 pub use mend::{mend, read_pair};
+pub use serve::Place;
 
 use std::fs::File;
 use std::path::Path;

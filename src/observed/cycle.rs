@@ -33,6 +33,9 @@ pub struct Cycle {
     pub objects: Vec<String>,
     /// This head carries the first group, and so leads.
     pub leads: bool,
+    /// Objects that were put back since the loop was started.
+    #[serde(default)]
+    pub healed: u64,
 }
 
 /// How the newest commit of the followed branch stands.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::{Doctor, Status, Weight};
 use crate::engines::LOOP_UNIT;
-use crate::observed::{FenceTry, Following, Observed, Seen, Standing, Word};
+use crate::observed::{Cycle, FenceTry, Following, Observed, Seen, Standing, Word};
 
 /// The unit whose life is asked.
 const WATCHER: &str = "haoscar-watch.service";
@@ -63,6 +63,26 @@ fn number(number: u64) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 fn seconds(at: &str) -> Option<f64> {
     at.parse::<jiff::Timestamp>().ok().map(|at| at.as_second() as f64)
+}
+
+/// What one host's loop says of itself; served by it (`haoscar run --metrics`).
+pub fn of_loop(cycle: Option<&Cycle>, follows: Option<&Following>) -> String {
+    let mut text = Text::default();
+    text.gauge("run_up", "the loop runs", [(vec![], 1.0)]);
+    let one = |value: f64| (vec![], value);
+    let in_step = cycle.map(|cycle| one(flag(matches!(cycle.word, Word::InStep | Word::Healed))));
+    text.gauge("run_in_step", "the last cycle found or made the host as accepted", in_step);
+    let at = cycle.and_then(|cycle| seconds(&cycle.at)).map(one);
+    text.gauge("run_cycle_timestamp_seconds", "when the loop looked last", at);
+    let generation = cycle.map(|cycle| one(number(cycle.generation)));
+    text.gauge("run_generation", "the generation that the host heals toward", generation);
+    let leads = cycle.map(|cycle| one(flag(cycle.leads)));
+    text.gauge("run_leads", "the host carries the first group, and there is quorum", leads);
+    let healed = cycle.map(|cycle| one(number(cycle.healed)));
+    text.gauge("run_healed_objects", "objects that were put back since the loop was started", healed);
+    let follows = follows.map(|follows| one(flag(follows.standing == Standing::InStep)));
+    text.gauge("run_follow_in_step", "the newest commit of the followed branch is accepted", follows);
+    text.0
 }
 
 /// What `haoscar status` knows.

@@ -9,7 +9,7 @@ mod proof;
 pub use detect::Cost;
 pub use doctor::{Doctor, against, doctor};
 pub use finding::{About, Finding, Weight};
-pub use metrics::{of_doctor, of_status};
+pub use metrics::{of_doctor, of_loop, of_status};
 pub use proof::unproven;
 
 use serde::{Deserialize, Serialize};

@@ -101,6 +101,11 @@ fn files_and_units_come_back_and_the_edit_is_kept(site: &mut Site) {
     let journal =
         "journalctl -o json SYSLOG_IDENTIFIER=haoscar HAOSCAR_REASON=healed | grep -c 'HAOSCAR_GENERATION'";
     assert!(site.on_head(journal).parse::<usize>().unwrap() >= 3);
+    let metrics = site.on_head("curl -s --unix-socket /run/haoscar/metrics.sock http://localhost/metrics");
+    for line in ["haoscar_run_in_step 1", "haoscar_run_leads 1", "haoscar_run_generation 1"] {
+        assert!(metrics.lines().any(|said| said == line), "{line}: {metrics}");
+    }
+    assert!(!metrics.contains("haoscar_run_healed_objects 0"), "{metrics}");
 }
 
 fn a_pause_holds_the_loop(site: &mut Site) {

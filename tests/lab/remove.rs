@@ -6,6 +6,9 @@ use super::harness::{Turn, haoscar, is_root, text};
 use super::recover::ETC;
 use super::whole_way::Site;
 
+/// /etc as a work tree, with the repository elsewhere.
+const GIT: &str = "git --git-dir=/root/etc.git --work-tree=/etc";
+
 #[test]
 fn what_is_removed_leaves_etc_and_units_as_they_were_before_the_first_apply() {
     if !is_root() {
@@ -23,6 +26,10 @@ fn what_is_removed_leaves_etc_and_units_as_they_were_before_the_first_apply() {
                  stat -c '%a %U' /etc/hosts /etc/chrony/chrony.conf; true";
     let look = |site: &Site| (site.lab.sh("head-1", ETC), site.lab.sh("head-1", units));
     let before = look(&site);
+    site.lab.sh(
+        "head-1",
+        &format!("{GIT} init -q; {GIT} add -A; {GIT} -c user.name=x -c user.email=x@x commit -qm before"),
+    );
     site.good("apply", &["--adopt", "-y"]);
     site.changed(folder.path(), "time: {}", "time: { servers: [new.example] }");
     site.good("apply", &["-y"]);
@@ -35,6 +42,7 @@ fn what_is_removed_leaves_etc_and_units_as_they_were_before_the_first_apply() {
     let differ: Vec<_> = lines(&before.0).symmetric_difference(&lines(&after.0)).cloned().collect();
     assert!(differ.is_empty(), "{differ:#?}");
     assert_eq!(after.1, before.1);
+    assert_eq!(site.lab.sh("head-1", &format!("{GIT} status --porcelain")), "?? haoscar/", "secrets stay");
     assert_eq!(site.lab.sh("head-1", "ip -brief address | grep -c 10.30.0.10/ || true"), "0");
     site.good("apply", &["--adopt", "-y"]);
     let kept = haoscar(&["remove", "--keep-services", "--spec", &site.spec, "--via", &via, "-y"]);
