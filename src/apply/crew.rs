@@ -28,6 +28,16 @@ impl Crew {
         self.hosts.extend(other.hosts);
     }
 
+    /// Each session as `change` makes it.
+    #[must_use]
+    pub fn map(self, mut change: impl FnMut(&str, Box<dyn Host + Send>) -> Box<dyn Host + Send>) -> Self {
+        let changed = self.hosts.into_iter().map(|(name, host)| {
+            let host = change(&name, host);
+            (name, host)
+        });
+        Self { hosts: changed.collect() }
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<HostName> {
         self.hosts.keys().cloned().collect()

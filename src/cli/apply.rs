@@ -70,6 +70,10 @@ fn window(options: &Options) -> Result<Option<u64>, Failure> {
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let confirm = window(options)?;
+    if options.reach.is_export() {
+        let failure = Failure::new(Exit::Usage, "facts are no hosts: nothing can be applied to them");
+        return Err(failure.hint("leave --via away, where the hosts can be reached"));
+    }
     let saved =
         options.path.as_deref().filter(|path| path.extension() == Some("json")).map(read).transpose()?;
     let path = saved.as_ref().map_or(options.path.as_deref(), |saved| Some(saved.spec.as_path()));

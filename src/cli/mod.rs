@@ -24,6 +24,7 @@ mod history;
 mod lab;
 mod look;
 mod moving;
+mod observe;
 mod out;
 mod pause;
 mod plan;
@@ -108,6 +109,8 @@ enum Verb {
     Generate(generate::Options),
     /// Show what would change on every machine
     Plan(plan::Options),
+    /// Write what a plan needs to know of the hosts to a file, for a plan that is made elsewhere
+    Observe(observe::Options),
     /// Carry a plan out as one transaction with a way back
     Apply(apply::Options),
     /// Keep a change that was applied with --confirm-within
@@ -180,6 +183,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Explain(options) => explain::run(&cli.common, options),
         Verb::Generate(options) => generate::run(&cli.common, options),
         Verb::Plan(options) => plan::run(&cli.common, options),
+        Verb::Observe(options) => observe::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),
         Verb::Confirm(options) => confirm::run(&cli.common, options),
         Verb::Rollback(options) => rollback::run(&cli.common, options),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,8 @@ use super::{Exit, Failure, problems, source};
 use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
 use crate::engines::{main_unit, pacemaker};
-use crate::host::{ACCEPTED, HostError, Remote, Request, Response};
-use crate::observed::{Facts, Observed, Rehearsal};
+use crate::host::{ACCEPTED, HostError, Recorded, Remote, Request, Response};
+use crate::observed::{EXPORT_VERSION, Export, Facts, Observed, Rehearsal};
 use crate::spec::{Cluster, EngineKind, WitnessKind};
 use crate::templates::Templates;
 
@@ -29,6 +30,8 @@ pub enum Via {
     Head,
     /// The hosts of a lab, by its name.
     Lab(String),
+    /// What `haoscar observe` has written to this file: nothing is reached, and nothing can be changed.
+    Facts(Utf8PathBuf),
 }
 
 impl FromStr for Via {
@@ -38,8 +41,9 @@ impl FromStr for Via {
             None if text == "ssh" => Ok(Self::Ssh),
             None if text == "local" => Ok(Self::Local),
             None if text == "head" => Ok(Self::Head),
+            Some(("facts", path)) if !path.is_empty() => Ok(Self::Facts(path.into())),
             Some(("lab", name)) if !name.is_empty() => Ok(Self::Lab(name.to_owned())),
-            _ => Err("one of ssh, head, local, lab:NAME is expected".to_owned()),
+            _ => Err("one of ssh, head, local, lab:NAME, facts:FILE is expected".to_owned()),
         }
     }
 }
@@ -48,7 +52,7 @@ impl FromStr for Via {
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct Reach {
     /// How hosts are reached: ssh; head (this host without ssh, the default on one); local; lab:NAME (or
-    /// HAOSCAR_LAB=NAME)
+    /// HAOSCAR_LAB=NAME); facts:FILE (what `haoscar observe` wrote, for a plan)
     #[arg(long, value_name = "WAY")]
     via: Option<Via>,
     /// Only these hosts
@@ -59,7 +63,13 @@ pub struct Reach {
 impl Reach {
     /// The same with the way spelled out, for a saved plan.
     pub fn settled(&self) -> Self {
-        Self { via: Some(self.way()), on: self.on.clone() }
+        let way = Some(self.way()).filter(|way| !matches!(way, Via::Facts(_))); // it is applied where hosts are reached
+        Self { via: way, on: self.on.clone() }
+    }
+
+    /// Whether hosts are only known from a file.
+    pub fn is_export(&self) -> bool {
+        matches!(self.way(), Via::Facts(_))
     }
 
     /// Whether hosts are a lab's.
@@ -112,7 +122,7 @@ pub fn survey(spec: &source::Spec, reach: &Reach) -> Result<Survey, Failure> {
     let mut found = surveyed(reached)?;
     if reach.on.is_empty() {
         let names = leaving(&spec.loaded.cluster, listed, &found.observed);
-        let (more, _, away) = connect(&names, &reach.way());
+        let (more, _, away) = connect(&names, &reach.way())?;
         found.observed.leaving =
             names.into_iter().map(|name| (name.clone(), away.get(&name).cloned())).collect();
         found.crew.join(more);
@@ -128,7 +138,7 @@ pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
     let cluster = &spec.loaded.cluster;
     let way = reach.way();
     let scope = scope(cluster, reach)?;
-    let (crew, facts, unreachable) = connect(&scope, &way);
+    let (crew, facts, unreachable) = connect(&scope, &way)?;
     let lab = is_lab(&way);
     let surroundings = Surroundings {
         membership: membership(cluster, &facts, &scope),
@@ -174,7 +184,46 @@ fn scope(cluster: &Cluster, reach: &Reach) -> Result<Vec<HostName>, Failure> {
 
 type Connected = (Crew, BTreeMap<HostName, Facts>, BTreeMap<HostName, String>);
 
-fn connect(scope: &[HostName], way: &Via) -> Connected {
+fn connect(scope: &[HostName], way: &Via) -> Result<Connected, Failure> {
+    if let Via::Facts(path) = way {
+        return Ok(from_export(export(path)?, scope));
+    }
+    Ok(sessions(scope, way))
+}
+
+/// What was exported.
+fn export(path: &Utf8Path) -> Result<Export, Failure> {
+    let text = std::fs::read(path).map_err(|e| Failure::new(Exit::Missing, format!("{path}: {e}")))?;
+    let no_export = |why: String| {
+        Failure::new(Exit::Invalid, format!("{path} holds no facts: {why}"))
+            .hint("haoscar observe -o FILE writes them")
+    };
+    let export: Export = serde_json::from_slice(&text).map_err(|e| no_export(e.to_string()))?;
+    if export.version == EXPORT_VERSION {
+        return Ok(export);
+    }
+    Err(no_export(format!("their version is {}, and this haoscar reads {EXPORT_VERSION}", export.version)))
+}
+
+fn from_export(export: Export, scope: &[HostName]) -> Connected {
+    let (mut crew, mut facts, mut unreachable) = Connected::default();
+    let Export { mut hosts, unreachable: mut away, at, .. } = export;
+    for name in scope {
+        match hosts.remove(name) {
+            Some(host) => {
+                facts.insert(name.clone(), host.facts.clone());
+                crew.add(name, Box::new(Recorded::new(name, host)));
+            }
+            None => {
+                let why = away.remove(name).unwrap_or_else(|| "not in the facts".to_owned());
+                unreachable.insert(name.clone(), format!("{why}; as of {at}"));
+            }
+        }
+    }
+    (crew, facts, unreachable)
+}
+
+fn sessions(scope: &[HostName], way: &Via) -> Connected {
     let sessions: Vec<_> = std::thread::scope(|threads| {
         let started: Vec<_> =
             scope.iter().map(|name| (name, threads.spawn(move || session(name, way)))).collect();
@@ -211,6 +260,7 @@ fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
             agent.arg("agent");
             agent
         }
+        Via::Facts(path) => return Err(unreachable(format!("only {path} is read"))),
         Via::Ssh | Via::Head | Via::Local => {
             let mut ssh = Command::new("ssh");
             ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "haoscar", "agent"]);
@@ -235,6 +285,7 @@ const IN_LAB: &str = "/usr/lib/haoscar-lab";
 fn is_lab(way: &Via) -> bool {
     match way {
         Via::Lab(_) => true,
+        Via::Facts(path) => export(path).is_ok_and(|export| export.lab),
         Via::Local | Via::Head => Path::new(IN_LAB).exists(),
         Via::Ssh => false,
     }

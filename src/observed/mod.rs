@@ -2,6 +2,7 @@
 
 mod cycle;
 mod examined;
+mod export;
 mod steal;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::desired::{Answer, Desired, HostName, Mode, Owner};
 
 pub use cycle::{Cycle, Event, Following, Reason, Standing, Word};
 pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
+pub use export::{EXPORT_VERSION, Export, Exported, ExportedFile};
 pub use steal::{CpuTime, steal_share};
 
 /// What a host says of itself first.

@@ -1,20 +1,16 @@
-//! The head that leads follows a branch: a real repository, real ssh signatures, ssh between the heads.
+//! The head that leads follows a branch: the walk through examples/gitops with a real repository, real ssh signatures, and ssh
+//! between the heads.
+
+use std::process::Command;
 
 use super::harness::{TestLab, Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
-const POLICY: &str = "
-policy:
-  rollout: auto
-  source: { repository: /srv/state/site.git, every: 60s }
-  trust: { keys: [ops.pub], required: true }
-";
-
 /// A person's machine would have these; here they lie on the storage that both heads see.
-const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && git init -q -b main work &&
+const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && mv gitops work && git init -q -b main work &&
     for who in ops eve; do ssh-keygen -q -t ed25519 -N '' -C $who -f $who; done &&
-    cp ops.pub work/ && cd work && git remote add origin /srv/state/site.git && git config gpg.format ssh &&
-    git config user.name Ops && git config user.email ops@site.example";
+    cp ops.pub work/ && cd work && git remote add origin /srv/state/site.git &&
+    git config core.hooksPath hooks && git config gpg.format ssh && git config user.name Ops && git config user.email ops@site.example";
 
 /// Each head's root may log in on the other one, as an administrator sets it up.
 const SSH: &str =
@@ -23,6 +19,9 @@ const SSH: &str =
     cp id_ed25519.pub /srv/state/$(hostname).key";
 
 const NAMES: &str = "/etc/dnsmasq.d/haoscar-names.conf";
+
+/// A commit that the hook would not make.
+const WRONG: &str = "a typing error";
 
 struct Branch {
     site: Site,
@@ -35,9 +34,13 @@ impl Branch {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut site = Site::fresh("test-follow", "two-node", "head-1,head-2");
-        let spec = std::fs::read_to_string(&site.spec).unwrap();
-        let heads = spec.split("\nnodes:").next().unwrap(); // nobody is there to be waited for
-        let text = format!("{heads}{POLICY}");
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gitops");
+        let text = std::fs::read_to_string(format!("{example}/cluster.yaml")).unwrap();
+        let text = text.replace("ssh://git@git.pair.example/site.git", "ssh://head-1/srv/state/site.git");
+        let packed = format!("tar c -C {example}/.. gitops | base64 -w 0");
+        let packed = Command::new("sh").args(["-c", &packed]).output().unwrap();
+        let packed = String::from_utf8(packed.stdout).unwrap();
+        site.lab.sh("head-1", &format!("echo {packed} | base64 -d | tar x -C /srv/state --no-same-owner"));
         for head in ["head-1", "head-2"] {
             site.lab.sh(head, SSH);
         }
@@ -76,9 +79,10 @@ impl Branch {
     /// A commit of the spec as it is now, signed with this key where one is named. Its short name.
     fn commit(&self, message: &str, key: Option<&str>) -> String {
         let sign = key.map_or("--no-gpg-sign".to_owned(), |key| format!("-S/srv/state/{key}"));
+        let hook = if message == WRONG { "--no-verify" } else { "" };
         let text = &self.text;
         let script = format!(
-            "cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} -m '{message}'; git rev-parse --short=7 HEAD"
+            "cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} {hook} -m '{message}'; git rev-parse --short=7 HEAD"
         );
         self.sh(&script)
     }
@@ -153,6 +157,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
 fn good_commits_are_rolled_out(branch: &mut Branch) {
     let first = branch.pushed("first", Some("ops"));
     branch.says(&first, "is accepted as generation 2");
+    a_review_sees_the_plan(branch);
     branch.edit("198.51.100.53", "198.51.100.54");
     let second = branch.pushed("other forwarders", Some("ops"));
     branch.says(&second, "is accepted as generation 3");
@@ -169,6 +174,33 @@ fn good_commits_are_rolled_out(branch: &mut Branch) {
     );
 }
 
+/// What the workflow of the example runs, where no head is reached.
+fn a_review_sees_the_plan(branch: &Branch) {
+    let (text, via) = (&branch.text, format!("lab:{}", branch.lab().name));
+    let file = branch.folder.path().join("facts.json");
+    let said = haoscar(&["observe", &branch.site.spec, "--via", &via, "-o", file.to_str().unwrap()]);
+    assert!(said.status.success(), "{}", self::text(&said));
+    let other = branch.folder.path().join("review");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("cluster.yaml"), text.replace("198.51.100.53", "198.51.100.54")).unwrap();
+    std::fs::copy(branch.folder.path().join("ops.pub"), other.join("ops.pub")).unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_haoscar")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gitops/ci/check.sh");
+    let checked = Command::new(script)
+        .args([file.to_str().unwrap(), "comment.md"])
+        .current_dir(&other)
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", self::text(&checked));
+    let comment = std::fs::read_to_string(other.join("comment.md")).unwrap();
+    assert!(
+        comment.contains("-server=198.51.100.53") && comment.contains("+server=198.51.100.54"),
+        "{comment}"
+    );
+}
+
 fn what_is_not_signed_or_not_valid_is_refused(branch: &mut Branch) {
     let (good, before) = (branch.text.clone(), branch.forwarders());
     branch.edit("198.51.100.54", "198.51.100.66");
@@ -177,7 +209,16 @@ fn what_is_not_signed_or_not_valid_is_refused(branch: &mut Branch) {
         branch.says(&commit, "no key that generation 3 trusts has signed it");
     }
     branch.text = good.replace("198.51.100.54", "198.51.100.5x");
-    let commit = branch.pushed("a typing error", Some("ops"));
+    let text = &branch.text;
+    let stopped =
+        format!("cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit commit -qam wrong 2>&1");
+    let stopped = branch.lab().exec("head-1", &["sh", "-c", &stopped]);
+    assert!(
+        !stopped.status.success() && self::text(&stopped).contains("198.51.100.5x"),
+        "{}",
+        self::text(&stopped)
+    );
+    let commit = branch.pushed(WRONG, Some("ops"));
     branch.says(&commit, "is refused, and what was accepted stays: cluster.yaml:");
     assert_eq!(branch.forwarders(), before);
     let events = branch.verb(&["events", "--last", "100"]);
@@ -307,7 +348,7 @@ fn a_branch_that_is_rewound_is_held(branch: &mut Branch) {
 }
 
 fn a_freeze_is_kept(branch: &mut Branch) {
-    branch.edit("  rollout: auto\n", "  rollout: auto\n  freezes: [\"2026-01-01..2099-12-31\"]\n");
+    branch.edit("  # freezes: [\"2026-12-20..2027-01-06\"]", "  freezes: [\"2026-01-01..2099-12-31\"]");
     let frozen = branch.pushed("nothing more this century", Some("ops"));
     branch.says(&frozen, "is accepted as generation 16");
     let before = branch.forwarders();

@@ -3,6 +3,7 @@
 mod confirm;
 mod doctor;
 mod drill;
+mod facts;
 mod faults;
 mod follow;
 pub mod harness;
