@@ -21,22 +21,23 @@ const SSH: &str =
 const NAMES: &str = "/etc/dnsmasq.d/haoscar-names.conf";
 
 /// A commit that the hook would not make.
-const WRONG: &str = "a typing error";
+pub const WRONG: &str = "a typing error";
 
-struct Branch {
+pub struct Branch {
     site: Site,
     /// The spec as it is pushed.
-    text: String,
+    pub text: String,
     folder: tempfile::TempDir,
 }
 
 impl Branch {
-    fn new() -> Self {
+    /// A lab of that name whose heads follow a repository at this address.
+    pub fn new(name: &str, repository: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut site = Site::fresh("test-follow", "two-node", "head-1,head-2");
+        let mut site = Site::fresh(name, "two-node", "head-1,head-2");
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gitops");
         let text = std::fs::read_to_string(format!("{example}/cluster.yaml")).unwrap();
-        let text = text.replace("ssh://git@git.pair.example/site.git", "ssh://head-1/srv/state/site.git");
+        let text = text.replace("ssh://git@git.pair.example/site.git", repository);
         let packed = format!("tar c -C {example}/.. gitops | base64 -w 0");
         let packed = Command::new("sh").args(["-c", &packed]).output().unwrap();
         let packed = String::from_utf8(packed.stdout).unwrap();
@@ -49,15 +50,15 @@ impl Branch {
         }
         site.lab.sh("head-1", PEOPLE);
         let own = folder.path().join("cluster.yaml");
-        std::fs::write(&own, &text).unwrap();
         site.spec = own.to_str().unwrap().to_owned();
         let mut branch = Self { site, text, folder };
+        branch.spec(&branch.text);
         branch.take("ops.pub");
         branch.site.good("apply", &["--adopt", "-y"]);
         branch
     }
 
-    fn lab(&self) -> &TestLab {
+    pub fn lab(&self) -> &TestLab {
         &self.site.lab
     }
 
@@ -78,13 +79,17 @@ impl Branch {
 
     /// A commit of the spec as it is now, signed with this key where one is named. Its short name.
     fn commit(&self, message: &str, key: Option<&str>) -> String {
+        self.sh(&self.committing(message, key))
+    }
+
+    /// The same as a script.
+    pub fn committing(&self, message: &str, key: Option<&str>) -> String {
         let sign = key.map_or("--no-gpg-sign".to_owned(), |key| format!("-S/srv/state/{key}"));
         let hook = if message == WRONG { "--no-verify" } else { "" };
         let text = &self.text;
-        let script = format!(
+        format!(
             "cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} {hook} -m '{message}'; git rev-parse --short=7 HEAD"
-        );
-        self.sh(&script)
+        )
     }
 
     /// A webhook calls each head; the one that leads asks.
@@ -127,7 +132,12 @@ impl Branch {
         ["head-1", "head-2"].map(|head| self.lab().sh(head, &script)).into()
     }
 
-    fn verb(&self, words: &[&str]) -> String {
+    /// A person's own spec.
+    pub fn spec(&self, text: &str) {
+        std::fs::write(&self.site.spec, text).unwrap();
+    }
+
+    pub fn verb(&self, words: &[&str]) -> String {
         let via = format!("lab:{}", self.lab().name);
         let said = haoscar(&[words, &["--spec", &self.site.spec, "--via", &via]].concat());
         text(&said)
@@ -140,7 +150,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
         return;
     }
     let _turn = Turn::take();
-    let mut branch = Branch::new();
+    let mut branch = Branch::new("test-follow", "ssh://head-1/srv/state/site.git");
     good_commits_are_rolled_out(&mut branch);
     what_is_not_signed_or_not_valid_is_refused(&mut branch);
     keys_come_from_the_commit_before(&mut branch);

@@ -22,6 +22,7 @@ mod recover;
 mod remove;
 mod saved;
 mod simulated;
+mod soak;
 mod staged;
 mod sweep;
 mod votes;
