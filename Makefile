@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal drill-mpi soak lint ci clean
+.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal drill-mpi test-vm soak lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,11 @@ drill-mpi: ## an MPI job over two nodes through a head's power cut (a root with 
 	@packaging/setup.sh build
 	@packaging/setup.sh lab
 	@$(ROOT) cargo test --locked --test all -- --ignored lab::mpi --nocapture
+
+test-vm: build ## a real kernel's power is cut in the middle of an apply, 5 minutes a cut (CUTS=8)
+	@packaging/setup.sh lab
+	@packaging/setup.sh vm
+	@$(ROOT) tests/vm/cut.sh target/release/haoscar "$(or $(CUTS),8)"
 
 soak: ## half an hour in which everything happens in any order, then the cluster is what git says (MINUTES=30 SEED=…)
 	@packaging/setup.sh build

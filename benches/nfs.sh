@@ -8,10 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/steal.sh
+. benches/guest.sh
 haoscar=$(realpath "${1:-target/release/haoscar}")
 rounds=${2:-3}
 grace=${3:-10s}
-cache=${HAOSCAR_CACHE:-/var/cache/haoscar}/vm
 out=${OUT:-target/nfs}
 mkdir -p "$out"
 out=$(realpath "$out")
@@ -27,49 +27,8 @@ trap ends EXIT
 trap 'exit 130' INT TERM
 fail() { echo "$*" >&2; exit 1; }
 
-# Debian's kernel for virtual machines, unpacked, not installed
-kernel() {
-    local package
-    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)/\1/p' | head -1)
-    [ -n "$package" ] || fail "apt knows no linux-image-cloud-amd64"
-    if [ ! -d "$cache/$package" ]; then
-        mkdir -p "$cache"
-        rm -rf "$cache/half"
-        (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null && dpkg-deb -x "$package"_*.deb "$cache/half")
-        mv "$cache/half" "$cache/$package"
-    fi
-    echo "$cache/$package"
-}
-# busybox, the modules of the card and of the NFS client, and the writer
-initramfs() { # KERNEL
-    local root=$work/guest module
-    mkdir -p "$root"/{bin,dev,proc,sys,mnt,modules}
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    rustc --edition 2024 -O -C target-feature=+crt-static -o "$root/bin/writer" benches/nfs/writer.rs
-    for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net \
-        netfs fscache sunrpc auth_rpcgss nfs_acl grace lockd dns_resolver nfs nfs_ssc nfsv4; do
-        find "$1/lib/modules" -name "$module.ko" -exec cp {} "$root/modules/" \;
-    done
-    cat >"$root/init" <<'END'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
-for pass in 1 2 3 4 5; do for module in /modules/*.ko; do insmod "$module" 2>/dev/null; done; done
-ip link set lo up; ip address add 10.20.3.1/16 dev eth0; ip link set eth0 up
-seconds=$(sed 's/.*seconds=\([0-9]*\).*/\1/' /proc/cmdline)
-for try in $(seq 60); do
-    mount -t nfs4 -o vers=4.1,hard,timeo=50,retrans=2,addr=10.20.0.10,clientaddr=10.20.3.1 10.20.0.10:/srv/state/home /mnt && break
-    sleep 1
-done
-grep ' /mnt ' /proc/mounts
-writer /mnt "$seconds"
-dmesg | grep -E 'NFS: .*(reclaim|lost)'
-poweroff -f
-END
-    chmod +x "$root/init"
-    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initramfs"
-}
+mkdir -p "$work/guest/bin"
+rustc --edition 2024 -O -C target-feature=+crt-static -o "$work/guest/bin/writer" benches/nfs/writer.rs
 on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
 carrier() { for head in head-1 head-2; do if on $head 'ip -o address show to 10.20.0.10 | grep -q .'; then echo $head; return; fi; done; }
 told() { tr -d '\r' <"$out/console.txt" | grep "$@" || true; }
@@ -82,8 +41,9 @@ longest() { # KIND LINE: the longest stall told after that line of the console
         END { printf "%.2f", max / 1000 }'
 }
 
-kernel=$(kernel)
-initramfs "$kernel"
+kernel=$(guest_kernel)
+guest_initramfs "$kernel" "failover net_failover virtio_net netfs fscache sunrpc auth_rpcgss nfs_acl grace lockd dns_resolver nfs nfs_ssc nfsv4" \
+    benches/nfs/init.sh
 { sed "s/SERVICE/home/" benches/services/base.yaml; sed "s/kind: nfs/&\n    grace: $grace/" benches/services/home.yaml; } >"$work/cluster.yaml"
 "$haoscar" lab up "$work/cluster.yaml" --name $lab --hosts head-1,head-2,arbiter -q
 HAOSCAR_LAB=$lab "$haoscar" apply "$work/cluster.yaml" --on head-1,head-2,arbiter --adopt -y -q >/dev/null

@@ -1,10 +1,11 @@
-//! The gate between turns: what was started on the heads that had their turn runs, and goes on running.
+//! The gate between turns: what was started on the heads that had their turn runs, goes on running, and serves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{ApplyError, Crew, engine};
-use crate::desired::HostName;
+use crate::desired::{Desired, HostName};
+use crate::engines::pacemaker;
 use crate::host::{Host, HostError};
 use crate::plan::{HostPlan, Plan, UnitVerb};
 
@@ -19,13 +20,69 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// A unit that does not go on running, or a host that does not answer.
-pub fn steady(plan: &Plan, names: &[HostName], crew: &mut Crew, span: Duration) -> Result<(), ApplyError> {
+pub fn steady(
+    plan: &Plan,
+    desired: &Desired,
+    names: &[HostName],
+    crew: &mut Crew,
+    span: Duration,
+) -> Result<(), ApplyError> {
+    if span.is_zero() {
+        return Ok(());
+    }
     for (host, found) in crew.each(names, |name, host| watch(name, &plan.hosts[name], host, span)) {
         if let Some((unit, state)) = found? {
             return Err(ApplyError::Unsteady { host, unit, state });
         }
     }
+    let probes = desired.engine.as_ref().map(pacemaker::probes).unwrap_or_default();
+    for (host, found) in crew.each(names, |name, host| silent(name, &plan.hosts[name], &probes, host)) {
+        if let Some((unit, why)) = found? {
+            return Err(ApplyError::Unanswered { host, unit, why });
+        }
+    }
     Ok(())
+}
+
+/// Asked as the engine asks, whose limit for a start is longer: a daemon that has just read its configuration again answers
+/// within a second, on a loaded machine within some.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The first unit that runs and does not answer its probe, and what the probe said.
+fn silent(
+    name: &str,
+    change: &HostPlan,
+    probes: &BTreeMap<String, String>,
+    host: &mut dyn Host,
+) -> Result<Option<(String, String)>, HostError> {
+    let begin = Instant::now();
+    let all = acted(change, &[UnitVerb::Start, UnitVerb::Restart, UnitVerb::Reload]);
+    for unit in all.into_iter().filter(|unit| probes.contains_key(unit)) {
+        let one = BTreeSet::from([unit.clone()]);
+        let runs = |state: &str| ["active", "reloading"].contains(&state);
+        loop {
+            if !look(name, &one, host)?.values().any(|(state, _)| runs(state)) {
+                break; // the engine's, on a standby
+            }
+            let answer = engine::run(name, host, &["sh", "-c", &probes[&unit]], "")?;
+            if answer.status == Some(0) {
+                break;
+            }
+            if begin.elapsed() > ANSWER_LIMIT {
+                let said = format!("{}{}", answer.stdout, answer.stderr);
+                let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+                return Ok(Some((unit, last.trim().to_owned())));
+            }
+            std::thread::sleep(LOOK_EVERY * 4);
+        }
+    }
+    Ok(None)
+}
+
+/// Units of a host on which this was done.
+fn acted(change: &HostPlan, wanted: &[UnitVerb]) -> BTreeSet<String> {
+    let acted = change.units.iter().filter(|action| wanted.contains(&action.verb));
+    acted.map(|action| action.unit.clone()).collect()
 }
 
 /// The first unit that does not go on running, and how it is.
@@ -35,13 +92,9 @@ fn watch(
     host: &mut dyn Host,
     span: Duration,
 ) -> Result<Option<(String, String)>, HostError> {
-    let of = |wanted: &[UnitVerb]| -> BTreeSet<String> {
-        let acted = change.units.iter().filter(|action| wanted.contains(&action.verb));
-        acted.map(|action| action.unit.clone()).collect()
-    };
-    let all = of(&[UnitVerb::Start, UnitVerb::Restart, UnitVerb::Reload]);
+    let all = acted(change, &[UnitVerb::Start, UnitVerb::Restart, UnitVerb::Reload]);
     // a restart or reload leaves a unit alone that does not run, as the engine's do on a standby
-    let mut run = of(&[UnitVerb::Start]);
+    let mut run = acted(change, &[UnitVerb::Start]);
     let mut restarts = BTreeMap::new();
     let begin = Instant::now();
     while !all.is_empty() && begin.elapsed() < span {

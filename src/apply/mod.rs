@@ -93,6 +93,16 @@ pub enum ApplyError {
         /// How systemd finds it.
         state: String,
     },
+    /// A unit that runs and does not serve.
+    #[error("{unit} on {host} runs and does not serve: {why} (journalctl -u {unit} there)")]
+    Unanswered {
+        /// The host.
+        host: HostName,
+        /// The unit.
+        unit: String,
+        /// What its probe said.
+        why: String,
+    },
     /// A change that cannot go back by itself.
     #[error(
         "the engine's own files change on all members at once, and cannot go back by themselves: nothing was changed"
@@ -273,7 +283,7 @@ fn change_heads(
         if !names.is_empty() {
             say(&format!("putting files in place and acting on units: {}", names.join(", ")));
             crew.all(&names, |name, host| change(&plan.hosts[name], host))?;
-            gate::steady(plan, &names, crew, steady_for)?;
+            gate::steady(plan, desired, &names, crew, steady_for)?;
         }
     }
     match plan.engine.kind {

@@ -173,5 +173,5 @@ fn as_json(lab: &Lab) -> serde_json::Value {
         (host.clone(), fields)
     });
     let hosts: serde_json::Map<_, _> = hosts.collect();
-    serde_json::json!({ "name": lab.name, "alive": lab.owner.runs(), "up": lab.up, "hosts": hosts })
+    serde_json::json!({ "name": lab.name, "alive": lab.owner.runs(), "up": lab.up, "root": lab.root, "hosts": hosts })
 }

@@ -10,6 +10,7 @@ mod files;
 mod forecast;
 mod group;
 mod named;
+mod probes;
 mod qnetd;
 mod requests;
 mod state;
@@ -21,6 +22,7 @@ pub use corosync::{members, numbers};
 pub use devices::fence_devices;
 pub use forecast::{Forecast, forecast};
 pub use named::{Hold, accept, accepted, generation, held, hold};
+pub use probes::probes;
 pub use requests::{
     after_joint, joint, joint_selector, move_constraint, move_id, pause, pause_selector, paused_until,
     with_constraint,
