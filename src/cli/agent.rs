@@ -1,5 +1,7 @@
 //! `haoscar agent`: one session on this host over stdin and stdout.
 
+use std::sync::mpsc::channel;
+
 use clap::Args;
 
 use super::{Common, Exit, Failure};
@@ -10,8 +12,9 @@ use crate::host::{Local, agent};
 pub struct Options {}
 
 pub(super) fn run(_common: &Common, _options: &Options) -> Result<Exit, Failure> {
-    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    match agent::serve(Local::under("/"), input, output) {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || std::io::stdin().lines().try_for_each(|line| sender.send(line)));
+    match agent::serve(Local::under("/"), lines, std::io::stdout().lock(), agent::SILENCE) {
         Ok(()) => Ok(Exit::Done),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         Err(error) => Err(Failure::new(Exit::Failed, format!("agent: {error}"))),

@@ -263,7 +263,17 @@ fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
         Via::Facts(path) => return Err(unreachable(format!("only {path} is read"))),
         Via::Ssh | Via::Head | Via::Local => {
             let mut ssh = Command::new("ssh");
-            ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "haoscar", "agent"]);
+            ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]);
+            // a host that loses its power answers no more, and ssh would wait for it for ever
+            ssh.args([
+                "-o",
+                "ServerAliveInterval=5",
+                "-o",
+                "ServerAliveCountMax=3",
+                name,
+                "haoscar",
+                "agent",
+            ]);
             ssh
         }
         Via::Lab(lab) => {

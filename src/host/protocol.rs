@@ -12,7 +12,7 @@ use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
 
 /// Agents of another number are not spoken to.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// A question or a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Host, HostError, PROTOCOL, Request, Response};
@@ -13,13 +14,18 @@ use crate::observed::Facts;
 pub struct Remote {
     name: String,
     child: Child,
-    input: Option<ChildStdin>,
+    input: Arc<Mutex<Option<ChildStdin>>>,
+    /// Goes with the session, and the signs of life end.
+    _lives: Sender<()>,
     lines: Receiver<std::io::Result<String>>,
     said: Receiver<String>,
 }
 
 /// An agent that has not said who it is by then is not there: ssh itself gives up after 5 s.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// An agent that hears nothing for [`super::agent::SILENCE`] takes this side for dead.
+const SIGN_EVERY: Duration = Duration::from_secs(10);
 
 /// Longer than any step may take (a unit's job 100 s, a few units in a row).
 const ANSWER_LIMIT: Duration = Duration::from_secs(600);
@@ -50,7 +56,11 @@ impl Remote {
                 BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| complain.send(line))
             });
         }
-        let mut remote = Self { name: name.to_owned(), child, input: Some(input), lines, said };
+        let input = Arc::new(Mutex::new(Some(input)));
+        let (lives, ended) = channel();
+        let pipe = input.clone();
+        std::thread::spawn(move || signs(&pipe, &ended));
+        let mut remote = Self { name: name.to_owned(), child, input, _lives: lives, lines, said };
         match remote.ask(&Request::Hello)? {
             Response::Facts(facts) if facts.protocol == PROTOCOL => Ok((remote, *facts)),
             Response::Facts(facts) => {
@@ -63,8 +73,12 @@ impl Remote {
     fn exchange(&mut self, request: &Request) -> Result<String, String> {
         let mut line = serde_json::to_vec(request).map_err(|e| e.to_string())?;
         line.push(b'\n');
-        let input = self.input.as_mut().ok_or("the session is over")?;
-        if input.write_all(&line).and_then(|()| input.flush()).is_err() {
+        let wrote = {
+            let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+            let input = input.as_mut().ok_or("the session is over")?;
+            input.write_all(&line).and_then(|()| input.flush())
+        };
+        if wrote.is_err() {
             return Err(self.last_words());
         }
         let limit = if matches!(request, Request::Hello) { HANDSHAKE_LIMIT } else { ANSWER_LIMIT };
@@ -92,6 +106,17 @@ impl Remote {
     }
 }
 
+/// An empty line from time to time, until the session is over.
+fn signs(input: &Mutex<Option<ChildStdin>>, ended: &Receiver<()>) {
+    while ended.recv_timeout(SIGN_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pipe) = input.as_mut() else { return };
+        if pipe.write_all(b"\n").and_then(|()| pipe.flush()).is_err() {
+            return; // the next request says so
+        }
+    }
+}
+
 impl Host for Remote {
     fn ask(&mut self, request: &Request) -> Result<Response, HostError> {
         let read = |line: String| {
@@ -106,7 +131,7 @@ impl Host for Remote {
 impl Drop for Remote {
     /// Hangs up and waits for the agent, which puts an open transaction back.
     fn drop(&mut self) {
-        self.input.take();
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
         let begin = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if begin.elapsed() > FAREWELL_LIMIT {
