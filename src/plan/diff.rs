@@ -67,6 +67,7 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: 
         origin: Some(Origin::Old),
         diff: String::new(),
         file: None,
+        cosmetic: false,
     }));
     let missing = host.directories.iter().filter(|directory| seen.directories.contains(&directory.path));
     plan.directories = missing.cloned().collect();
@@ -108,9 +109,21 @@ fn file_change(file: &Rendered, seen: &HostObserved) -> Option<FileChange> {
     };
     let new = if file.secrets().next().is_some() { String::new() } else { file.shown() };
     let old = if file.secrets().next().is_some() { String::new() } else { old };
+    let written = matches!(origin, Some(Origin::Old | Origin::Edited)) && rights.is_empty();
+    let cosmetic = written && !new.is_empty() && essence(&old).eq(essence(&new));
     let diff =
         similar::TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string() + &rights;
-    Some(FileChange { path: file.path.clone(), verb, origin, diff, file: Some(file.clone()) })
+    Some(FileChange { path: file.path.clone(), verb, origin, diff, file: Some(file.clone()), cosmetic })
+}
+
+/// What a daemon reads: without empty lines, and without those that `#` begins (but `#!`), which are comments in every format that
+/// is rendered here.
+fn essence(text: &str) -> impl Iterator<Item = &str> {
+    let says = |line: &&str| {
+        let line = line.trim_start();
+        !line.is_empty() && (!line.starts_with('#') || line.starts_with("#!"))
+    };
+    text.lines().filter(says)
 }
 
 fn action(verb: UnitVerb, unit: &str, reason: impl Into<String>) -> UnitAction {
@@ -176,6 +189,9 @@ fn changed_units(
             }
             OnChange::Nothing | OnChange::Joint => (None, None),
         };
+        if change.cosmetic {
+            continue;
+        }
         if let Some(unit) = restart.filter(|unit| active(unit)) {
             if moving.contains(unit.as_str()) {
                 restarts.insert(unit.clone(), reason);
@@ -283,4 +299,66 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Mode, Owner, Piece};
+    use crate::observed::UnitFact;
+
+    fn file(text: &str) -> Rendered {
+        Rendered {
+            path: "/etc/chrony/chrony.conf".into(),
+            owner: Owner::root(),
+            mode: Mode(0o644),
+            text: vec![Piece::Text(text.to_owned())],
+            on_change: OnChange::Restart("chrony.service".to_owned()),
+            source: "test".to_owned(),
+        }
+    }
+
+    /// What the change from one text to another asks of the unit, which runs.
+    fn asked(old: &str, new: &str, mode: Mode, origin: Origin) -> Vec<UnitVerb> {
+        let fact = FileFact::Differs { text: old.to_owned(), owner: Owner::root(), mode, origin };
+        let seen = HostObserved {
+            files: [("/etc/chrony/chrony.conf".into(), fact)].into(),
+            units: [(
+                "chrony.service".to_owned(),
+                UnitFact { active: "active".to_owned(), ..UnitFact::default() },
+            )]
+            .into(),
+            ..HostObserved::default()
+        };
+        let host = HostDesired { files: vec![file(new)], ..HostDesired::default() };
+        let plan = host_plan(&host, &seen, EngineKind::Pacemaker, &BTreeSet::new());
+        assert_eq!(plan.files.len(), 1, "it is written in any case");
+        plan.units.iter().map(|action| action.verb).collect()
+    }
+
+    #[test]
+    fn a_change_of_comments_alone_restarts_nothing() {
+        let (old, new) = ("# made by haoscar 1\nserver a\n", "# made by haoscar 2\n\n  # why\nserver a\n");
+        assert_eq!(asked(old, new, Mode(0o644), Origin::Old), []);
+        assert_eq!(asked(old, new, Mode(0o644), Origin::Edited), []);
+    }
+
+    #[test]
+    fn whatever_else_changes_restarts() {
+        let restart = [UnitVerb::Restart];
+        assert_eq!(asked("server a\n", "server b\n", Mode(0o644), Origin::Old), restart);
+        assert_eq!(
+            asked("#server a\n", "server a\n", Mode(0o644), Origin::Edited),
+            restart,
+            "a line that was commented out"
+        );
+        assert_eq!(asked("a\nb\n", "b\na\n", Mode(0o644), Origin::Old), restart, "order");
+        assert_eq!(asked("#!a\n", "#!b\n", Mode(0o644), Origin::Old), restart, "an interpreter");
+        assert_eq!(asked("# x\na\n", "a\n", Mode(0o600), Origin::Old), restart, "its mode");
+        assert_eq!(
+            asked("# x\na\n", "a\n", Mode(0o644), Origin::Packaged),
+            restart,
+            "nobody knows what it runs with"
+        );
+    }
 }

@@ -73,6 +73,7 @@ mod tests {
             origin: Some(Origin::Edited),
             diff: diff.to_owned(),
             file: None,
+            cosmetic: false,
         };
         let (unit, reason) = ("chrony.service".to_owned(), "/etc/chrony/chrony.conf changed".to_owned());
         let units = vec![UnitAction { verb: UnitVerb::Restart, unit, reason }];

@@ -87,6 +87,9 @@ pub struct FileChange {
     pub diff: String,
     /// The new file; none when it is removed.
     pub file: Option<Rendered>,
+    /// Only comments and empty lines differ: whoever runs with the old one runs with the new one.
+    #[serde(default)]
+    pub cosmetic: bool,
 }
 
 /// When a host has its turn. Within a turn hosts go at once; a turn that fails ends the apply.

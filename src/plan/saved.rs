@@ -151,7 +151,14 @@ mod tests {
 
     fn file(path: &str, diff: &str) -> FileChange {
         let diff = diff.to_owned();
-        FileChange { path: path.into(), verb: FileVerb::Change, origin: None, diff, file: None }
+        FileChange {
+            path: path.into(),
+            verb: FileVerb::Change,
+            origin: None,
+            diff,
+            file: None,
+            cosmetic: false,
+        }
     }
 
     fn plan(files: &[FileChange], units: &[&str]) -> Plan {

@@ -86,7 +86,8 @@ pub(super) fn file_line(change: &FileChange) -> String {
         Some(Origin::Unowned) => " (adopted; the original is kept)",
         Some(Origin::Old) | None => "",
     };
-    format!("{sign} {}{whose}", change.path)
+    let comments = if change.cosmetic { " (comments alone: nothing is restarted)" } else { "" };
+    format!("{sign} {}{whose}{comments}", change.path)
 }
 
 pub(super) fn unit_line(action: &UnitAction) -> String {

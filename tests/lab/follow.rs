@@ -162,6 +162,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
     a_branch_that_is_rewound_is_held(&mut branch);
     a_freeze_is_kept(&mut branch);
     a_head_that_was_away_is_brought_to_what_is_accepted(&mut branch);
+    a_session_of_a_head_that_lost_its_power_lets_go(&branch);
 }
 
 fn good_commits_are_rolled_out(branch: &mut Branch) {
@@ -385,4 +386,20 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     let events = branch.sh("haoscar events --last 100");
     assert!(events.contains("head-2 has generation 16, and is brought to what is accepted"), "{events}");
     branch.sh("haoscar plan --detailed-exitcode");
+}
+
+/// It hangs up on nobody, and holds the other head's lock.
+fn a_session_of_a_head_that_lost_its_power_lets_go(branch: &Branch) {
+    let session = "{ echo '\"hello\"'; echo '{\"begin\":{\"id\":\"x\"}}'; while sleep 5; do echo; done; } | ssh head-2 haoscar agent";
+    let held = "systemd-run --quiet --setenv=HOME=/root --unit=held sh -c \"$1\"";
+    branch.lab().exec("head-1", &["sh", "-c", held, "sh", session]);
+    let sessions = || branch.lab().sh("head-2", "pgrep -fc 'haoscar [a]gent' || true");
+    until("the session has the lock", || sessions() != "0");
+    std::thread::sleep(std::time::Duration::from_secs(50)); // longer than a silence: it is kept by its signs of life
+    assert_ne!(sessions(), "0", "{}", branch.lab().sh("head-1", "systemctl status held 2>&1 || true"));
+    branch.lab().good(&["fault", "power", "--name", "test-follow", "head-1"]);
+    until("it has let go", || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        sessions() == "0"
+    });
 }

@@ -71,7 +71,7 @@ fn what_drifts_on_a_head_is_put_back_by_its_loop_when_nothing_speaks_against_it(
 fn files_and_units_come_back_and_the_edit_is_kept(site: &mut Site) {
     let good = site.sum();
     let main = site.on_head("systemctl show -P MainPID dnsmasq");
-    site.on_head(&format!("echo '# by hand' >> {CHRONY}"));
+    site.on_head(&format!("echo 'maxupdateskew 50 # by hand' >> {CHRONY}"));
     until("the edit is put back", || site.sum() == good);
     site.on_head(&format!("rm {CHRONY}"));
     until("the file is there again", || site.sum() == good);
@@ -82,11 +82,16 @@ fn files_and_units_come_back_and_the_edit_is_kept(site: &mut Site) {
         site.on_head("systemctl is-active haoscar-watch; systemctl is-enabled haoscar-watch")
             == "active\nenabled"
     });
-    site.on_head("echo '# by hand' >> /etc/dnsmasq.d/haoscar-names.conf");
+    site.on_head("echo log-queries >> /etc/dnsmasq.d/haoscar-names.conf");
     until("the names are put back", || {
-        !site.on_head("cat /etc/dnsmasq.d/haoscar-names.conf").contains("by hand")
+        !site.on_head("cat /etc/dnsmasq.d/haoscar-names.conf").contains("log-queries")
     });
     assert_eq!(site.on_head("systemctl show -P MainPID dnsmasq"), main, "it had not read the edit");
+    let chrony = "systemctl show -P MainPID chrony";
+    let main = site.on_head(chrony);
+    site.on_head(&format!("echo '# a remark by hand' >> {CHRONY}"));
+    until("the remark is gone", || site.sum() == good);
+    assert_eq!(site.on_head(chrony), main, "comments are no reason for a restart");
     until("all is in step", || site.cycle().contains("\"in_step\""));
     site.good("plan", &["--detailed-exitcode"]);
     site.good("status", &[]);
