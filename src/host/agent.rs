@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Host, HostError, Local, Request, Response};
 
-/// The other side says at least an empty line each 10 s. One that lost its power hangs up on nobody: without this its agent would
+/// The other side says at least an empty line each 5 s. One that lost its power hangs up on nobody: without this its agent would
 /// hold this host's lock until TCP gives up, which takes two hours.
-pub const SILENCE: Duration = Duration::from_secs(45);
+pub const SILENCE: Duration = Duration::from_secs(30);
 
 /// Serves until `lines` end, or none comes for so long. An open transaction is then put back.
 ///

@@ -25,7 +25,7 @@ pub struct Remote {
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// An agent that hears nothing for [`super::agent::SILENCE`] takes this side for dead.
-const SIGN_EVERY: Duration = Duration::from_secs(10);
+const SIGN_EVERY: Duration = Duration::from_secs(5);
 
 /// Longer than any step may take (a unit's job 100 s, a few units in a row).
 const ANSWER_LIMIT: Duration = Duration::from_secs(600);

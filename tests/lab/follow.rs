@@ -390,12 +390,12 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
 
 /// It hangs up on nobody, and holds the other head's lock.
 fn a_session_of_a_head_that_lost_its_power_lets_go(branch: &Branch) {
-    let session = "{ echo '\"hello\"'; echo '{\"begin\":{\"id\":\"x\"}}'; while sleep 5; do echo; done; } | ssh head-2 haoscar agent";
+    let session = "{ echo '\"hello\"'; echo '{\"begin\":{\"id\":\"x\"}}'; while sleep 4; do echo; done; } | ssh head-2 haoscar agent";
     let held = "systemd-run --quiet --setenv=HOME=/root --unit=held sh -c \"$1\"";
     branch.lab().exec("head-1", &["sh", "-c", held, "sh", session]);
     let sessions = || branch.lab().sh("head-2", "pgrep -fc 'haoscar [a]gent' || true");
     until("the session has the lock", || sessions() != "0");
-    std::thread::sleep(std::time::Duration::from_secs(50)); // longer than a silence: it is kept by its signs of life
+    std::thread::sleep(std::time::Duration::from_secs(35)); // longer than a silence: it is kept by its signs of life
     assert_ne!(sessions(), "0", "{}", branch.lab().sh("head-1", "systemctl status held 2>&1 || true"));
     branch.lab().good(&["fault", "power", "--name", "test-follow", "head-1"]);
     until("it has let go", || {

@@ -238,7 +238,7 @@ impl Soak {
         for head in HEADS {
             let sh = |script: &str| self.branch.lab().sh(head, script);
             let story = || self.story();
-            // one whose other side lost its power ends after 45 s of silence
+            // one whose other side lost its power ends after 30 s of silence
             let sessions = || sh("pgrep -fc 'haoscar [a]gent' || true") != "0";
             let ended = (0..90).any(|_| {
                 !sessions() || {
