@@ -1,7 +1,7 @@
 //! What wakes the loop: changes of owned files, of systemd's units, signals. A notice is never read for what it says: the
 //! world is looked at again instead.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,15 +132,34 @@ async fn hear(woken: &EventFd, wanted: &Mutex<BTreeSet<String>>) -> zbus::Result
         .path_namespace(UNITS)
         .build()?;
     let mut changes = zbus::MessageStream::for_match_rule(rule, &bus, None).await?;
+    let mut known = BTreeMap::new();
     while let Some(message) = changes.try_next().await? {
         let header = message.header();
-        let unit = header.path().and_then(|path| path.as_str().rsplit('/').next().map(str::to_owned));
-        let matters = |unit: &String| wanted.lock().unwrap_or_else(PoisonError::into_inner).contains(unit);
-        if unit.as_ref().is_some_and(matters) {
+        let Some(unit) = header.path().and_then(|path| path.as_str().rsplit('/').next()) else { continue };
+        let matters = wanted.lock().unwrap_or_else(PoisonError::into_inner).contains(unit);
+        let body = message.body();
+        let Ok((interface, values, _)) = body.deserialize::<Changed<'_>>() else { continue };
+        if matters && interface == "org.freedesktop.systemd1.Unit" && news(&mut known, unit, &values) {
             let _ = woken.write(1);
         }
     }
     Ok(())
+}
+
+/// An interface, its values by name, and names of values that are no longer valid.
+type Changed<'a> = (&'a str, BTreeMap<&'a str, zbus::Variant<'a>>, Vec<&'a str>);
+
+/// Whether a unit has changed its state since its last signal. A look at a unit that is not loaded (a standby's) has systemd load
+/// it and forget it again, which changes what its neighbours depend on, and each of those sends a signal: a loop that looked for
+/// those would look for ever.
+fn news(
+    known: &mut BTreeMap<String, (String, String)>,
+    unit: &str,
+    values: &BTreeMap<&str, zbus::Variant<'_>>,
+) -> bool {
+    let value = |name: &str| values.get(name).map(ToString::to_string).unwrap_or_default();
+    let now = (value("ActiveState"), value("StateChangeTimestampMonotonic"));
+    known.insert(unit.to_owned(), now.clone()) != Some(now)
 }
 
 /// A unit's name as its D-Bus path has it: all but letters and digits as `_` and two hex digits.
@@ -192,5 +211,21 @@ mod tests {
     #[test]
     fn a_unit_is_found_by_its_name_on_the_bus() {
         assert_eq!(escaped("haoscar-watch.service"), "haoscar_2dwatch_2eservice");
+    }
+
+    #[test]
+    fn a_signal_without_another_state_is_no_news() {
+        let mut known = BTreeMap::new();
+        let mut signal = |state: &'static str, at: u64| {
+            let values = [
+                ("ActiveState", zbus::Variant::from(state)),
+                ("StateChangeTimestampMonotonic", zbus::Variant::from(at)),
+            ];
+            news(&mut known, "dnsmasq_2eservice", &BTreeMap::from(values))
+        };
+        assert!(signal("active", 7), "it was never heard of");
+        assert!(!signal("active", 7), "its neighbours changed");
+        assert!(signal("failed", 9));
+        assert!(signal("active", 12), "and was started again");
     }
 }

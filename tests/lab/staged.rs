@@ -1,6 +1,6 @@
 //! A change that a standby cannot live with does not reach the head that serves.
 
-use super::harness::{Turn, is_root, text};
+use super::harness::{Turn, is_root, text, until};
 use super::whole_way::Site;
 
 const HOSTS: [&str; 2] = ["--on", "head-1,head-2"];
@@ -21,6 +21,12 @@ fn a_service_that_dies_on_the_standby_stops_the_apply_before_the_active_head() {
     site.good("apply", &[&HOSTS[..], &["--adopt", "-y"]].concat());
     let serving = site.carrier();
     let standby = if serving == "head-1" { "head-2" } else { "head-1" };
+    until("the loop of the standby, where units are not loaded, comes to rest", || {
+        let last = || site.lab.sh(standby, "stat -c %.Y /run/haoscar/cycle.json 2>/dev/null || true");
+        let before = last();
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        !before.is_empty() && last() == before
+    });
     let look = |site: &Site, head: &str| {
         site.lab
             .sh(head, "systemctl show -P MainPID dnsmasq; sha256sum /etc/dnsmasq.d/* /etc/chrony/chrony.conf")
