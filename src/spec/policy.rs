@@ -56,8 +56,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "no_path")]
     #[schemars(with = "String")]
     pub path: Utf8PathBuf,
-    /// How often it is asked; `systemctl reload haoscar` asks now.
-    #[serde(default = "every_minute")]
+    /// How often it is asked (a fetch over ssh takes 0.13 s of a core); `systemctl reload haoscar` asks now.
+    #[serde(default = "every_two_minutes")]
     pub every: Span,
 }
 
@@ -69,8 +69,8 @@ fn no_path(path: &Utf8PathBuf) -> bool {
     path.as_str().is_empty()
 }
 
-fn every_minute() -> Span {
-    Span::from_millis(60_000)
+fn every_two_minutes() -> Span {
+    Span::from_millis(120_000)
 }
 
 /// When and how the loop may act.

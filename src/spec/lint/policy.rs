@@ -3,7 +3,7 @@
 use super::{Lint, Mend};
 use crate::spec::{EngineKind, Freeze, Rollout, Source, Window};
 
-/// A fetch over ssh takes half a second of a core.
+/// A fetch over ssh takes 0.13 s of a core (measured), and half a second of time.
 const EVERY_LEAST_MS: u64 = 5_000;
 
 pub(super) fn check(lint: &mut Lint<'_>) {
