@@ -23,7 +23,7 @@ use crate::desired::{Accepted, HostName};
 use crate::engines::alive::{Alive, PLANNED_MS, against};
 use crate::engines::pacemaker::{self, Hold};
 use crate::history::{Followed, Tip};
-use crate::host::{FOLLOWS, Local, accepted_here};
+use crate::host::{FOLLOWS, Local, Real, accepted_here, unconfirmed_seconds};
 use crate::observed::{Following, Reason, Standing};
 use crate::spec::{self, Rollout, Source};
 
@@ -150,7 +150,7 @@ impl Turn {
             None => self.nothing(LEADS_MS),
         };
         let soon = self.behind.as_ref().is_some_and(|(_, since)| since.elapsed() < BEHIND);
-        if soon { wait_ms.min(WAITING_MS) } else { wait_ms }
+        wait_ms.min(if soon { WAITING_MS } else { LEADS_MS })
     }
 
     /// A member that was away when something was accepted has its turn now. The milliseconds until the next look; none: it was
@@ -174,7 +174,12 @@ impl Turn {
         }
         let text = format!("{host} has generation {has}, and is brought to what is accepted");
         self.tell(accepted, Reason::RollOut, &host, &text);
-        if let Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) = rollout::again() {
+        let why = match rollout::again() {
+            Outcome::Done if arrived(&host, named) => None,
+            Outcome::Done => Some("it was not reached (root's ssh from this head to it)".to_owned()),
+            Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) => Some(why),
+        };
+        if let Some(why) = why {
             self.turns.failed(&objects, now_ms, cycle::jitter());
             self.tell(accepted, Reason::Waits, &host, &format!("{host} keeps generation {has}: {why}"));
         }
@@ -247,6 +252,9 @@ impl Turn {
                 found.extend(against(&whole, state, PLANNED_MS));
             }
             _ => found.push("the engine does not answer".to_owned()),
+        }
+        if let Some(seconds) = unconfirmed_seconds(&Real::under("/")) {
+            found.push(format!("a change waits {seconds} s for `haoscar confirm`"));
         }
         if let Some((until, why)) = &self.later
             && Instant::now() < *until
@@ -334,6 +342,15 @@ fn behind(world: &World<'_>) -> Option<(HostName, u64)> {
     let there = |name: &HostName| state.nodes.get(name).is_some_and(|node| node.online && !node.unclean);
     let known = tell::published().unwrap_or_default();
     known.into_iter().find(|(name, generation)| *generation < named.0 && there(name))
+}
+
+/// Whether a member says before long that it has this generation, or a higher one.
+fn arrived(host: &str, generation: u64) -> bool {
+    let has = || tell::published().is_ok_and(|known| known.get(host).is_some_and(|has| *has >= generation));
+    (0..BEHIND.as_secs()).any(|second| {
+        std::thread::sleep(Duration::from_secs(second.min(1)));
+        has()
+    })
 }
 
 /// `haoscar apply` has the engine hold what it could not roll out; one that was killed could not say so.

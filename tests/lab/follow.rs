@@ -325,8 +325,14 @@ fn what_a_person_applies_is_not_rolled_over(branch: &mut Branch) {
     branch.says(&tip, "is held: ");
     assert_eq!(branch.forwarders(), ["198.51.100.60", "198.51.100.60"], "{back}");
     branch.edit("198.51.100.59", "198.51.100.61");
+    branch.spec(&by_hand.replace("198.51.100.60", "198.51.100.70"));
+    branch.take("eve.pub");
+    let unsure = branch.verb(&["apply", "--confirm-within", "10m", "-y"]);
     let newer = branch.pushed("a newer commit ends a hold", Some("ops"));
-    branch.says(&newer, "is accepted as generation 13");
+    branch.says(&newer, "for `haoscar confirm`");
+    assert_eq!(branch.forwarders(), ["198.51.100.70", "198.51.100.70"], "{unsure}");
+    branch.verb(&["confirm"]);
+    branch.says(&newer, "is accepted as generation 14");
     assert_eq!(branch.forwarders(), ["198.51.100.61", "198.51.100.61"]);
 }
 
@@ -336,7 +342,7 @@ fn the_other_head_follows_when_it_leads(branch: &mut Branch) {
     assert_eq!(branch.site.carrier(), "head-2", "{moved}");
     branch.edit("198.51.100.61", "198.51.100.62");
     let commit = branch.pushed("for the other head", Some("ops"));
-    branch.says(&commit, "is accepted as generation 14");
+    branch.says(&commit, "is accepted as generation 15");
     assert_eq!(branch.forwarders(), ["198.51.100.62", "198.51.100.62"]);
     let events = branch.verb(&["events", "--last", "100"]);
     let begun = |line: &str| line.contains(&format!("commit {commit} of main is being rolled out"));
@@ -354,14 +360,14 @@ fn a_branch_that_is_rewound_is_held(branch: &mut Branch) {
         "head-2",
         "git config --global --add safe.directory '*'; haoscar apply --spec /srv/state/work --via head -y",
     );
-    branch.says(&tip, "is accepted as generation 15");
+    branch.says(&tip, "is accepted as generation 16");
     branch.text = branch.sh("cat /srv/state/work/cluster.yaml");
 }
 
 fn a_freeze_is_kept(branch: &mut Branch) {
     branch.edit("  # freezes: [\"2026-12-20..2027-01-06\"]", "  freezes: [\"2026-01-01..2099-12-31\"]");
     let frozen = branch.pushed("nothing more this century", Some("ops"));
-    branch.says(&frozen, "is accepted as generation 16");
+    branch.says(&frozen, "is accepted as generation 17");
     let before = branch.forwarders();
     branch.edit("servers: [ntp1.example, ntp2.example]", "servers: [ntp3.example]");
     let commit = branch.pushed("too late", Some("ops"));
@@ -376,7 +382,7 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     branch.lab().good(&["boot", "--name", "test-follow", "head-2"]);
     let has = "grep -o '\"generation\":[0-9]*' /var/lib/haoscar/accepted.json";
     until("head-2 is there", || branch.lab().exec("head-2", &["true"]).status.success());
-    assert_eq!(branch.lab().sh("head-2", has), "\"generation\":16");
+    assert_eq!(branch.lab().sh("head-2", has), "\"generation\":17");
     let same = |branch: &Branch| {
         let chrony =
             ["head-1", "head-2"].map(|head| branch.lab().sh(head, "sha256sum /etc/chrony/chrony.conf"));
@@ -384,7 +390,7 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     };
     until("head-2 is brought to what is accepted", || same(branch));
     let events = branch.sh("haoscar events --last 100");
-    assert!(events.contains("head-2 has generation 16, and is brought to what is accepted"), "{events}");
+    assert!(events.contains("head-2 has generation 17, and is brought to what is accepted"), "{events}");
     branch.sh("haoscar plan --detailed-exitcode");
 }
 
