@@ -242,6 +242,9 @@ impl Turn {
     fn against(&mut self, world: &World<'_>, tip: &Tip) -> Vec<String> {
         let World { accepted, ground, named } = world;
         let mut found = Vec::new();
+        if let Some(seconds) = unconfirmed_seconds(&Real::under("/")) {
+            found.push(format!("a change waits {seconds} s for `haoscar confirm`"));
+        }
         if named.0 != accepted.generation {
             let own = accepted.generation;
             found.push(format!("generation {} is accepted and this head has {own}", named.0));
@@ -252,9 +255,6 @@ impl Turn {
                 found.extend(against(&whole, state, PLANNED_MS));
             }
             _ => found.push("the engine does not answer".to_owned()),
-        }
-        if let Some(seconds) = unconfirmed_seconds(&Real::under("/")) {
-            found.push(format!("a change waits {seconds} s for `haoscar confirm`"));
         }
         if let Some((until, why)) = &self.later
             && Instant::now() < *until

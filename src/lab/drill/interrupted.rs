@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Edits the files, starts an apply and waits until it is in the middle.
 pub(super) fn begin(ground: &dyn Ground, target: &str) -> Result<(), String> {
-    let edit = "for file in \"$1\" \"$2\"; do test -s \"$file\" && echo \"$0\" >>\"$file\" || exit 1; done";
+    let edit = "for file in \"$1\" \"$2\"; do test -s \"$file\" && echo \"$0\" >>\"$file\" && chmod u+x \"$file\" || exit 1; done";
     ground.run(target, &["sh", "-c", edit, EDIT, FILES[0], FILES[1]])?;
     set_drop_in(ground, target, UNIT, HOLD)?;
     let mut apply = ground.apply(target)?;
