@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ApplyError;
 use crate::desired::HostName;
-use crate::host::{Host, HostError, Response};
+use crate::host::{Host, HostError, Local, Response};
 
 /// Open sessions, by host.
 #[derive(Default)]
@@ -13,6 +13,13 @@ pub struct Crew {
 }
 
 impl Crew {
+    /// This machine alone, without a session.
+    pub fn here(name: &str) -> Self {
+        let mut crew = Self::default();
+        crew.add(name, Box::new(Local::under("/")));
+        crew
+    }
+
     /// One more session.
     pub fn add(&mut self, name: &str, host: Box<dyn Host + Send>) {
         self.hosts.insert(name.to_owned(), host);

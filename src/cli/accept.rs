@@ -10,8 +10,7 @@ use crate::apply::{self, Acceptance, Crew};
 use crate::cli::out::line;
 use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
 use crate::engines::pacemaker::{self, Hold};
-use crate::history::commit_of;
-use crate::host::Local;
+use crate::history::{commit_of, short};
 use crate::observed::{End, Generation, HostObserved, Record};
 use crate::plan::{Plan, show, summary};
 
@@ -27,11 +26,6 @@ pub(super) enum Origin<'a> {
     Back(&'a Generation),
     /// This commit of the followed branch, its full name.
     Branch(&'a str),
-}
-
-/// As history and the engine name it.
-fn short(commit: &str) -> &str {
-    commit.get(..7).unwrap_or(commit)
 }
 
 /// The spec's commit.
@@ -78,8 +72,7 @@ pub(super) fn refuse(commit: &str, failure: &Failure) {
         return;
     }
     let here = via::own_name();
-    let mut crew = Crew::default();
-    crew.add(&here, Box::new(Local::under("/")));
+    let mut crew = Crew::here(&here);
     let hold = Hold { commit: commit.to_owned(), refused: true, why: failure.message.clone() };
     if let Err(error) = apply::hold(&mut crew, &here, Some(&hold)) {
         eprintln!("warning: commit {} is not held: {error}", short(commit));

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Common, Exit, Failure, problems};
 use crate::host::accepted_spec_here;
 use crate::observed::{Generation, Record};
-use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, lint, load};
+use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, judge};
 
 /// Where a spec lies when none is named; on a head the accepted generation's comes after these.
 const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
@@ -68,17 +68,6 @@ pub(super) fn checked(gathered: Gathered) -> Result<Spec, Failure> {
             eprint!("{}", problems::text(&found, &gathered, problems::colour_of_stderr()));
             Err(invalid(&found, &gathered))
         }
-    }
-}
-
-/// Loads and lints: the cluster and its notes, or every problem.
-pub(super) fn judge(sources: &Sources) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
-    let loaded = load(sources)?;
-    let found = lint(&loaded);
-    if found.iter().any(|problem| problem.severity == Severity::Error) {
-        Err(found)
-    } else {
-        Ok((loaded, found))
     }
 }
 

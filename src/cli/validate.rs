@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::source::Gathered;
 use super::{Common, Exit, Failure, Format, out, problems, source};
-use crate::spec::{Cluster, Problem};
+use crate::spec::{Cluster, Problem, judge as judge_spec};
 
 /// Options of `haoscar validate`.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
 fn judge(common: &Common, path: Option<&Utf8Path>) -> Result<Judged, Failure> {
     let gathered = source::gather(common, path)?;
-    let (found, summary) = match source::judge(&gathered.sources) {
+    let (found, summary) = match judge_spec(&gathered.sources) {
         Ok((loaded, notes)) => (notes, Some(summary(&loaded.cluster))),
         Err(found) => (found, None),
     };

@@ -3,7 +3,7 @@
 
 use super::tip::Doubt;
 use crate::desired::Accepted;
-use crate::history::{Followed, HistoryError, Tip};
+use crate::history::{Followed, HistoryError, Tip, short};
 use crate::host::trusted;
 use crate::spec::{self, Policy, Problem, Severity};
 
@@ -51,7 +51,7 @@ fn judge(copy: &Followed, accepted: &Accepted, commit: Option<&str>, tip: &Tip) 
 }
 
 fn apart(known: &str) -> String {
-    let short = known.get(..7).unwrap_or(known);
+    let short = short(known);
     format!(
         "the branch was rewound or rewritten, and commit {short} is no longer in it; `haoscar apply` of what is meant ends that"
     )
@@ -89,12 +89,7 @@ fn keys(policy: &Policy) -> Option<Vec<String>> {
 fn valid(copy: &Followed, accepted: &Accepted, commit: &str) -> Result<spec::Cluster, String> {
     let path = accepted.policy.source.as_ref().map(|source| source.path.clone()).unwrap_or_default();
     let sources = copy.sources(commit, &path).map_err(|error| error.to_string())?;
-    let loaded = spec::load(&sources).map_err(|found| first(&found))?;
-    let found = spec::lint(&loaded);
-    let wrong: Vec<_> = found.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
-    if !wrong.is_empty() {
-        return Err(first(&wrong));
-    }
+    let (loaded, _) = spec::judge(&sources).map_err(|found| first(&found))?;
     let name = &loaded.cluster.name;
     if *name == accepted.cluster {
         Ok(loaded.cluster)
@@ -103,10 +98,12 @@ fn valid(copy: &Followed, accepted: &Accepted, commit: &str) -> Result<spec::Clu
     }
 }
 
-/// The first problem and how many there are.
+/// The first error and how many there are.
 fn first(found: &[Problem]) -> String {
-    let Some(problem) = found.first() else { return String::new() };
+    let errors = || found.iter().filter(|problem| problem.severity == Severity::Error);
+    let Some(problem) = errors().next() else { return String::new() };
     let place = problem.places.first().map(|place| format!("{}:{}: ", place.file, place.line));
-    let more = if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() };
+    let more = errors().count() - 1;
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     format!("{}{} [{}]{more}", place.unwrap_or_default(), problem.message, problem.code)
 }

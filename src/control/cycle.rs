@@ -6,7 +6,7 @@ use super::{heal, when};
 use crate::apply::{self, Crew};
 use crate::desired::{Accepted, Role};
 use crate::engines::{EngineState, leads, pacemaker};
-use crate::host::{HostError, Local, Request};
+use crate::host::{HostError, Request};
 use crate::observed::{Cycle, HostObserved, Word};
 use crate::plan::{self, Heal};
 use crate::spec;
@@ -73,8 +73,7 @@ pub struct Ground {
 
 /// Looks, decides, puts back, looks again. `now_ms`: by a clock that is never set.
 pub fn cycle(accepted: &Accepted, memory: &mut Memory, now_ms: u64) -> Said {
-    let mut crew = Crew::default();
-    crew.add(&accepted.host, Box::new(Local::under("/")));
+    let mut crew = Crew::here(&accepted.host);
     let world = match look(accepted, &mut crew) {
         Ok(world) => world,
         Err(error) => return failed(&[], false, &error.to_string()),

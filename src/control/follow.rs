@@ -22,8 +22,8 @@ use crate::apply::{self, Crew};
 use crate::desired::{Accepted, HostName};
 use crate::engines::alive::{Alive, PLANNED_MS, against};
 use crate::engines::pacemaker::{self, Hold};
-use crate::history::{Followed, Tip};
-use crate::host::{FOLLOWS, Local, Real, accepted_here, unconfirmed_seconds};
+use crate::history::{Followed, Tip, short};
+use crate::host::{FOLLOWS, Real, accepted_here, unconfirmed_seconds};
 use crate::observed::{Following, Reason, Standing};
 use crate::spec::{self, Rollout, Source};
 
@@ -133,8 +133,7 @@ impl Turn {
     /// One look; the milliseconds until the next.
     fn look(&mut self, called: bool) -> u64 {
         let Some(accepted) = accepted_here().ok().flatten() else { return self.nothing(IDLE_MS) };
-        let mut crew = Crew::default();
-        crew.add(&accepted.host, Box::new(Local::under("/")));
+        let mut crew = Crew::here(&accepted.host);
         let ground = cycle::ground(&accepted, &mut crew);
         let named = ground.cib.as_deref().map(pacemaker::accepted).filter(|_| ground.leads);
         let Some(named) = named else { return self.nothing(LEADS_MS) };
@@ -311,8 +310,7 @@ impl Turn {
         let new =
             |shown: &Following| shown.standing != following.standing || shown.commit != following.commit;
         if self.shown.as_ref().is_none_or(new) {
-            let short = following.commit.get(..7).unwrap_or_default().to_owned();
-            self.tell(accepted, reason, &short, &following.sentence);
+            self.tell(accepted, reason, short(&following.commit), &following.sentence);
         }
         self.keep(Some(following));
     }

@@ -9,7 +9,7 @@ mod origin;
 mod store;
 
 pub use follow::{Followed, Tip};
-pub use origin::commit_of;
+pub use origin::{commit_of, short};
 pub use store::Store;
 
 /// Why a history could not be written or read.

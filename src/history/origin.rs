@@ -17,6 +17,11 @@ pub fn commit_of(folder: &Utf8Path, files: &[Utf8PathBuf]) -> Option<String> {
     Some(format!("{}{mark}", short.as_str().ok()?))
 }
 
+/// A commit as history, the engine and people name it, from its full name.
+pub fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
 fn differs(repository: &Repository, within: &Utf8Path, files: &[Utf8PathBuf]) -> Option<bool> {
     let mut options = StatusOptions::new();
     options.include_untracked(true).recurse_untracked_dirs(true).disable_pathspec_match(true);

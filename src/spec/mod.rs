@@ -37,7 +37,7 @@ pub use group::{Apart, Group};
 pub use ha::{EngineKind, Failback, Ha, WatchUrl, WatchedBy};
 pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};
-pub use lint::lint;
+pub use lint::{judge, lint};
 pub use load::{BYTES_MAX, Loaded, PROBLEMS_MAX, Places, load, public_keys};
 pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent};
 pub use nearest::nearest;

@@ -4,12 +4,13 @@
 use std::process::Command;
 
 use super::harness::{TestLab, Turn, haoscar, is_root, text, until};
+use super::staged::DIES;
 use super::whole_way::Site;
 
 /// A person's machine would have these; here they lie on the storage that both heads see.
-const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && mv gitops work && git init -q -b main work &&
+const PEOPLE: &str = "cd /srv/state && git init -q --bare -b main site.git && mv gitops clone && git init -q -b main clone &&
     for who in ops eve; do ssh-keygen -q -t ed25519 -N '' -C $who -f $who; done &&
-    cp ops.pub work/ && cd work && git remote add origin /srv/state/site.git &&
+    cp ops.pub clone/ && cd clone && git remote add origin /srv/state/site.git &&
     git config core.hooksPath hooks && git config gpg.format ssh && git config user.name Ops && git config user.email ops@site.example";
 
 /// Each head's root may log in on the other one, as an administrator sets it up.
@@ -88,13 +89,13 @@ impl Branch {
         let hook = if message == WRONG { "--no-verify" } else { "" };
         let text = &self.text;
         format!(
-            "cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} {hook} -m '{message}'; git rev-parse --short=7 HEAD"
+            "cd /srv/state/clone; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit add -A; git commit -q --allow-empty {sign} {hook} -m '{message}'; git rev-parse --short=7 HEAD"
         )
     }
 
     /// A webhook calls each head; the one that leads asks.
     fn push(&self) {
-        self.sh("cd /srv/state/work; git push -q -f origin main");
+        self.sh("cd /srv/state/clone; git push -q -f origin main");
         for head in ["head-1", "head-2"] {
             self.lab().exec(head, &["systemctl", "reload", "haoscar"]);
         }
@@ -222,7 +223,7 @@ fn what_is_not_signed_or_not_valid_is_refused(branch: &mut Branch) {
     branch.text = good.replace("198.51.100.54", "198.51.100.5x");
     let text = &branch.text;
     let stopped =
-        format!("cd /srv/state/work; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit commit -qam wrong 2>&1");
+        format!("cd /srv/state/clone; cat > cluster.yaml <<'SPEC'\n{text}\nSPEC\ngit commit -qam wrong 2>&1");
     let stopped = branch.lab().exec("head-1", &["sh", "-c", &stopped]);
     assert!(
         !stopped.status.success() && self::text(&stopped).contains("198.51.100.5x"),
@@ -241,7 +242,7 @@ fn what_is_not_signed_or_not_valid_is_refused(branch: &mut Branch) {
 }
 
 fn keys_come_from_the_commit_before(branch: &mut Branch) {
-    branch.sh("cd /srv/state/work; cp ../eve.pub .");
+    branch.sh("cd /srv/state/clone; cp ../eve.pub .");
     branch.edit("keys: [ops.pub]", "keys: [eve.pub]");
     branch.edit("198.51.100.55", "198.51.100.56");
     let handed = branch.pushed("eve takes over", Some("eve"));
@@ -255,11 +256,6 @@ fn keys_come_from_the_commit_before(branch: &mut Branch) {
     let both = branch.pushed("both", Some("eve"));
     branch.says(&both, "is accepted as generation 6");
 }
-
-/// dnsmasq starts, and ends a moment later.
-const DIES: &str = "mkdir -p /etc/systemd/system/dnsmasq.service.d && cd /etc/systemd/system/dnsmasq.service.d &&
-    printf '[Service]\\nType=simple\\nExecStartPre=\\nExecStart=\\nExecStartPost=\\nExecReload=\\nExecStart=/bin/sh -c \"sleep 0.4; exit 1\"\\n' > zz.conf &&
-    systemctl daemon-reload";
 
 fn a_roll_out_that_fails_is_refused_until_a_person_resumes(branch: &mut Branch) {
     let before = branch.forwarders();
@@ -309,7 +305,7 @@ fn the_loop_may_die_while_it_rolls_out(branch: &mut Branch) {
 }
 
 fn what_a_person_applies_is_not_rolled_over(branch: &mut Branch) {
-    let tip = branch.sh("cd /srv/state/work; git rev-parse --short=7 HEAD");
+    let tip = branch.sh("cd /srv/state/clone; git rev-parse --short=7 HEAD");
     let by_hand = branch.text.replace("198.51.100.59", "198.51.100.60");
     branch.sh("mkdir -p /root/hand; cp /srv/state/*.pub /root/hand");
     branch.sh(&format!("cat > /root/hand/cluster.yaml <<'SPEC'\n{by_hand}\nSPEC\n"));
@@ -351,17 +347,17 @@ fn the_other_head_follows_when_it_leads(branch: &mut Branch) {
 
 fn a_branch_that_is_rewound_is_held(branch: &mut Branch) {
     let before = branch.forwarders();
-    branch.sh("cd /srv/state/work; git reset -q --hard HEAD~2");
+    branch.sh("cd /srv/state/clone; git reset -q --hard HEAD~2");
     branch.push();
-    let tip = branch.sh("cd /srv/state/work; git rev-parse --short=7 HEAD");
+    let tip = branch.sh("cd /srv/state/clone; git rev-parse --short=7 HEAD");
     branch.says(&tip, "the branch was rewound or rewritten");
     assert_eq!(branch.forwarders(), before);
     branch.lab().sh(
         "head-2",
-        "git config --global --add safe.directory '*'; haoscar apply --spec /srv/state/work --via head -y",
+        "git config --global --add safe.directory '*'; haoscar apply --spec /srv/state/clone --via head -y",
     );
     branch.says(&tip, "is accepted as generation 16");
-    branch.text = branch.sh("cat /srv/state/work/cluster.yaml");
+    branch.text = branch.sh("cat /srv/state/clone/cluster.yaml");
 }
 
 fn a_freeze_is_kept(branch: &mut Branch) {
@@ -378,7 +374,7 @@ fn a_freeze_is_kept(branch: &mut Branch) {
 fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     branch.lab().good(&["poweroff", "--name", "test-follow", "head-2"]);
     until("head-1 leads", || branch.site.carrier() == "head-1");
-    branch.sh("cd /srv/state/work; haoscar apply --spec . -y"); // a person may, in a freeze and without head-2
+    branch.sh("cd /srv/state/clone; haoscar apply --spec . -y"); // a person may, in a freeze and without head-2
     branch.lab().good(&["boot", "--name", "test-follow", "head-2"]);
     let has = "grep -o '\"generation\":[0-9]*' /var/lib/haoscar/accepted.json";
     until("head-2 is there", || branch.lab().exec("head-2", &["true"]).status.success());

@@ -2,7 +2,8 @@
 //! happened.
 
 use std::fs::{self, File};
-use std::process::{Command, Output};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
 
@@ -39,12 +40,27 @@ impl Turn {
 /// Takes its lab away when it goes.
 pub struct TestLab {
     pub name: String,
+    /// Takes the lab away when this process was killed and could not.
+    guard: Child,
 }
 
 impl TestLab {
+    /// A lab of that name, which is still to be made.
+    pub fn named(name: &str) -> Self {
+        let wait = "while kill -0 $0 2>/dev/null; do sleep 1; done; exec \"$1\" lab down \"$2\"";
+        let own = std::process::id().to_string();
+        let guard = Command::new("sh")
+            .args(["-c", wait, &own, env!("CARGO_BIN_EXE_haoscar"), name])
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self { name: name.to_owned(), guard: guard.unwrap() }
+    }
+
     /// The reference cluster's hosts of those names.
     pub fn up(name: &str, hosts: &str) -> Self {
-        let lab = Self { name: name.to_owned() };
+        let lab = Self::named(name);
         let said = lab.try_up(hosts);
         assert!(said.status.success(), "lab up: {}", text(&said));
         lab
@@ -119,6 +135,7 @@ impl TestLab {
 
 impl Drop for TestLab {
     fn drop(&mut self) {
+        let _ = self.guard.kill().and_then(|()| self.guard.wait());
         let _ = haoscar(&["lab", "down", &self.name]);
     }
 }

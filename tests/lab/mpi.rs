@@ -40,7 +40,7 @@ fn a_job_of_two_ranks_on_two_nodes_goes_on_through_a_power_cut_of_the_head() {
         return;
     }
     let _turn = Turn::take();
-    let lab = TestLab { name: "test-mpi".to_owned() };
+    let lab = TestLab::named("test-mpi");
     lab.good(&["up", SPEC, "--name", &lab.name, "--hosts", HOSTS, "--packages", PACKAGES]);
     let via = format!("lab:{}", lab.name);
     let applied = haoscar(&["apply", SPEC, "--via", &via, "--adopt", "-y"]);

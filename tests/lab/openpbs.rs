@@ -6,7 +6,7 @@ use super::harness::{TestLab, Turn, haoscar, is_root, skipped, text};
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004-pbs.yaml");
 
 fn up(name: &str, more: &[&str]) -> TestLab {
-    let lab = TestLab { name: name.to_owned() };
+    let lab = TestLab::named(name);
     let said = haoscar(&[&["lab", "up", SPEC, "--name", name], more].concat());
     assert!(said.status.success(), "lab up: {}", text(&said));
     lab

@@ -171,7 +171,7 @@ impl Soak {
     fn pushed(&self, message: &str, key: Option<&str>) -> String {
         let commit = self.branch.committing(message, key);
         let script = format!(
-            "rm -f /srv/state/work/.git/*.lock /srv/state/site.git/refs/heads/*.lock; {commit}; git push -q origin main"
+            "rm -f /srv/state/clone/.git/*.lock /srv/state/site.git/refs/heads/*.lock; {commit}; git push -q origin main"
         );
         for _ in 0..120 {
             for head in HEADS {

@@ -6,7 +6,7 @@ use super::whole_way::Site;
 const HOSTS: [&str; 2] = ["--on", "head-1,head-2"];
 
 /// dnsmasq starts, and ends a moment later.
-const DIES: &str = "mkdir -p /etc/systemd/system/dnsmasq.service.d && cd /etc/systemd/system/dnsmasq.service.d &&
+pub const DIES: &str = "mkdir -p /etc/systemd/system/dnsmasq.service.d && cd /etc/systemd/system/dnsmasq.service.d &&
     printf '[Service]\\nType=simple\\nExecStartPre=\\nExecStart=\\nExecStartPost=\\nExecReload=\\nExecStart=/bin/sh -c \"sleep 0.4; exit 1\"\\n' > zz.conf &&
     systemctl daemon-reload";
 

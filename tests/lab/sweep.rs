@@ -52,7 +52,7 @@ fn a_lab_that_was_killed_half_made_is_swept() {
         return;
     }
     let _turn = Turn::take();
-    let lab = TestLab { name: "test-half".to_owned() };
+    let lab = TestLab::named("test-half");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
     let mut up = program(&["lab", "up", spec, "--name", &lab.name]).stdout(Stdio::null()).spawn().unwrap();
     until("a host has started", || {
@@ -72,7 +72,7 @@ fn a_lab_that_is_interrupted_while_it_is_made_takes_itself_away() {
         return;
     }
     let _turn = Turn::take();
-    let lab = TestLab { name: "test-interrupt".to_owned() };
+    let lab = TestLab::named("test-interrupt");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004.yaml");
     let mut up = program(&["lab", "up", spec, "--name", &lab.name]).stdout(Stdio::null()).spawn().unwrap();
     until("the switch is there", || fs::exists("/run/netns/haoscar-test-interrupt").unwrap());
@@ -119,7 +119,7 @@ fn a_lab_that_the_machine_has_no_inotify_instances_for_is_refused_with_what_to_s
         return;
     }
     let _turn = Turn::take();
-    let lab = TestLab { name: "test-instances".to_owned() };
+    let lab = TestLab::named("test-instances");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/three-heads.yaml");
     let said = haoscar(&["lab", "up", spec, "--name", &lab.name]);
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap();
@@ -163,7 +163,7 @@ fn a_cached_root_that_a_lab_stands_on_is_not_purged() {
         return;
     }
     let _turn = Turn::take();
-    let lab = TestLab { name: "test-purge".to_owned() };
+    let lab = TestLab::named("test-purge");
     let cache = tempfile::tempdir().unwrap(); // with a link to the root: a purge that goes wrong costs no more than that
     let real = haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker, &[]).unwrap();
     let link = cache.path().join("lab").join(real.file_name().unwrap());

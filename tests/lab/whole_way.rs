@@ -23,7 +23,7 @@ pub struct Site {
 impl Site {
     /// Hosts of a spec, fresh; `hosts` empty means all.
     pub fn fresh(name: &str, spec_name: &str, hosts: &str) -> Self {
-        let lab = TestLab { name: name.to_owned() };
+        let lab = TestLab::named(name);
         let spec = spec(spec_name);
         let mut argv = vec!["lab", "up", &spec, "--name", name];
         if !hosts.is_empty() {

@@ -22,7 +22,7 @@ mod storage;
 mod waive;
 mod watched;
 
-use super::{Cluster, Loaded, Place, Places, Problem, Severity};
+use super::{Cluster, Loaded, Place, Places, Problem, Severity, Sources, load};
 
 /// What every rule works with.
 struct Lint<'a> {
@@ -99,6 +99,17 @@ impl Mend for Problem {
     fn mend(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());
     }
+}
+
+/// Loads and lints: what the spec says with its notes, or every problem.
+///
+/// # Errors
+/// One error or more, with the notes beside them.
+pub fn judge(sources: &Sources) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
+    let loaded = load(sources)?;
+    let found = lint(&loaded);
+    let wrong = found.iter().any(|problem| problem.severity == Severity::Error);
+    if wrong { Err(found) } else { Ok((loaded, found)) }
 }
 
 /// Every rule over the whole spec, waivers applied, in the order of the file.
