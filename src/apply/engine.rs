@@ -229,6 +229,10 @@ pub fn configure(
         return Ok(None);
     };
     let Some(member) = spokesman(plan, engine, crew) else { return Ok(None) };
+    if !plan.engine.rereads.is_empty() {
+        say("the membership's daemon reads its files again");
+        reload_membership(crew, &member)?;
+    }
     let before = if plan.engine.changes.is_empty() { None } else { read_cib(crew, &member) };
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");

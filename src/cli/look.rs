@@ -5,7 +5,7 @@
 use super::source;
 use super::via::Survey;
 use crate::apply::Crew;
-use crate::desired::{Desired, HostName, Probe, Role};
+use crate::desired::{Answer, Desired, HostName, Probe, Role};
 use crate::host::{Request, Response};
 use crate::observed::{Observed, Seen, Stale, View};
 use crate::probe::{Ask, ProbeTarget, probes_of};
@@ -58,10 +58,17 @@ fn see(crew: &mut Crew, from: &str, carrier: &str, targets: Vec<ProbeTarget>) ->
     }
 }
 
-/// Daemons on the heads that carry them which have not loaded what they were given.
+/// Daemons which have not loaded what they were given.
 pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Stale> {
-    let carries = |probe: &&Probe| observed.carrier(desired, &probe.group).as_ref() == Some(&probe.host);
-    let probes = desired.probes.iter().filter(carries);
+    let runs = |probe: &Probe| {
+        let fact = observed.hosts.get(&probe.host).and_then(|host| host.units.get(&probe.unit));
+        fact.is_some_and(|fact| fact.active == "active")
+    };
+    let here = |probe: &&Probe| match &probe.group {
+        Some(group) => observed.carrier(desired, group).as_ref() == Some(&probe.host),
+        None => runs(probe),
+    };
+    let probes = desired.probes.iter().filter(here);
     probes.filter_map(|probe| wrong(probe, crew)).collect()
 }
 
@@ -76,11 +83,14 @@ fn wrong(probe: &Probe, crew: &mut Crew) -> Option<Stale> {
             std::thread::sleep(PAUSE);
         }
         match crew.get(&probe.host)?.ask(&Request::Ask(probe.question.clone())) {
-            Ok(Response::Answer(answer)) if answer.stdout.contains(&probe.says) => return None,
-            Ok(Response::Answer(answer)) if answer.status == Some(0) => {
-                return Some(stale_as(probe, true, "it runs with another configuration".to_owned()));
-            }
-            Ok(Response::Answer(answer)) => why = answer.stderr,
+            Ok(Response::Answer(answer)) => match unsaid(probe, &answer) {
+                None => return None,
+                Some(wanted) if answer.status == Some(0) => {
+                    let why = format!("it runs with another configuration: it does not say `{wanted}`");
+                    return Some(stale_as(probe, true, why));
+                }
+                Some(_) => why = answer.stderr,
+            },
             Ok(_) => return None,
             Err(error) => why = error.to_string(),
         }
@@ -88,7 +98,14 @@ fn wrong(probe: &Probe, crew: &mut Crew) -> Option<Stale> {
     Some(stale_as(probe, false, why))
 }
 
+/// The first thing that an answer should hold and does not.
+fn unsaid<'a>(probe: &'a Probe, answer: &Answer) -> Option<&'a str> {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
+    let answer: String = answer.stdout.lines().map(line).collect();
+    probe.says.iter().find(|wanted| !answer.contains(*wanted)).map(|wanted| wanted.trim())
+}
+
 fn stale_as(probe: &Probe, answered: bool, why: String) -> Stale {
     let (service, host, unit) = (probe.service.clone(), probe.host.clone(), probe.unit.clone());
-    Stale { service, host, unit, answered, why }
+    Stale { service, host, unit, reads: probe.reads, answered, why }
 }

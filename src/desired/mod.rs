@@ -143,21 +143,38 @@ pub struct Check {
     pub verdict: fn(&Answer) -> Verdict,
 }
 
-/// A question to a running daemon about what it has loaded, asked on the head that carries the group.
+/// A question to a running daemon about what it has loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// The service's name in the spec.
+    /// The service's name in the spec; of the engine's own daemon, its name.
     pub service: String,
-    /// The group that carries it.
-    pub group: String,
-    /// The head that is asked, when it carries the group: configurations differ by head.
+    /// The group that carries it: it is asked where that is. None: wherever its unit runs.
+    pub group: Option<String>,
+    /// The host that is asked: configurations differ by host.
     pub host: HostName,
-    /// The daemon's unit, which is reloaded when it has loaded something else.
+    /// The daemon's unit.
     pub unit: String,
     /// The question.
     pub question: Question,
-    /// What an answer holds when the daemon runs with the configuration that it was given.
-    pub says: String,
+    /// What an answer holds, all of it, when the daemon runs with the configuration that it was given. Runs of blanks in a line
+    /// of it count as one, and each line ends.
+    pub says: Vec<String>,
+    /// When it reads its configuration.
+    pub reads: Reads,
+    /// Another comment is another configuration in its eyes.
+    pub comments: bool,
+}
+
+/// When a daemon reads its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// When it is told to reload.
+    OnReload,
+    /// When it starts.
+    OnStart,
+    /// When all members are told at once, which only a change of the membership does.
+    Jointly,
 }
 
 /// How a secret is made where none exists yet.

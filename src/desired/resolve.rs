@@ -176,6 +176,7 @@ impl<'a> Builder<'a> {
             }
         }
         self.desired.engine = Some(compiled.engine);
+        self.desired.probes.extend(compiled.probes);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{HostDesired, HostName};
+use crate::desired::{HostDesired, HostName, Probe};
 use crate::spec::EngineKind;
 
 pub use daemon::UNIT as LOOP_UNIT;
@@ -159,4 +159,6 @@ pub struct Compiled {
     pub hosts: BTreeMap<HostName, HostDesired>,
     /// The cluster's own objects.
     pub engine: EngineDesired,
+    /// What the membership's daemon is asked about its loaded configuration.
+    pub probes: Vec<Probe>,
 }

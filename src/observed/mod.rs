@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Answer, Desired, HostName, Mode, Owner};
+use crate::desired::{Answer, Desired, HostName, Mode, Owner, Reads};
 
 pub use cycle::{Cycle, Event, Following, Reason, Standing, Word};
 pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
@@ -280,6 +280,8 @@ pub struct Stale {
     pub host: HostName,
     /// Its unit.
     pub unit: String,
+    /// When it reads its configuration.
+    pub reads: Reads,
     /// It said what it has loaded, and that is something else; false where it did not say.
     pub answered: bool,
     /// What it answered, or why it did not.

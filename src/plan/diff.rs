@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting};
-use crate::desired::{Desired, HostDesired, HostName, OnChange, Rendered, Role, Unit, UnitWant};
+use crate::desired::{Desired, HostDesired, HostName, OnChange, Reads, Rendered, Role, Unit, UnitWant};
 use crate::engines::{self, EngineDesired, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 use crate::spec::EngineKind;
@@ -26,14 +26,15 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         }
         let Some(seen) = observed.hosts.get(name) else { continue };
         let mut found = host_plan(host, seen, kind, &moving);
+        comments_too(desired, name, seen, &mut found);
         found.turn = match role {
             Role::Node => Turn::Nodes,
             Role::Head if active.contains(name) => Turn::Active,
             Role::Head | Role::Witness => Turn::Standby,
         };
-        restarts.extend(found.restarts.clone());
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
-        stale.for_each(|stale| reload_again(stale, seen, &mut found));
+        stale.for_each(|stale| read_again(stale, seen, &moving, &mut found));
+        restarts.extend(found.restarts.clone());
         plan.refused.extend(unowned(name, &found, adopt));
         plan.refused.extend(unconfirmed(name, seen));
         if !found.is_empty() {
@@ -42,6 +43,9 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     }
     if let Some(engine) = &desired.engine {
         plan.engine = engine_plan(engine, observed, restarts);
+        let hosts = &plan.hosts;
+        let reads_new = |name: &HostName| hosts.get(name).is_some_and(|host| !host.joint.is_empty());
+        plan.engine.rereads.retain(|name, _| !reads_new(name));
         plan.refused.extend(joint_refusals(&plan, observed));
         plan.refused.extend(paused(&plan, observed));
     }
@@ -85,12 +89,35 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: 
     plan
 }
 
-/// A daemon that runs and has not loaded its configuration is asked to again, unless it is restarted or reloaded
-/// anyway.
-fn reload_again(stale: &Stale, seen: &HostObserved, plan: &mut HostPlan) {
-    let active = seen.units.get(&stale.unit).is_some_and(|fact| fact.active == "active");
-    if active && !plan.units.iter().any(|action| action.unit == stale.unit) {
-        plan.units.push(action(UnitVerb::Reload, &stale.unit, stale.why.clone()));
+/// A daemon that runs and has not loaded its configuration reads it again, unless it does so anyway.
+fn read_again(stale: &Stale, seen: &HostObserved, moving: &BTreeSet<&str>, plan: &mut HostPlan) {
+    let Stale { unit, why, .. } = stale;
+    let active = seen.units.get(unit).is_some_and(|fact| fact.active == "active");
+    if !active || plan.restarts.contains_key(unit) || plan.units.iter().any(|action| action.unit == *unit) {
+        return;
+    }
+    match stale.reads {
+        Reads::OnReload => plan.units.push(action(UnitVerb::Reload, unit, why.clone())),
+        Reads::OnStart if moving.contains(unit.as_str()) => {
+            plan.restarts.insert(unit.clone(), why.clone());
+        }
+        Reads::OnStart => plan.units.push(action(UnitVerb::Restart, unit, why.clone())),
+        Reads::Jointly => {} // the engine's part of the plan
+    }
+}
+
+/// A daemon for which another comment is another configuration reads it again, which costs nobody anything.
+fn comments_too(desired: &Desired, host: &str, seen: &HostObserved, plan: &mut HostPlan) {
+    let asked = desired.probes.iter().filter(|probe| probe.comments && probe.host == host);
+    for unit in asked.map(|probe| &probe.unit) {
+        let reads = |change: &&FileChange| {
+            let file = change.file.as_ref().filter(|_| change.cosmetic);
+            file.is_some_and(|file| file.on_change == OnChange::Restart(unit.clone()))
+        };
+        let changed = plan.files.iter().find(reads).map(|change| format!("{} changed", change.path));
+        let acts = plan.restarts.contains_key(unit) || plan.units.iter().any(|action| action.unit == *unit);
+        let active = seen.units.get(unit).is_some_and(|fact| fact.active == "active");
+        plan.units.extend(changed.filter(|_| active && !acts).map(|why| action(UnitVerb::Reload, unit, why)));
     }
 }
 
@@ -287,6 +314,7 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
         None if engine.members.is_empty() || engine.cib.is_empty() => Vec::new(), // heartbeat's is in its files
         None => vec![format!("+ the whole configuration, for {}", names(engine.members.keys()))],
     };
+    let jointly = |stale: &&Stale| stale.answered && stale.reads == Reads::Jointly;
     let resource = |(unit, reason)| Some((engine.units.get(&unit)?.clone(), reason));
     EnginePlan {
         kind: engine.kind,
@@ -294,6 +322,12 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
         members: engine.members.keys().cloned().collect::<BTreeSet<_>>(),
         leaves: observed.leaving.clone(),
         restarts: units.into_iter().filter_map(resource).collect(),
+        rereads: observed
+            .stale
+            .iter()
+            .filter(jointly)
+            .map(|stale| (stale.host.clone(), stale.why.clone()))
+            .collect(),
     }
 }
 

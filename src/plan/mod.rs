@@ -170,6 +170,9 @@ pub struct EnginePlan {
     pub leaves: BTreeMap<HostName, Option<String>>,
     /// Resources to restart, with the reason.
     pub restarts: BTreeMap<String, String>,
+    /// Members whose membership daemon runs with something else than its files, with what: all read them again.
+    #[serde(default)]
+    pub rereads: BTreeMap<HostName, String>,
 }
 
 /// A host that cannot be reached, and what waits for it.
@@ -232,6 +235,7 @@ impl Plan {
             && self.engine.changes.is_empty()
             && self.engine.leaves.is_empty()
             && self.engine.restarts.is_empty()
+            && self.engine.rereads.is_empty()
             && self.statements().next().is_none()
     }
 

@@ -86,7 +86,10 @@ fn otherwise(saved: &FileChange, now: Option<&FileChange>) -> String {
 }
 
 fn engine_moved(saved: &EnginePlan, now: &EnginePlan) -> Option<Moved> {
-    let touched = !saved.changes.is_empty() || !saved.leaves.is_empty() || !saved.restarts.is_empty();
+    let touched = !saved.changes.is_empty()
+        || !saved.leaves.is_empty()
+        || !saved.restarts.is_empty()
+        || !saved.rereads.is_empty();
     (touched && saved != now).then(|| {
         let lines = |plan: &EnginePlan| match plan.changes.as_slice() {
             [] => "no change of its objects".to_owned(),
@@ -112,8 +115,8 @@ pub fn objects(plan: &Plan) -> BTreeSet<String> {
     };
     let hosts = plan.hosts.iter().map(|(name, host)| (name, of(host)));
     let named = hosts.flat_map(|(name, all)| all.into_iter().map(move |object| format!("{name}: {object}")));
-    let engine =
-        plan.engine.changes.iter().chain(plan.engine.restarts.keys()).chain(plan.engine.leaves.keys());
+    let EnginePlan { changes, restarts, leaves, rereads, .. } = &plan.engine;
+    let engine = changes.iter().chain(restarts.keys()).chain(leaves.keys()).chain(rereads.keys());
     named.chain(engine.map(|object| format!("the engine: {object}"))).collect()
 }
 

@@ -41,6 +41,10 @@ pub(super) fn rest(plan: &Plan, text: &mut String) {
             ),
         };
     }
+    let daemon = engines::membership_daemon(plan.engine.kind);
+    for (name, why) in &plan.engine.rereads {
+        let _ = writeln!(text, "~ {daemon} reads its files again, for that of {name} has not: {why}");
+    }
     *text += &live::lines(&plan.live);
     impact(plan, text);
     for (name, waiting) in &plan.waits {
@@ -144,11 +148,12 @@ pub fn sentence(plan: &Plan) -> String {
 /// How much changes, for people: `3 objects on 2 hosts and 1 object of the engine`.
 pub fn summary(plan: &Plan) -> String {
     let objects: usize = plan.hosts.values().map(HostPlan::objects).sum();
+    let engine = &plan.engine;
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     let all = [
         (objects, format!("on {}", count(plan.hosts.len(), "host"))),
         (
-            plan.engine.changes.len() + plan.engine.leaves.len() + plan.engine.restarts.len(),
+            engine.changes.len() + engine.leaves.len() + engine.restarts.len() + engine.rereads.len(),
             "of the engine".to_owned(),
         ),
         (plan.statements().count(), "of services".to_owned()),

@@ -144,16 +144,28 @@ fn heals_a_hand_edit(site: &mut Site) {
     assert!(kept.starts_with("/var/lib/haoscar/edits/") && kept.lines().count() == 1, "{kept}");
 }
 
-/// Kea is made to read another configuration, and the file is put back behind its back: the file is right, what runs
-/// is not.
+/// Daemons are made to read another configuration, and the file is put back behind their back: the file is right, what runs is
+/// not.
 fn heals_what_only_the_daemon_has(site: &mut Site) {
     let carrier = site.carrier();
     let behind = "c=/etc/kea/kea-dhcp4.conf; cp -p $c /tmp/kea; sed -i 's/\"haoscar\": \".*\"/\"haoscar\": \"x\"/' $c; \
                   kill -HUP $(pidof kea-dhcp4); sleep 1; cp -p /tmp/kea $c";
-    site.lab.sh(&carrier, &format!("systemctl stop haoscar; {behind}"));
+    let others = "c=/etc/slurm/slurm.conf; cp -p $c /tmp/slurm; echo MinJobAge=299 >> $c; systemctl reload slurmctld; sleep 1; \
+                  cp -p /tmp/slurm $c; c=/etc/chrony/chrony.conf; cp -p $c /tmp/chrony; sed -i s/^allow/deny/ $c; \
+                  systemctl restart chrony; cp -p /tmp/chrony $c; corosync-cmapctl -s totem.token u32 700";
+    site.lab.sh(&carrier, &format!("systemctl stop haoscar; {behind}; {others}"));
+    let reads = "~ corosync reads its files again, for that of";
+    assert_eq!(site.run("plan", &["--detailed-exitcode"]), Some(2));
+    for wanted in
+        ["~ reload kea-dhcp4-server.service", "~ reload slurmctld", "~ restart chrony.service", reads]
+    {
+        assert!(site.said.contains(wanted), "{wanted} in {}", site.said);
+    }
     assert_eq!(site.run("status", &[]), Some(1));
     assert!(site.said.contains("dhcp on head-") && site.said.contains("runs with another"), "{}", site.said);
     site.good("apply", &["-y"]);
+    let token = site.lab.sh(&carrier, "corosync-cmapctl -g runtime.config.totem.token");
+    assert_eq!(token, "runtime.config.totem.token (u32) = 500");
     site.good("status", &[]);
     assert!(site.said.contains("  dhcp           answers (asked from compute1)"), "{}", site.said);
 }

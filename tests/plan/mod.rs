@@ -10,7 +10,10 @@ mod transaction;
 
 use std::collections::BTreeMap;
 
-use haoscar::desired::{Desired, HostDesired, Mode, OnChange, Owner, Piece, Rendered, Role, Unit, UnitWant};
+use haoscar::desired::{
+    Desired, HostDesired, Mode, OnChange, Owner, Piece, Probe, Question, Reads, Rendered, Role, Unit,
+    UnitWant,
+};
 use haoscar::engines::{EngineDesired, EngineResource, EngineState};
 use haoscar::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
 use haoscar::plan::{Plan, Turn, UnitVerb, diff, sentence, show};
@@ -84,21 +87,88 @@ head-1
 
 #[test]
 fn a_daemon_that_runs_with_another_configuration_is_reloaded_unless_it_is_down() {
-    let plan = |active: &str, answered: bool| {
+    let plan = |active: &str, answered: bool, reads: Reads| {
         let units = BTreeMap::from([("kea.service".to_owned(), fact(false, active))]);
         let mut world = observed(HostObserved { units, ..HostObserved::default() });
         world.stale.push(Stale {
             service: "dhcp".to_owned(),
             host: "head-1".to_owned(),
             unit: "kea.service".to_owned(),
+            reads,
             answered,
             why: "it runs with another configuration".to_owned(),
         });
         show(&diff(&desired(HostDesired::default()), &world, false), true)
     };
-    assert_eq!(plan("active", true), "head-1\n  ~ reload kea.service: it runs with another configuration\n");
-    assert_eq!(plan("inactive", true), "");
-    assert_eq!(plan("active", false), "", "it did not say what it has: no reason to touch it");
+    let why = "it runs with another configuration";
+    let expected = |verb: &str| format!("head-1\n  ~ {verb} kea.service: {why}\n");
+    assert_eq!(plan("active", true, Reads::OnReload), expected("reload"));
+    assert_eq!(plan("active", true, Reads::OnStart), expected("restart"));
+    assert_eq!(plan("active", true, Reads::Jointly), "", "not one host's to mend");
+    assert_eq!(plan("inactive", true, Reads::OnReload), "");
+    assert_eq!(
+        plan("active", false, Reads::OnReload),
+        "",
+        "it did not say what it has: no reason to touch it"
+    );
+}
+
+#[test]
+fn a_membership_that_runs_with_another_configuration_is_told_to_read_its_files_again() {
+    let mut world = observed(HostObserved::default());
+    world.stale.push(Stale {
+        service: "corosync".to_owned(),
+        host: "head-1".to_owned(),
+        unit: "corosync.service".to_owned(),
+        reads: Reads::Jointly,
+        answered: true,
+        why: "token 700".to_owned(),
+    });
+    let mut wanted = desired(HostDesired::default());
+    wanted.engine = Some(EngineDesired::default());
+    let plan = diff(&wanted, &world, false);
+    assert!(!plan.is_empty());
+    assert!(
+        show(&plan, true)
+            .starts_with("~ corosync reads its files again, for that of head-1 has not: token 700\n")
+    );
+}
+
+#[test]
+fn a_comment_reloads_only_a_daemon_that_counts_comments() {
+    let plan = |comments: bool| {
+        let file = Rendered {
+            path: "/etc/slurm/slurm.conf".into(),
+            owner: Owner::root(),
+            mode: Mode(0o644),
+            text: vec![Piece::Text("# new\nA=1\n".to_owned())],
+            on_change: OnChange::Restart("slurmctld.service".to_owned()),
+            source: "test".to_owned(),
+        };
+        let old = FileFact::Differs {
+            text: "# old\nA=1\n".to_owned(),
+            owner: Owner::root(),
+            mode: Mode(0o644),
+            origin: Origin::Old,
+        };
+        let mut wanted = desired(HostDesired { files: vec![file.clone()], ..HostDesired::default() });
+        wanted.probes.push(Probe {
+            service: "scheduler".to_owned(),
+            group: None,
+            host: "head-1".to_owned(),
+            unit: "slurmctld.service".to_owned(),
+            question: Question::Command { argv: Vec::new(), timeout_ms: 0 },
+            says: Vec::new(),
+            reads: Reads::OnReload,
+            comments,
+        });
+        let units = BTreeMap::from([("slurmctld.service".to_owned(), fact(false, "active"))]);
+        let files = BTreeMap::from([(file.path, old)]);
+        let plan = diff(&wanted, &observed(HostObserved { units, files, ..HostObserved::default() }), false);
+        plan.hosts["head-1"].units.iter().map(|action| action.verb).collect::<Vec<_>>()
+    };
+    assert_eq!(plan(false), []);
+    assert_eq!(plan(true), [UnitVerb::Reload]);
 }
 
 #[test]

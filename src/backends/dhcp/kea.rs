@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::backends::{Backend, Context, Part, Placement, fingerprint, state_folder, validator};
-use crate::desired::{Check, OnChange, Probe, Question, Rendered, names};
+use crate::desired::{Check, OnChange, Probe, Question, Reads, Rendered, names};
 use crate::engines::Carried;
 use crate::spec::{DhcpService, Head, Problem, Service, Span};
 
@@ -98,7 +98,16 @@ fn loaded(daemon: &Daemon, mark: String, head: &str, context: &Context<'_>) -> P
     let send = r#"{ "command": "config-get" }"#.to_owned();
     let question = Question::Socket { path: daemon.socket.into(), send, timeout_ms: LOADED_TIMEOUT_MS };
     let (service, group) = (context.name.to_owned(), context.group.0.to_owned());
-    Probe { service, group, host: head.to_owned(), unit: daemon.unit.to_owned(), question, says: mark }
+    Probe {
+        service,
+        group: Some(group),
+        host: head.to_owned(),
+        unit: daemon.unit.to_owned(),
+        question,
+        says: vec![mark],
+        reads: Reads::OnReload,
+        comments: false,
+    }
 }
 
 /// A configuration of 100,000 reservations is told in about a second.

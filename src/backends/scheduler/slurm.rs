@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::nodes_of;
 use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
 use crate::desired::{
-    Check, Directory, Mode, OnChange, Owner, Piece, Question, Rendered, Role, SecretKind, Unit, UnitWant,
-    names,
+    Check, Directory, Mode, OnChange, Owner, Piece, Probe, Question, Reads, Rendered, Role, SecretKind, Unit,
+    UnitWant, names,
 };
 use crate::engines::Carried;
 use crate::spec::{NodeRange, Nodes, Partition, Problem, SchedulerService};
@@ -44,6 +44,7 @@ impl Backend for Slurm {
             units: vec![(node(), Unit { name: NODE.to_owned(), want: UnitWant::Running })],
             ..Part::default()
         };
+        part.probes.extend(context.heads.iter().map(|head| loaded(head, context)));
         part.files.push((Placement::Heads, drop_in(context)?));
         part.files.push((node(), node_drop_in(context)?));
         for place in [Placement::Heads, node()] {
@@ -58,6 +59,21 @@ impl Backend for Slurm {
         }
         part.packages.extend([(Placement::Heads, "slurmctld".to_owned()), (node(), "slurmd".to_owned())]);
         Ok(part)
+    }
+}
+
+/// slurmctld and its client each make a number of the slurm.conf that they have read, and the client compares them.
+fn loaded(head: &str, context: &Context<'_>) -> Probe {
+    let argv = ["scontrol", "show", "config"].map(str::to_owned).into();
+    Probe {
+        service: context.name.to_owned(),
+        group: Some(context.group.0.to_owned()),
+        host: head.to_owned(),
+        unit: CONTROLLER.to_owned(),
+        question: Question::Command { argv, timeout_ms: 10_000 },
+        says: vec!["HASH_VAL = Match".to_owned()],
+        reads: Reads::OnReload,
+        comments: true,
     }
 }
 

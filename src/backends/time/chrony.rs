@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::backends::{Backend, Context, Part, Placement, validator};
-use crate::desired::{OnChange, Rendered, Role, Unit, UnitWant};
+use crate::desired::{OnChange, Probe, Question, Reads, Rendered, Role, Unit, UnitWant};
 use crate::engines::Carried;
 use crate::spec::{Problem, TimeService};
 
@@ -30,8 +30,30 @@ impl Backend for Chrony {
             carried: vec![Carried::everywhere(context.name, UNIT).asked("chronyc -n tracking")],
             packages: vec![(Placement::Heads, "chrony".to_owned()), (node.clone(), "chrony".to_owned())],
             checks: vec![(Placement::Heads, check()), (node, check())],
+            probes: context.heads.iter().map(|head| loaded(head, service, context)).collect(),
             ..Part::default()
         })
+    }
+}
+
+/// Which servers chronyd has and whom it serves, by its own words: it has no other way to say what it has read.
+fn loaded(head: &str, service: &TimeService, context: &Context<'_>) -> Probe {
+    let networks = context.cluster.networks.values();
+    let asked = networks.map(|network| format!("accheck {}", network.cidr.0.network()));
+    let argv: Vec<_> =
+        ["chronyc", "-m", "-c", "-N", "sources -a"].into_iter().map(str::to_owned).chain(asked).collect();
+    // a source is a line of values, its name the third
+    let sources = service.servers.iter().map(|server| format!(",{server},"));
+    let says = sources.chain(std::iter::once("Access allowed".to_owned())).collect();
+    Probe {
+        service: context.name.to_owned(),
+        group: None,
+        host: head.to_owned(),
+        unit: UNIT.to_owned(),
+        question: Question::Command { argv, timeout_ms: 5_000 },
+        says,
+        reads: Reads::OnStart,
+        comments: false,
     }
 }
 

@@ -90,7 +90,7 @@ pub fn compile(
     let resources = BTreeMap::from([(site.group.0.to_owned(), ids)]);
     let engine =
         EngineDesired { kind: EngineKind::Heartbeat, members, resources, ..EngineDesired::default() };
-    Ok(Compiled { hosts, engine })
+    Ok(Compiled { hosts, engine, probes: Vec::new() }) // it never says what it has read
 }
 
 fn unit(name: &str, want: UnitWant) -> Unit {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::qnetd;
-use crate::desired::{HostName, Mode, OnChange, Rendered, Surroundings};
+use crate::desired::{HostName, Mode, OnChange, Probe, Question, Reads, Rendered, Surroundings};
 use crate::spec::{Cluster, NetworkRole, Nic, Problem};
 use crate::templates::Templates;
 
@@ -151,6 +151,47 @@ pub fn conf(
     let mut file = templates.file(CONF, "engine/pacemaker/corosync.conf.hbs", values, OnChange::Joint)?;
     file.mode = Mode(0o644);
     Ok(file)
+}
+
+/// Asks a member's corosync with what it runs: its timings, and the members that it was given (cmap_keys(7)).
+pub fn loaded(host: &str, conf: &str) -> Probe {
+    let keys = ["corosync-cmapctl", "runtime.config.totem.", "totem.cluster_name", "nodelist.node."];
+    Probe {
+        service: "corosync".to_owned(),
+        group: None,
+        host: host.to_owned(),
+        unit: "corosync.service".to_owned(),
+        question: Question::Command { argv: keys.map(str::to_owned).into(), timeout_ms: 5_000 },
+        says: said(conf),
+        reads: Reads::Jointly,
+        comments: false,
+    }
+}
+
+/// What corosync-cmapctl prints of a corosync.conf that was read.
+fn said(conf: &str) -> Vec<String> {
+    let mut node = 0;
+    let mut found = Vec::new();
+    for line in conf.lines().map(str::trim) {
+        match line.split_once(": ") {
+            Some((key @ ("token" | "consensus"), value)) => {
+                found.push(format!("runtime.config.totem.{key} (u32) = {value}\n"));
+            }
+            Some(("cluster_name", name)) => found.push(format!("totem.cluster_name (str) = {name}\n")),
+            Some(("name", name)) => {
+                found.push(format!("nodelist.node.{node}.name (str) = {name}\n"));
+                node += 1;
+            }
+            Some(("nodeid", id)) => {
+                found.push(format!("nodelist.node.{}.nodeid (u32) = {id}\n", node.max(1) - 1));
+            }
+            Some((key, address)) if key.starts_with("ring") => {
+                found.push(format!("nodelist.node.{}.{key} (str) = {address}\n", node.max(1) - 1));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Names and ids of the members that a corosync.conf lists; empty when it lists none.

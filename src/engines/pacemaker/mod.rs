@@ -64,12 +64,16 @@ pub fn compile(
     templates: &Templates,
 ) -> Result<Compiled, Problem> {
     let members = corosync::voters(cluster, surroundings)?;
-    let mut hosts = BTreeMap::new();
+    let (mut hosts, mut probes) = (BTreeMap::new(), Vec::new());
     for name in members.keys() {
         hosts.insert(
             name.clone(),
             files::of_member(name, cluster, surroundings, &members, carried, templates)?,
         );
+    }
+    for (name, host) in &hosts {
+        let conf = host.files.iter().find(|file| file.path == corosync::CONF);
+        probes.extend(conf.map(|conf| corosync::loaded(name, &conf.shown())));
     }
     hosts.extend(qnetd::server(cluster, templates)?);
     let (cib, resources) = cib::compile(cluster, surroundings, &members, carried);
@@ -80,5 +84,5 @@ pub fn compile(
         host.units.push(watch::unit());
         alive::lay(name, cluster, &engine, host, templates)?;
     }
-    Ok(Compiled { hosts, engine })
+    Ok(Compiled { hosts, engine, probes })
 }
