@@ -111,6 +111,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/unit.conf.hbs",
     "engine/pacemaker/watch.service.hbs",
     "engine/pacemaker/alive.service.hbs",
+    "engine/pacemaker/alert.hbs",
     "engine/recover.conf.hbs",
     "engine/recover.service.hbs",
     "engine/daemon.service.hbs",

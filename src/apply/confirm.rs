@@ -8,7 +8,8 @@ use super::{ApplyError, Crew, Say, engine};
 use crate::desired::{Desired, HostName};
 use crate::engines::{EngineDesired, pacemaker};
 use crate::host::{EngineBack, Request};
-use crate::plan::Plan;
+use crate::plan::{Plan, Turn};
+use crate::spec::EngineKind;
 
 /// Longer than an apply takes after its commit: the wait begins anew when all is done.
 pub const MARGIN_SECONDS: u64 = 300;
@@ -41,6 +42,14 @@ pub fn wait(
     (id, seconds): (&str, u64),
     old: Option<String>,
 ) -> Result<(), ApplyError> {
+    let back = engine_back(plan, desired, old);
+    crew.all(&concerned(plan, crew), |name, host| {
+        let engine = back.clone().filter(|_| plan.engine.members.contains(name));
+        host.ask(&Request::Await { id: id.to_owned(), seconds, engine })
+    })
+}
+
+fn engine_back(plan: &Plan, desired: &Desired, old: Option<String>) -> Option<EngineBack> {
     let wanted = desired.engine.as_ref();
     let units = wanted.iter().flat_map(|engine| &engine.units);
     let restarts: BTreeMap<_, _> = units
@@ -48,17 +57,59 @@ pub fn wait(
         .map(|(unit, resource)| (unit.clone(), resource.clone()))
         .collect();
     let new = wanted.map(|engine| engine.cib.clone()).unwrap_or_default();
-    let back = (old.is_some() || !restarts.is_empty()).then_some(EngineBack { old, new, restarts });
-    crew.all(&concerned(plan, crew), |name, host| {
-        let engine = back.clone().filter(|_| plan.engine.members.contains(name));
-        host.ask(&Request::Await { id: id.to_owned(), seconds, engine })
-    })
+    (old.is_some() || !restarts.is_empty()).then_some(EngineBack { old, new, restarts })
 }
 
-/// What failed after the commit goes back at once; a host that cannot be told does so when its time is over.
-pub fn expire(plan: &Plan, crew: &mut Crew, say: Say<'_>) {
+/// Heads and witnesses that have committed: the others hold their lock still.
+fn committed(plan: &Plan) -> Vec<HostName> {
+    let hosts = plan.hosts.iter().filter(|(_, host)| host.turn != Turn::Nodes);
+    hosts.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether what a running engine is about to do for new files and a new configuration may go wrong, and go back: a service that
+/// moves cannot be tried on a standby first.
+pub fn is_trial(plan: &Plan, crew: &Crew) -> bool {
+    let acts = !plan.engine.restarts.is_empty() || !plan.engine.changes.is_empty();
+    let running = plan.engine.kind == EngineKind::Pacemaker && engine::running_member(plan, crew).is_some();
+    acts && running && refuse(plan, crew).is_ok()
+}
+
+/// That goes back by itself, should nobody say in time that all runs.
+///
+/// # Errors
+/// A host that could not be told.
+pub fn on_trial(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str) -> Result<(), ApplyError> {
+    let member = desired.engine.as_ref().and_then(|wanted| engine::spokesman(plan, wanted, crew));
+    let member = member.filter(|_| !plan.engine.changes.is_empty());
+    let old = member.and_then(|member| engine::read_cib(crew, &member)).filter(|cib| pacemaker::is_ours(cib));
+    let engine = engine_back(plan, desired, old);
+    let request = Request::Await { id: id.to_owned(), seconds: MARGIN_SECONDS, engine };
+    crew.all(&committed(plan), |_, host| host.ask(&request))
+}
+
+/// It runs: what was on trial stays.
+///
+/// # Errors
+/// A host that could not be told; there it goes back by itself.
+pub fn keep(plan: &Plan, crew: &mut Crew) -> Result<(), ApplyError> {
+    crew.all(&committed(plan), |_, host| host.ask(&Request::Confirm))
+}
+
+/// What failed after the commit goes back at once, and what was restarted for it reads its old files again; a host that cannot
+/// be told goes back when its time is over. The error, with what did not go back.
+pub fn go_back(
+    plan: &Plan,
+    desired: &Desired,
+    crew: &mut Crew,
+    error: ApplyError,
+    say: Say<'_>,
+) -> ApplyError {
     say("putting back what was committed");
-    let _ = crew.all(&concerned(plan, crew), |_, host| host.ask(&Request::Expire));
+    let back = crew.all(&committed(plan), |_, host| host.ask(&Request::Expire));
+    match back.and_then(|()| engine::start_again(plan, desired, crew, say)) {
+        Ok(()) => error,
+        Err(stuck) => ApplyError::NotPutBack { first: Box::new(error), left: vec![stuck.to_string()] },
+    }
 }
 
 /// Gives the engine back what it was before a change that nobody confirmed, through this member: its configuration,
@@ -78,7 +129,7 @@ pub fn give_back(crew: &mut Crew, member: &str, back: &EngineBack) -> Result<(),
     }
     for (unit, resource) in &back.restarts {
         if engine::ask(crew, member, &["systemctl", "is-active", "--quiet", unit], "")?.status == Some(0) {
-            engine::ask(crew, member, &["crm_resource", "--restart", "--resource", resource], "")?;
+            engine::restart(crew, member, resource)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{ApplyError, Crew, Say, heartbeat};
 use crate::desired::{Answer, Desired, HostName};
 use crate::engines::pacemaker::{self, EngineError};
-use crate::engines::{EngineDesired, EngineState};
+use crate::engines::{EngineDesired, EngineResource, EngineState};
 use crate::host::{Host, HostError, Request, Response};
 use crate::plan::{HostPlan, Plan, UnitAction, UnitVerb};
 use crate::spec::EngineKind;
@@ -15,6 +15,10 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(90);
 
 /// A failure that the engine could mend is mended by then: it tries a start at once, on each head.
 const FAILED_LIMIT: Duration = Duration::from_secs(20);
+
+/// What has failed and runs nowhere, while the engine is at nothing, is not tried again: this long it may look so between two
+/// tries.
+const DEAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// A service that has started must be seen to stay so: longer than its monitor's interval (1 s).
 const STEADY: Duration = Duration::from_millis(1_500);
@@ -31,8 +35,11 @@ const OLD: i32 = 103;
 /// Tries against others who write at the same time (operation results count too).
 const TRIES: usize = 20;
 
-/// Longer than a service may take to stop and to start again under `crm_resource --restart`.
+/// Longer than [`RESTART_LIMIT`].
 const RUN_LIMIT_MS: u64 = 180_000;
+
+/// Longer than a service may take to stop and to start again, on one head after the other.
+const RESTART_LIMIT: &str = "160s";
 
 /// Longer than a join and its way back may take (starting the engine, 60 s for the members, 30 s for quorum).
 const MAINTENANCE_LIMIT: &str = "300 seconds";
@@ -238,13 +245,15 @@ pub fn configure(
         say("configuring the engine");
         push_engine(crew, &member, engine)?;
     }
-    for (resource, reason) in &plan.engine.restarts {
+    let restarted = plan.engine.restarts.iter().try_for_each(|(resource, reason)| {
         say(&format!("the engine restarts {resource}: {reason}"));
-        restart(crew, &member, resource)?;
-    }
+        restart(crew, &member, resource)
+    });
     let touched = !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
-    say("waiting until every service is started");
-    let settled = settle(engine, crew, &member, if touched { STEADY } else { Duration::ZERO });
+    let settled = restarted.and_then(|()| {
+        say("waiting until every service is started");
+        settle(engine, crew, &member, if touched { STEADY } else { Duration::ZERO })
+    });
     let before = before.filter(|cib| pacemaker::is_ours(cib));
     if let (Err(_), Some(old)) = (&settled, &before) {
         say("it has not settled: the engine gets its old configuration back");
@@ -253,16 +262,59 @@ pub fn configure(
     settled.map(|()| before)
 }
 
-/// Restarts a resource, and waits for it.
+/// What was restarted for a change reads its old files again, once those are back: what failed is started anew, and what runs
+/// is restarted.
 ///
 /// # Errors
-/// The engine refused, or it did not start again.
+/// It does not run as before.
+pub fn start_again(plan: &Plan, desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let Some(engine) = desired.engine.as_ref() else { return Ok(()) };
+    let Some(member) = spokesman(plan, engine, crew) else { return Ok(()) };
+    let state = read_state(engine, crew, &member).unwrap_or_default();
+    for resource in plan.engine.restarts.keys() {
+        say(&format!("{resource} reads its old files again"));
+        if runs(&state, resource) {
+            restart(crew, &member, resource)?;
+        } else {
+            expect_good(&ask(crew, &member, &["crm_resource", "--cleanup", "--resource", resource], "")?)?;
+        }
+    }
+    let begin = Instant::now();
+    loop {
+        let state = read_state(engine, crew, &member).unwrap_or_default();
+        let Some(down) = plan.engine.restarts.keys().find(|resource| !runs(&state, resource)) else {
+            return Ok(());
+        };
+        if begin.elapsed() > FAILED_LIMIT {
+            let seconds = begin.elapsed().as_secs();
+            return Err(ApplyError::Engine(format!(
+                "after {seconds} s {down} does not run with its old files"
+            )));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Has a resource restarted in one transition, and waits until the engine has nothing left to do.
+///
+/// # Errors
+/// The engine refused, or it did not start again on any head.
 pub fn restart(crew: &mut Crew, member: &str, resource: &str) -> Result<(), ApplyError> {
-    let answer = ask(crew, member, &["crm_resource", "--restart", "--resource", resource], "")?;
-    if answer.status == Some(0) {
+    let token = jiff::Timestamp::now().to_string();
+    push(crew, member, &|current| pacemaker::again(current, resource, &token))?;
+    let waited = ask(crew, member, &["crm_resource", "--wait", "--timeout", RESTART_LIMIT], "")?;
+    let state = pacemaker_state(crew, member).unwrap_or_default();
+    if runs(&state, resource) {
         return Ok(());
     }
-    Err(ApplyError::Engine(format!("restart of {resource}: {}", answer.stderr.trim())))
+    let tried = state.resources.get(resource).map(|found| found.failed_on.join(", ")).unwrap_or_default();
+    let why =
+        if tried.is_empty() { waited.stderr.trim().to_owned() } else { format!("it failed on {tried}") };
+    Err(ApplyError::Engine(format!("{resource} does not start again: {why}")))
+}
+
+fn runs(state: &EngineState, resource: &str) -> bool {
+    state.resources.get(resource).is_some_and(|found| !found.failed && !found.on.is_empty())
 }
 
 /// Gives the running engine its configuration, as far as it is ours.
@@ -275,7 +327,7 @@ pub fn push_engine(crew: &mut Crew, member: &str, engine: &EngineDesired) -> Res
 
 /// The member that is spoken to: one whose engine ran before this plan, for a new one's empty CIB gives way to the
 /// cluster's when it joins, and what was pushed there would be lost.
-fn spokesman(plan: &Plan, engine: &EngineDesired, crew: &Crew) -> Option<HostName> {
+pub(super) fn spokesman(plan: &Plan, engine: &EngineDesired, crew: &Crew) -> Option<HostName> {
     let reached = crew.names();
     running_member(plan, crew).or_else(|| engine.members.keys().find(|name| reached.contains(name)).cloned())
 }
@@ -319,7 +371,7 @@ pub fn settle(
 ) -> Result<(), ApplyError> {
     let begin = Instant::now();
     let reached = crew.names(); // who is away waits, and nobody waits for it
-    let (mut failing, mut steady): (Option<Instant>, Option<Instant>) = (None, None);
+    let (mut failing, mut dead, mut steady): (Option<_>, Option<_>, Option<Instant>) = (None, None, None);
     loop {
         let state = read_state(engine, crew, member);
         let missing = match &state {
@@ -330,15 +382,26 @@ pub fn settle(
         if steady.is_some_and(|since| since.elapsed() >= hold) {
             return Ok(());
         }
-        let failed = state.is_some_and(|state| state.resources.values().any(|found| found.failed));
-        failing = if failed { failing.or_else(|| Some(Instant::now())) } else { None };
-        let hopeless = failing.is_some_and(|since| since.elapsed() > FAILED_LIMIT);
-        if hopeless || begin.elapsed() > SETTLE_LIMIT {
+        let state = state.unwrap_or_default();
+        let any = |what: fn(&EngineResource) -> bool| state.resources.values().any(what);
+        let since = |now: bool, before: Option<Instant>| now.then(|| before.unwrap_or_else(Instant::now));
+        failing = since(any(|found| found.failed), failing);
+        let given_up = ours(engine).any(|id| state.resources.get(id).is_some_and(EngineResource::is_dead));
+        // "Monitoring" stays on what the engine has given up
+        let at_it = any(|found| found.pending.as_ref().is_some_and(|what| what != "Monitoring"));
+        dead = since(given_up && !at_it, dead);
+        let longer = |since: Option<Instant>, limit| since.is_some_and(|since| since.elapsed() > limit);
+        if longer(failing, FAILED_LIMIT) || longer(dead, DEAD_LIMIT) || begin.elapsed() > SETTLE_LIMIT {
             let seconds = begin.elapsed().as_secs();
             return Err(ApplyError::Engine(format!("after {seconds} s: {}", missing.join(", "))));
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Primitives of every group.
+fn ours(engine: &EngineDesired) -> impl Iterator<Item = &str> {
+    engine.resources.values().flatten().map(|id| id.strip_suffix("-clone").unwrap_or(id))
 }
 
 /// What is not yet as the spec wants it.
@@ -349,11 +412,14 @@ fn missing(engine: &EngineDesired, state: &EngineState, reached: &[HostName]) ->
             missing.push(format!("{name} is not online"));
         }
     }
-    for resource in engine.resources.values().flatten() {
-        let primitive = resource.strip_suffix("-clone").unwrap_or(resource);
+    for primitive in ours(engine) {
         let found = state.resources.get(primitive);
         match found {
             Some(found) if found.failed => missing.push(format!("{primitive} has failed")),
+            Some(found) if found.is_dead() => {
+                missing
+                    .push(format!("{primitive} does not run, and failed on {}", found.failed_on.join(", ")));
+            }
             Some(found) if !found.on.is_empty() && found.pending.is_none() => {}
             _ => missing.push(format!("{primitive} is not started")),
         }

@@ -187,20 +187,31 @@ pub fn apply_for(
 ) -> Result<(), ApplyError> {
     let confirm = order.confirm.map(|seconds| seconds + confirm::MARGIN_SECONDS);
     confirm.map_or(Ok(()), |_| confirm::refuse(plan, crew))?;
+    let trial = confirm.is_none() && confirm::is_trial(plan, crew);
+    let way_back = confirm.or(trial.then_some(confirm::MARGIN_SECONDS));
     let staged = lock(plan, crew, order).and_then(|()| stage(plan, desired, crew, say));
     if let Err(error) =
-        staged.and_then(|()| change_heads(plan, desired, crew, (confirm, order.steady_for), say))
+        staged.and_then(|()| change_heads(plan, desired, crew, (way_back, order.steady_for), say))
     {
         say("reverting every host");
         return Err(revert(crew, error));
     }
-    let before = match engine::configure(plan, desired, crew, say) {
+    let tried = if trial { confirm::on_trial(plan, desired, crew, order.id) } else { Ok(()) };
+    let configured = tried.and_then(|()| engine::configure(plan, desired, crew, say));
+    let before = match configured {
         Ok(before) => before,
         Err(error) => {
-            confirm.into_iter().for_each(|_| confirm::expire(plan, crew, say));
-            return Err(revert(crew, error)); // nodes have nothing in place yet
+            let error = revert(crew, error); // nodes have nothing in place yet
+            return Err(if way_back.is_some() {
+                confirm::go_back(plan, desired, crew, error, say)
+            } else {
+                error
+            });
         }
     };
+    if trial {
+        confirm::keep(plan, crew)?;
+    }
     leave::forgotten(plan, crew)?; // asked again: a membership that formed since may have brought one back
     let nodes = change_nodes(plan, crew, confirm, say);
     let told = live::feed_all(desired, crew, say); // also where one node of many failed

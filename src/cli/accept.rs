@@ -10,7 +10,7 @@ use crate::apply::{self, Acceptance, Crew};
 use crate::cli::out::line;
 use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
 use crate::engines::pacemaker::{self, Hold};
-use crate::history::{commit_of, short};
+use crate::history::{commit_of, content_of, short};
 use crate::observed::{End, Generation, HostObserved, Record};
 use crate::plan::{Plan, show, summary};
 
@@ -28,12 +28,14 @@ pub(super) enum Origin<'a> {
     Branch(&'a str),
 }
 
-/// The spec's commit.
+/// The spec's commit; where a folder is followed, the name of what it holds.
 fn commit(spec: &source::Spec, origin: Origin<'_>) -> Option<String> {
     let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
+    let in_folder = spec.loaded.cluster.policy.source.as_ref().is_some_and(|source| source.folder.is_some());
     match origin {
         Origin::Person => match &spec.gathered.kept {
             Some(kept) => kept.commit.clone(),
+            None if in_folder => content_of(&spec.gathered.sources).ok().map(|name| short(&name).to_owned()),
             None => commit_of(&spec.gathered.folder, &names),
         },
         Origin::Back(back) => back.commit.clone(),

@@ -1,14 +1,13 @@
 //! Finds the spec that a verb works on and gathers it with the lists beside it. Shared by every verb that reads
 //! a spec. It must not judge: `spec::load` and `spec::lint` do.
 
-use std::io::Read;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Common, Exit, Failure, problems};
+use crate::history;
 use crate::host::accepted_spec_here;
 use crate::observed::{Generation, Record};
-use crate::spec::{BYTES_MAX, Loaded, Problem, Severity, Sources, judge};
+use crate::spec::{Loaded, Problem, Severity, Sources, judge};
 
 /// Where a spec lies when none is named; on a head the accepted generation's comes after these.
 const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
@@ -91,7 +90,7 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
         });
     };
     if path == "-" {
-        let bytes = limited(&mut std::io::stdin().lock()).map_err(|e| unreadable(&path, &e))?;
+        let bytes = history::limited(&mut std::io::stdin().lock()).map_err(|e| unreadable(&path, &e))?;
         return Ok(Gathered {
             sources: Sources::of_text("stdin", bytes),
             folder: Utf8PathBuf::new(),
@@ -99,12 +98,8 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
         });
     }
     let root = if path.is_dir() { path.join(Sources::ROOT) } else { path };
-    let bytes = read_file(&root).map_err(|e| unreadable(&root, &e))?;
-    let name = Utf8PathBuf::from(root.file_name().unwrap_or(Sources::ROOT));
+    let sources = history::gather(&root).map_err(|e| unreadable(&root, &e))?;
     let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
-    let mut sources = Sources::of_text(name, bytes);
-    let from = if folder.as_str().is_empty() { Utf8Path::new(".") } else { folder.as_path() };
-    gather_beside(from, Utf8Path::new(""), 0, &mut sources);
     Ok(Gathered { sources, folder, kept: None })
 }
 
@@ -126,34 +121,5 @@ fn unreadable(path: &Utf8Path, error: &std::io::Error) -> Failure {
         }
         std::io::ErrorKind::PermissionDenied => Failure::new(Exit::NotPermitted, format!("{path}: {error}")),
         _ => Failure::new(Exit::Missing, format!("{path}: {error}")),
-    }
-}
-
-fn read_file(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
-    limited(&mut std::fs::File::open(path)?)
-}
-
-/// One byte more than the loader takes is enough for it to say so.
-fn limited(reader: &mut dyn Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Lists, keys and templates beside the spec; what cannot be read is left out, and the loader says so where the
-/// spec names it. Links are not followed, so that a spec's repository cannot point elsewhere.
-fn gather_beside(folder: &Utf8Path, below: &Utf8Path, depth: usize, sources: &mut Sources) {
-    let Ok(entries) = folder.read_dir_utf8() else { return };
-    for entry in entries.flatten().filter(|entry| !entry.file_name().starts_with('.')) {
-        let Ok(kind) = entry.file_type() else { continue };
-        let name = below.join(entry.file_name());
-        if kind.is_dir() && depth < Sources::DEPTH_MAX {
-            gather_beside(entry.path(), &name, depth + 1, sources);
-        } else if kind.is_file()
-            && Sources::may_hold(&name)
-            && let Ok(bytes) = read_file(entry.path())
-        {
-            sources.files.entry(name).or_insert(bytes);
-        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use sd_notify::NotifyState;
 
+use super::alerts::Alerts;
 use super::cycle::{Memory, Said, cycle};
 use super::events::Events;
 use super::follow::Follower;
@@ -51,6 +52,7 @@ pub fn run(metrics: Option<&Place>, say: &'static (dyn Fn(&str) + Sync)) -> Resu
     let units = Units::listen(move |text| say(text)).map_err(kernel("an event descriptor"))?;
     let mut turn = Turn::new(say);
     let follower = Follower::start(turn.events.clone()).map_err(kernel("an event descriptor"))?;
+    let alerts = Alerts::listen();
     metrics.map_or(Ok(()), serve).map_err(system("--metrics"))?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
@@ -59,7 +61,11 @@ pub fn run(metrics: Option<&Place>, say: &'static (dyn Fn(&str) + Sync)) -> Resu
         let known = accepted.as_ref().is_none_or(|accepted| turn.publish(accepted));
         let quiet = known && matches!(said, Word::InStep | Word::Degraded);
         let wait_ms = if quiet { QUIET_MS } else { WAITING_MS };
-        match until_notice(&files, &units, &mut signals, wait_ms) {
+        let notice = until_notice(&files, &units, (&mut signals, &alerts), wait_ms);
+        for (node, sentence) in alerts.take() {
+            turn.event(accepted.as_ref(), Reason::Engine, &node, &sentence);
+        }
+        match notice {
             Notice::End => return Ok(()), // between two cycles: nothing is half done
             Notice::Called => follower.wake(true),
             Notice::Changed => follower.wake(false), // the engine names another commit, or this head leads now
@@ -176,7 +182,12 @@ enum Notice {
 }
 
 /// Waits for a notice that matters, and until no more come for a moment.
-fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u64) -> Notice {
+fn until_notice(
+    files: &Files,
+    units: &Units,
+    (signals, alerts): (&mut Signals, &Alerts),
+    wait_ms: u64,
+) -> Notice {
     let begin = Instant::now();
     let mut first: Option<Instant> = None;
     loop {
@@ -184,7 +195,9 @@ fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u6
         let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let left = wait_ms.saturating_sub(waited);
         let limit = if first.is_some() { SETTLED_MS } else { left.min(ALIVE_MS) };
-        let woken = wake::wait(&[files.as_fd(), units.as_fd(), signals.as_fd()], limit);
+        let mut sources = vec![files.as_fd(), units.as_fd(), signals.as_fd()];
+        sources.extend(alerts.source());
+        let woken = wake::wait(&sources, limit);
         if woken[2] {
             let (ends, called) = signals.drain();
             if ends || called {
@@ -194,6 +207,10 @@ fn until_notice(files: &Files, units: &Units, signals: &mut Signals, wait_ms: u6
         let mut matters = woken[0] && files.drain();
         if woken[1] {
             units.drain();
+            matters = true;
+        }
+        if woken.get(3) == Some(&true) {
+            alerts.drain();
             matters = true;
         }
         first = first.or(matters.then(Instant::now));

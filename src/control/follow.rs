@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::arrivals::Arrivals;
 use super::cycle::{self, Ground};
 use super::events::Events;
 use super::patience::{Advice, Patience};
@@ -66,10 +67,17 @@ impl Follower {
         let (bell, ask) = (woken.clone(), called.clone());
         std::thread::spawn(move || {
             let mut turn = Turn::new(events);
+            let mut arrivals = Arrivals::default();
             loop {
                 let wait_ms = turn.look(ask.swap(false, Ordering::Relaxed));
+                let (bell_too, ask_too) = (bell.clone(), ask.clone());
+                arrivals.watch(turn.source.as_ref(), move || {
+                    ask_too.store(true, Ordering::Relaxed);
+                    let _ = bell_too.write(1);
+                });
                 if wake::wait(&[bell.as_fd()], wait_ms)[0] {
                     std::thread::sleep(SETTLED);
+                    arrivals.settle();
                     let _ = bell.read();
                 }
             }
@@ -99,6 +107,8 @@ struct Turn {
     turns: Patience,
     /// Not before then, and why.
     later: Option<(Instant, String)>,
+    /// What is followed by this head now.
+    source: Option<Source>,
     /// A member with an older generation, which one, and since when that is so.
     behind: Option<((HostName, u64), Instant)>,
 }
@@ -126,6 +136,7 @@ impl Turn {
             patience: Patience::default(),
             turns: Patience::default(),
             later: None,
+            source: None,
             behind: None,
         }
     }
@@ -143,6 +154,10 @@ impl Turn {
         let world = World { accepted: &accepted, ground, named };
         if let Some(wait_ms) = self.catch_up(&world) {
             return wait_ms;
+        }
+        if self.source != accepted.policy.source {
+            self.source.clone_from(&accepted.policy.source);
+            self.fetched = None; // what was fetched is of another one
         }
         let wait_ms = match &accepted.policy.source {
             Some(source) => self.follow(&world, source, &mut crew, called),
@@ -208,11 +223,11 @@ impl Turn {
         let tip = self.copy.tip();
         if let Some(why) = &self.unreachable {
             let commit = tip.map(|tip| tip.commit).unwrap_or_default();
-            let sentence = format!("{} cannot be fetched: {why}", source.repository);
+            let sentence = format!("{} cannot be fetched: {why}", source.place());
             return Ok(Following { commit, standing: Standing::Unreachable, sentence });
         }
         let Some(tip) = tip else {
-            let sentence = format!("{} has no commit on {}", source.repository, source.branch);
+            let sentence = format!("{} has no commit on {}", source.place(), source.name());
             return Ok(Following { commit: String::new(), standing: Standing::Unreachable, sentence });
         };
         let is_accepted = named.1.as_ref().is_some_and(|commit| tip.commit.starts_with(commit));
@@ -225,7 +240,7 @@ impl Turn {
             let _ = self.copy.believe(&tip.commit); // without it a rewritten branch is found by the accepted commit
         }
         let seen = Seen {
-            named: format!("commit {} of {}", tip.short, source.branch),
+            named: format!("commit {} of {}", tip.short, source.name()),
             commit: tip.commit.clone(),
             accepted: is_accepted.then_some(named.0),
             doubt,
@@ -274,7 +289,7 @@ impl Turn {
 
     /// Has the commit rolled out, and waits for the end. The milliseconds until the next look.
     fn roll_out(&mut self, accepted: &Accepted, source: &Source, tip: &Tip, crew: &mut Crew) -> u64 {
-        let named = format!("commit {} of {}", tip.short, source.branch);
+        let named = format!("commit {} of {}", tip.short, source.name());
         let text = format!("{named} is being rolled out: {} ({})", tip.subject, tip.author);
         self.tell(accepted, Reason::RollOut, &tip.short, &text);
         let commit = tip.commit.clone();
@@ -295,6 +310,7 @@ impl Turn {
     /// Nothing is followed here.
     fn nothing(&mut self, wait_ms: u64) -> u64 {
         self.fetched = None;
+        self.source = None;
         self.keep(None);
         wait_ms
     }

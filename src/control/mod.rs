@@ -6,7 +6,9 @@
 //! move anything: that is the engine's. Killed, it costs speed only.
 #![allow(clippy::disallowed_methods)]
 
+mod alerts;
 mod alive;
+mod arrivals;
 mod believe;
 mod cycle;
 mod daemon;

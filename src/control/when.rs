@@ -41,7 +41,7 @@ fn unsettled(accepted: &Accepted, engine: &EngineState) -> Option<String> {
     }
     let ids = accepted.engine.iter().flat_map(|engine| engine.resources.values()).flatten();
     let primitives = ids.map(|id| id.strip_suffix("-clone").unwrap_or(id));
-    let failed = |id: &&str| engine.resources.get(*id).is_some_and(|found| found.failed);
+    let failed = |id: &&str| engine.resources.get(*id).is_some_and(|found| found.failed || found.is_dead());
     primitives.into_iter().find(failed).map(|id| format!("{id} has failed, and the engine is at it"))
 }
 

@@ -26,6 +26,16 @@ pub struct EngineResource {
     pub failed: bool,
     /// An operation is under way, in the engine's own word.
     pub pending: Option<String>,
+    /// Members where it has failed, and that has not been cleaned up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_on: Vec<String>,
+}
+
+impl EngineResource {
+    /// It is started nowhere, and not for want of trying.
+    pub fn is_dead(&self) -> bool {
+        self.on.is_empty() && !self.failed_on.is_empty()
+    }
 }
 
 /// The engine's state.

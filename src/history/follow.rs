@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use git2::{ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult};
 
 use super::HistoryError;
+use super::folder::take;
 use crate::spec::{BYTES_MAX, Source, Sources};
 
 /// Where the branch stands as it was fetched last.
@@ -54,10 +55,18 @@ impl Followed {
             let _ = fs::remove_dir_all(&self.folder); // a copy, and a broken one
             Repository::init_bare(&self.folder).map_err(|source| self.git(source))?;
         }
+        if let Some(folder) = &source.folder {
+            return self.take(folder);
+        }
         let branch = format!("+refs/heads/{}:{TIP}", source.branch);
-        let argv =
-            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &source.repository, &branch];
+        let argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", source.place(), &branch];
         self.run(&argv).map(|_| ())
+    }
+
+    fn take(&self, folder: &Utf8Path) -> Result<(), HistoryError> {
+        let repository = Repository::open_bare(&self.folder).map_err(|source| self.git(source))?;
+        let tip = take(&repository, folder)?;
+        repository.reference(TIP, tip, true, "taken").map_err(|source| self.git(source)).map(|_| ())
     }
 
     /// The tip as it was fetched last; none: never.
@@ -262,7 +271,8 @@ mod tests {
 
         fn fetch(&self) -> Result<(), HistoryError> {
             self.copy.fetch(&Source {
-                repository: self.at.join("work").to_string(),
+                repository: Some(self.at.join("work").to_string()),
+                folder: None,
                 branch: "main".to_owned(),
                 path: Utf8PathBuf::new(),
                 every: Span::from_millis(60_000),

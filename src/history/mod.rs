@@ -4,10 +4,12 @@
 //! This room writes and reads repositories; it decides nothing about a cluster. Secrets come in as names only.
 #![allow(clippy::disallowed_methods)]
 
+mod folder;
 mod follow;
 mod origin;
 mod store;
 
+pub use folder::{content_of, gather, limited};
 pub use follow::{Followed, Tip};
 pub use origin::{commit_of, short};
 pub use store::Store;

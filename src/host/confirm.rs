@@ -13,7 +13,7 @@ use super::file::{put, take_away};
 use super::journal::{Journal, STATE};
 use super::ledger::Ledger;
 use super::machine::Machine;
-use super::recover;
+use super::{generation, recover};
 use crate::desired::{Mode, Owner};
 use crate::observed::{Recovered, Unconfirmed};
 
@@ -148,7 +148,8 @@ pub fn confirm(machine: &dyn Machine) -> Result<bool, HostError> {
     Ok(true)
 }
 
-/// Puts a change back that waits, when its time is over; `now`: also before. None: nothing was to be done.
+/// Puts a change back that waits, when its time is over. `now`: also before, for somebody who tells the engine himself, and
+/// needs not be told later. None: nothing was to be done.
 ///
 /// # Errors
 /// What the system said.
@@ -156,7 +157,15 @@ pub fn expire(machine: &dyn Machine, now: bool) -> Result<Option<Recovered>, Hos
     let _lock = machine.lock(true)?;
     recover::recover(machine)?; // also what died in the middle of this
     match Waiting::read(machine)? {
-        Some(waiting) if now || waiting.left(machine) == 0 => {
+        Some(waiting) if now => {
+            reopen(machine, Waiting { engine: None, ..waiting })?;
+            let ended = recover::recover(machine)?;
+            recover::forget(machine);
+            generation::unsee(machine)?;
+            let _ = machine.arm(None); // it would find nothing to do
+            Ok(ended)
+        }
+        Some(waiting) if waiting.left(machine) == 0 => {
             reopen(machine, waiting)?;
             recover::recover(machine)
         }

@@ -38,6 +38,15 @@ pub fn saw(machine: &dyn Machine, number: u64) -> Result<(), HostError> {
     put(machine, Utf8Path::new(SEEN), format!("{number}\n").as_bytes(), &Owner::root(), Mode(0o644))
 }
 
+/// What this machine was part of beyond the accepted generation has been put back, and nothing of it is left.
+///
+/// # Errors
+/// What the system said.
+pub fn unsee(machine: &dyn Machine) -> Result<(), HostError> {
+    let accepted = accepted(machine)?.map_or(0, |accepted| accepted.generation);
+    put(machine, Utf8Path::new(SEEN), format!("{accepted}\n").as_bytes(), &Owner::root(), Mode(0o644))
+}
+
 /// What this machine must be by the accepted generation; none: nothing was accepted here yet.
 ///
 /// # Errors

@@ -87,6 +87,8 @@ pub enum Reason {
     Refused,
     /// The followed repository does not answer.
     Unreachable,
+    /// The engine saw something: a member lost or back, a fencing.
+    Engine,
 }
 
 impl std::fmt::Display for Reason {
@@ -101,6 +103,7 @@ impl std::fmt::Display for Reason {
             Self::Held => "held",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::Engine => "engine",
         })
     }
 }

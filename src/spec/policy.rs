@@ -43,12 +43,18 @@ pub struct Trust {
     pub required: bool,
 }
 
-/// Where new commits come from. The head that carries the first group fetches them.
+/// Where new commits come from: a branch of a repository, or a folder. The head that carries the first group looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// What `git fetch` takes, as root on a head: an address or a path.
-    pub repository: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// In its place: a folder that every head has, on shared storage, with cluster.yaml in it. It is watched; nothing in it is
+    /// signed, so only root may write there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub folder: Option<Utf8PathBuf>,
     /// The branch that is followed.
     #[serde(default = "main_branch")]
     pub branch: String,
@@ -59,6 +65,18 @@ pub struct Source {
     /// How often it is asked (a fetch over ssh takes 0.13 s of a core); `systemctl reload haoscar` asks now.
     #[serde(default = "every_two_minutes")]
     pub every: Span,
+}
+
+impl Source {
+    /// What it is called: the branch, or the folder.
+    pub fn name(&self) -> &str {
+        self.folder.as_ref().map_or(&self.branch, |folder| folder.as_str())
+    }
+
+    /// Where it is: the repository, or the folder.
+    pub fn place(&self) -> &str {
+        self.folder.as_ref().map(|folder| folder.as_str()).or(self.repository.as_deref()).unwrap_or_default()
+    }
 }
 
 fn main_branch() -> String {

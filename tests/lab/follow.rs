@@ -161,6 +161,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
     what_a_person_applies_is_not_rolled_over(&mut branch);
     the_other_head_follows_when_it_leads(&mut branch);
     a_branch_that_is_rewound_is_held(&mut branch);
+    a_folder_is_followed_as_soon_as_something_is_written_there(&mut branch);
     a_freeze_is_kept(&mut branch);
     a_head_that_was_away_is_brought_to_what_is_accepted(&mut branch);
     a_session_of_a_head_that_lost_its_power_lets_go(&branch);
@@ -360,10 +361,37 @@ fn a_branch_that_is_rewound_is_held(branch: &mut Branch) {
     branch.text = branch.sh("cat /srv/state/clone/cluster.yaml");
 }
 
+fn a_folder_is_followed_as_soon_as_something_is_written_there(branch: &mut Branch) {
+    let kept = |line: &&str| !line.contains("trust: {");
+    let text = branch.text.lines().filter(kept).collect::<Vec<_>>().join("\n");
+    let source = text.lines().find(|line| line.contains("source: {")).unwrap().to_owned();
+    // an interval that this test does not live to see
+    let text = text.replace(&source, "  source: { folder: /srv/state/spec, every: 10h }");
+    let write = |branch: &Branch, text: &str| {
+        branch.sh(&format!(
+            "mkdir -p /srv/state/spec; cat > /srv/state/spec/cluster.yaml <<'SPEC'\n{text}\nSPEC\n"
+        ));
+    };
+    write(branch, &text);
+    branch.lab().sh("head-2", "haoscar apply --spec /srv/state/spec --via head -y");
+    branch.says("", "of /srv/state/spec is accepted as generation 17");
+    write(branch, &text.replace("198.51.100.59", "198.51.100.63"));
+    branch.says("", "of /srv/state/spec is accepted as generation 18");
+    assert_eq!(branch.forwarders(), ["198.51.100.63", "198.51.100.63"]);
+    write(branch, &text.replace("198.51.100.59", "198.51.100.6x"));
+    branch.says("", "is refused, and what was accepted stays: cluster.yaml:");
+    branch.sh("chmod o+w /srv/state/spec/cluster.yaml");
+    branch.says("", "cluster.yaml can be written by others than root");
+    assert_eq!(branch.forwarders(), ["198.51.100.63", "198.51.100.63"]);
+    let tip = branch.sh("cd /srv/state/clone; git rev-parse --short=7 HEAD");
+    branch.lab().sh("head-2", "haoscar apply --spec /srv/state/clone --via head -y");
+    branch.says(&tip, "is accepted as generation 19");
+}
+
 fn a_freeze_is_kept(branch: &mut Branch) {
     branch.edit("  # freezes: [\"2026-12-20..2027-01-06\"]", "  freezes: [\"2026-01-01..2099-12-31\"]");
     let frozen = branch.pushed("nothing more this century", Some("ops"));
-    branch.says(&frozen, "is accepted as generation 17");
+    branch.says(&frozen, "is accepted as generation 20");
     let before = branch.forwarders();
     branch.edit("servers: [ntp1.example, ntp2.example]", "servers: [ntp3.example]");
     let commit = branch.pushed("too late", Some("ops"));
@@ -378,7 +406,7 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     branch.lab().good(&["boot", "--name", "test-follow", "head-2"]);
     let has = "grep -o '\"generation\":[0-9]*' /var/lib/haoscar/accepted.json";
     until("head-2 is there", || branch.lab().exec("head-2", &["true"]).status.success());
-    assert_eq!(branch.lab().sh("head-2", has), "\"generation\":17");
+    assert_eq!(branch.lab().sh("head-2", has), "\"generation\":20");
     let same = |branch: &Branch| {
         let chrony =
             ["head-1", "head-2"].map(|head| branch.lab().sh(head, "sha256sum /etc/chrony/chrony.conf"));
@@ -393,7 +421,7 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
     });
     assert!(done, "{}", branch.sh("haoscar events --last 100; tail -5 /var/lib/haoscar/follow/rollout.log"));
     let events = branch.sh("haoscar events --last 100");
-    assert!(events.contains("head-2 has generation 17, and is brought to what is accepted"), "{events}");
+    assert!(events.contains("head-2 has generation 20, and is brought to what is accepted"), "{events}");
     branch.sh("haoscar plan --detailed-exitcode");
 }
 

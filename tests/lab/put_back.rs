@@ -38,6 +38,42 @@ fn a_unit_that_dies_of_its_new_configuration_runs_with_the_old_one_again() {
 }
 
 #[test]
+fn a_service_that_moves_and_dies_of_its_new_configuration_serves_with_the_old_one_again() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::fresh("test-moving-back", "two-node", "head-1,head-2");
+    let hosts = ["--on", "head-1,head-2"];
+    site.good("apply", &[&hosts[..], &["--adopt", "-y"]].concat());
+    let picky = "mkdir -p /etc/systemd/system/nfs-ganesha.service.d && cd /etc/systemd/system/nfs-ganesha.service.d && \
+                 printf '[Service]\\nExecStartPre=/bin/sh -c \"! grep -q Grace_Period.*=.*23 /etc/ganesha/ganesha.conf\"\\n' > picky.conf && \
+                 systemctl daemon-reload";
+    let files = "sha256sum /etc/ganesha/ganesha.conf /etc/chrony/chrony.conf";
+    let before = ["head-1", "head-2"].map(|head| {
+        site.lab.sh(head, picky);
+        site.lab.sh(head, files)
+    });
+    let first = site.spec.clone();
+    site.changed(folder.path(), "kind: nfs", "kind: nfs\n    grace: 23s");
+    assert_eq!(site.run("apply", &[&hosts[..], &["-y"]].concat()), Some(1), "{}", site.said);
+    assert!(site.said.contains("putting back what was committed"), "{}", site.said);
+    assert_eq!(["head-1", "head-2"].map(|head| site.lab.sh(head, files)), before);
+    let carrier = site.carrier();
+    assert_eq!(site.lab.sh(&carrier, "systemctl is-active nfs-ganesha"), "active");
+    site.spec = first;
+    site.good("plan", &[&hosts[..], &["--detailed-exitcode"]].concat());
+    let loops = site
+        .lab
+        .sh(&carrier, "haoscar status --via head 2>&1; systemctl list-timers 'haoscar-unc*' --no-legend");
+    assert!(
+        !loops.contains("confirm") && !loops.contains("haoscar-unconfirmed"),
+        "nothing waits any more: {loops}"
+    );
+}
+
+#[test]
 fn a_service_that_does_not_start_is_taken_out_of_the_engine_again() {
     if !is_root() {
         return;
@@ -60,5 +96,8 @@ fn a_service_that_does_not_start_is_taken_out_of_the_engine_again() {
     assert!(site.said.contains("gets its old configuration back"), "{}", site.said);
     assert_eq!(site.lab.sh("head-1", objects), before);
     assert_eq!(site.lab.sh("head-1", "systemctl is-active dnsmasq chrony"), "active\nactive");
+    let dropped =
+        site.lab.exec("head-1", &["test", "-e", "/etc/systemd/system/broken.service.d/haoscar-engine.conf"]);
+    assert!(!dropped.status.success(), "its files have gone back too");
     assert_eq!(site.run("plan", &["--detailed-exitcode"]), Some(2), "what is still wanted is still planned");
 }

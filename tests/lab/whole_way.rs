@@ -115,6 +115,12 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
     until("head-1 is back as standby", || site.run("status", &[]) == Some(0));
     assert_eq!(site.carrier(), "head-2", "a returned head takes nothing back by itself");
     site.good("plan", &["--detailed-exitcode"]);
+    let via = format!("lab:{}", site.lab.name);
+    let events = text(&haoscar(&["events", "--last", "100", "--spec", &site.spec, "--via", &via]));
+    let told = |what: &str| events.lines().any(|line| line.contains(" head-2 ") && line.contains(what));
+    let story =
+        ["head-1 is lost to the engine", "head-1 was fenced: Operation ", "head-1 is a member of the engine"];
+    assert!(story.into_iter().all(told), "{events}");
     until("the second job has gone on to its end", || site.job_state(&second) == "JobState=COMPLETED");
     assert_eq!(site.lab.sh("compute1", &format!("cat /tmp/{second}.out")), "finished");
 

@@ -10,12 +10,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
+use super::again::{self, is_again};
 use super::cib::{OURS, PROPERTIES};
 use super::xml::Element;
 use crate::engines::EngineDesired;
 
 /// Sections of `<configuration>` that hold objects of ours beside the properties.
-const SECTIONS: [&str; 4] = ["resources", "constraints", "fencing-topology", "rsc_defaults"];
+const SECTIONS: [&str; 5] = ["resources", "constraints", "fencing-topology", "rsc_defaults", "alerts"];
 
 /// Properties that Pacemaker writes itself, and the one with which an apply or a person pauses the engine.
 const KEPT: [&str; 6] = [
@@ -98,11 +99,13 @@ fn objects(configuration: &Element) -> BTreeMap<(&str, &str), &Element> {
     all.filter(|child| ours(child)).map(|child| ((child.name.as_str(), child.id()), child)).collect()
 }
 
-/// The same element with its children in order of id, so that order in the file is no difference, and without empty
-/// sets of attributes: `crm_resource --restart` leaves such behind.
+/// The same element with its children in order of id, so that order in the file is no difference, and without what only says
+/// when it was restarted, or empty sets of attributes: `crm_resource --restart` leaves such behind.
 fn canonical(element: &Element) -> Element {
     let mut copy = element.clone();
-    let says = |child: &&Element| !child.name.ends_with("_attributes") || !child.children.is_empty();
+    let says = |child: &&Element| {
+        !is_again(element, child) && (!child.name.ends_with("_attributes") || !child.children.is_empty())
+    };
     copy.children = copy.children.iter().filter(says).map(canonical).collect();
     copy.children.sort_by(|a, b| (&a.name, a.id()).cmp(&(&b.name, b.id())));
     copy
@@ -200,11 +203,12 @@ pub fn merged(desired: &EngineDesired, current: &str) -> Result<Merged, EngineEr
     merge_properties(&wanted, configuration);
     merge_nodes(&wanted, configuration);
     for section in SECTIONS {
-        let new = wanted.child(section).map(|section| section.children.clone()).unwrap_or_default();
+        let mut new = wanted.child(section).map(|section| section.children.clone()).unwrap_or_default();
         if new.is_empty() && configuration.child(section).is_none() {
             continue; // an empty section says nothing
         }
         let old = configuration.child_mut(section);
+        again::keep(&old.children, &mut new);
         old.children.retain(|child| !ours(child) && !new.iter().any(|n| n.id() == child.id()));
         old.children.extend(new);
     }
@@ -271,8 +275,8 @@ fn foreign(configuration: &Element) -> Vec<String> {
 
 /// The schema wants the sections in this order.
 fn order_sections(configuration: &mut Element) {
-    const ORDER: [&str; 6] =
-        ["crm_config", "nodes", "resources", "constraints", "fencing-topology", "rsc_defaults"];
+    const ORDER: [&str; 7] =
+        ["crm_config", "nodes", "resources", "constraints", "fencing-topology", "rsc_defaults", "alerts"];
     let rank = |element: &Element| ORDER.iter().position(|name| *name == element.name).unwrap_or(ORDER.len());
     configuration.children.sort_by_key(rank);
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::xml::Element;
-use super::{fence, group};
+use super::{alert, fence, group};
 use crate::desired::{HostName, Surroundings};
 use crate::engines::Carried;
 use crate::spec::{Cluster, Failback};
@@ -58,7 +58,9 @@ pub fn compile(
     let defaults = Element::new("rsc_defaults").holding([defaults(cluster)]);
     let nodes = nodes.map(|nodes| Element::new("nodes").holding(nodes));
     let topology = Some(topology).filter(|topology| !topology.children.is_empty());
-    let sections = [Some(options), nodes, Some(resources), Some(constraints), topology, Some(defaults)];
+    let alerts = Some(alert::section());
+    let sections =
+        [Some(options), nodes, Some(resources), Some(constraints), topology, Some(defaults), alerts];
     let configuration = Element::new("configuration").holding(sections.into_iter().flatten());
     (configuration, ids)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::{corosync, fence, qnetd};
+use super::{alert, corosync, fence, qnetd};
 use crate::desired::{
     Answer, Check, Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Question, Rendered,
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
@@ -50,6 +50,7 @@ pub fn of_member(
     };
     recover::lay(EngineKind::Pacemaker, &mut host, templates)?;
     daemon::lay(&mut host, cluster, templates)?;
+    alert::lay(&mut host, templates)?;
     if qnetd::device(cluster, members).is_some() {
         qnetd::lay(cluster, &mut host, templates)?;
     }
@@ -70,7 +71,7 @@ fn running(name: &str) -> Unit {
     Unit { name: name.to_owned(), want: UnitWant::Running }
 }
 
-fn folder(path: &str, mode: u32) -> Directory {
+pub(super) fn folder(path: &str, mode: u32) -> Directory {
     Directory { path: Utf8PathBuf::from(path), owner: Owner::root(), mode: Mode(mode), shared: false }
 }
 

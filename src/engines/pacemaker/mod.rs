@@ -1,5 +1,7 @@
 //! Corosync and Pacemaker: spec to corosync.conf and CIB, their state to facts.
 
+mod again;
+pub mod alert;
 mod alive;
 mod back;
 mod cib;
@@ -17,6 +19,7 @@ mod state;
 mod watch;
 pub mod xml;
 
+pub use again::again;
 pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::{members, numbers};
 pub use devices::fence_devices;

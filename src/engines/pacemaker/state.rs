@@ -39,5 +39,39 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
             entry.on.extend(names.filter_map(|node| node.get("name")).map(str::to_owned));
         }
     }
+    let failures = root.child("failures").into_iter().flat_map(|failures| &failures.children);
+    for failure in failures {
+        // `control-home_start_0`
+        let key = failure.get("op_key").unwrap_or_default();
+        let id = key.rsplitn(3, '_').last().unwrap_or_default();
+        let resource = state.resources.get_mut(id.split(':').next().unwrap_or(id));
+        resource.into_iter().for_each(|found| found.failed_on.extend(failure.get("node").map(str::to_owned)));
+    }
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_failed_and_runs_nowhere_is_dead_and_one_that_another_head_started_is_not() {
+        let text = r#"<pacemaker-result><summary/><nodes/>
+            <resources>
+              <resource id="control-home" role="Stopped" failed="false"/>
+              <clone id="control-names-clone"><resource id="control-names" role="Started" failed="false"><node name="head-2"/></resource></clone>
+              <resource id="control-dhcp" role="Stopped" failed="false"/>
+              <resource id="control-scheduler" role="Stopped" failed="false"/>
+            </resources>
+            <failures>
+              <failure op_key="control-home_start_0" node="head-1" task="start"/>
+              <failure op_key="control-names_start_0" node="head-1" task="start"/>
+              <failure op_key="control-dhcp_monitor_1000" node="head-1" task="monitor"/>
+            </failures></pacemaker-result>"#;
+        let state = state(text).unwrap();
+        let dead: Vec<_> =
+            state.resources.iter().filter(|(_, found)| found.is_dead()).map(|(id, _)| id).collect();
+        assert_eq!(dead, ["control-dhcp", "control-home"]);
+        assert_eq!(state.resources["control-names"].failed_on, ["head-1"]);
+    }
 }

@@ -459,6 +459,13 @@ pub(super) const RULES: &[Code] = &[
         "policy: { source: { repository: https://git.example/site/cluster.git, every: 60s } }",
     ),
     rule(
+        "policy/source-folder",
+        "a folder to follow that is not the same on every head, or not to be believed",
+        "the head that leads after a failover would read another spec there, and roll it out.",
+        "put it on shared storage where only root writes.",
+        "policy: { source: { folder: /srv/state/spec } }",
+    ),
+    rule(
         "policy/source-heartbeat",
         "a repository to follow, and engine heartbeat",
         "heartbeat has no place where all heads would read which commit is accepted, or held.",

@@ -1,5 +1,7 @@
 //! Policy: what may happen by itself must be signed, have somewhere to come from, and windows must be readable.
 
+use camino::Utf8Path;
+
 use super::{Lint, Mend};
 use crate::spec::{EngineKind, Freeze, Rollout, Source, Window};
 
@@ -9,7 +11,8 @@ const EVERY_LEAST_MS: u64 = 5_000;
 pub(super) fn check(lint: &mut Lint<'_>) {
     let policy = &lint.cluster.policy;
     let required = policy.trust.as_ref().is_some_and(|trust| trust.required);
-    if policy.rollout == Rollout::Auto && !required {
+    let folder = policy.source.as_ref().is_some_and(|source| source.folder.is_some());
+    if policy.rollout == Rollout::Auto && !required && !folder {
         let places = [
             lint.at("policy.rollout", "whoever can push changes the heads"),
             lint.at_key("policy.trust", ""),
@@ -50,14 +53,42 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
 }
 
+/// Every head that leads must read the same, and nothing in a folder is signed.
+fn check_folder(lint: &mut Lint<'_>, folder: &Utf8Path) {
+    let cluster = lint.cluster;
+    let shared = cluster.storage.values().any(|storage| folder.starts_with(&storage.path));
+    if !shared {
+        let place = lint.at("policy.source.folder", "each head would read its own");
+        lint.error("policy/source-folder", format!("{folder} is on no storage of the spec"), [place])
+            .mend("put it below a storage's path that all heads have: /srv/state/spec");
+    }
+    if cluster.policy.trust.as_ref().is_some_and(|trust| trust.required) {
+        let places =
+            [lint.at("policy.source.folder", "holds no signatures"), lint.at_key("policy.trust", "")];
+        lint.error("policy/source-folder", "signed commits are required, and a folder has none", places)
+            .mend("follow a repository, or leave `required: true` out: only root may write to the folder");
+    }
+}
+
 /// What git gets as arguments, and how often.
 fn check_source(lint: &mut Lint<'_>, source: &Source) {
     let plain =
         |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
-    if !plain(&source.repository) {
-        let place = lint.at("policy.source.repository", "");
-        lint.error("policy/source", format!("`{}` is no repository", source.repository), [place])
-            .mend("write what `git fetch` takes: https://git.example/site/cluster.git");
+    match (&source.repository, &source.folder) {
+        (Some(repository), None) if plain(repository) => {}
+        (Some(repository), None) => {
+            let place = lint.at("policy.source.repository", "");
+            lint.error("policy/source", format!("`{repository}` is no repository"), [place])
+                .mend("write what `git fetch` takes: https://git.example/site/cluster.git");
+        }
+        (None, Some(folder)) => check_folder(lint, folder),
+        (both, _) => {
+            let place = lint.at_key("policy.source", "");
+            let (count, mend) =
+                if both.is_some() { ("two places", "one of both") } else { ("nowhere", "a place") };
+            lint.error("policy/source", format!("new commits come from {count}"), [place])
+                .mend(format!("name {mend}: `repository: ADDRESS`, or `folder: /PATH`"));
+        }
     }
     let name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !plain(&source.branch) || !source.branch.chars().all(name) || source.branch.contains("..") {
