@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal drill-mpi test-vm soak lint ci clean
+.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal bench-scale drill-mpi test-vm soak lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,11 @@ bench-watch: build ## the watcher: killed units, a hundred planned stops, its co
 bench-heal: build ## a hand edit until it is put back and verified, and the loop's cost at idle (EDITS=20 IDLE=330)
 	@packaging/setup.sh lab
 	@$(ROOT) benches/heal.sh target/release/haoscar "$(EDITS)" "$(IDLE)"
+
+bench-scale: ## what 1,000 to 100,000 nodes cost, beside plain Rust and Python with jinja2, 3 minutes (NODES="1000 10000 100000")
+	@packaging/setup.sh build
+	@packaging/setup.sh scale
+	cargo bench --locked --bench scale -- $(NODES)
 
 drill-mpi: ## an MPI job over two nodes through a head's power cut (a root with MPICH, some 4 minutes)
 	@packaging/setup.sh build

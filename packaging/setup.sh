@@ -3,6 +3,7 @@
 # machine, they live in the lab's own root. Run by `make`; safe to run again; says what it does.
 #   setup.sh build    compiler, git, and ssh-keygen for signatures
 #   setup.sh lab      what the lab's namespaces and root are made with
+#   setup.sh scale    Python with a YAML loader and jinja2, which `make bench-scale` is measured beside
 #   setup.sh vm       QEMU, and what a guest's kernel and initramfs are made with (`make bench-nfs`)
 set -eu
 
@@ -16,19 +17,23 @@ as_root() {
     fi
 }
 
-# install PACKAGE COMMAND…: pairs; installs the packages whose command is missing
+# install PACKAGE…
+install() {
+    command -v apt-get >/dev/null || fail "please install: $* (this machine has no apt-get)"
+    say "installing $*"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# install_missing PACKAGE COMMAND…: pairs; installs the packages whose command is missing
 install_missing() {
     missing=
     while [ $# -gt 0 ]; do
         PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null || missing="$missing $1"
         shift 2
     done
-    [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || fail "please install:$missing (this machine has no apt-get)"
-    say "installing$missing"
-    as_root apt-get update -qq
     # shellcheck disable=SC2086 # a list of packages
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    [ -z "$missing" ] || install $missing
 }
 
 rust_at_least() {
@@ -60,10 +65,13 @@ build)
 lab)
     install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps mount mount
     ;;
+scale)
+    python3 -c 'import jinja2, yaml' 2>/dev/null || install python3 python3-yaml python3-jinja2
+    ;;
 vm)
     install_missing qemu-system-x86 qemu-system-x86_64 busybox-static busybox cpio cpio xz-utils xz
     ;;
 *)
-    fail "usage: setup.sh build|lab|vm"
+    fail "usage: setup.sh build|lab|scale|vm"
     ;;
 esac

@@ -87,12 +87,13 @@ pub fn on_trial(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str) -> Re
     crew.all(&committed(plan), |_, host| host.ask(&request))
 }
 
-/// It runs: what was on trial stays.
-///
-/// # Errors
-/// A host that could not be told; there it goes back by itself.
-pub fn keep(plan: &Plan, crew: &mut Crew) -> Result<(), ApplyError> {
-    crew.all(&committed(plan), |_, host| host.ask(&Request::Confirm))
+/// It runs: what was on trial stays. A host that cannot be told any more goes back by itself, as one that was away.
+pub fn keep(plan: &Plan, crew: &mut Crew, say: Say<'_>) {
+    for (name, told) in crew.each(&committed(plan), |_, host| host.ask(&Request::Confirm)) {
+        if let Err(error) = told {
+            say(&format!("{name} is not told that this stays, and goes back by itself: {error}"));
+        }
+    }
 }
 
 /// What failed after the commit goes back at once, and what was restarted for it reads its old files again; a host that cannot

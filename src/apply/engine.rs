@@ -245,6 +245,7 @@ pub fn configure(
         say("configuring the engine");
         push_engine(crew, &member, engine)?;
     }
+    try_anew(engine, crew, &member, say)?;
     let restarted = plan.engine.restarts.iter().try_for_each(|(resource, reason)| {
         say(&format!("the engine restarts {resource}: {reason}"));
         restart(crew, &member, resource)
@@ -260,6 +261,17 @@ pub fn configure(
         push(crew, &member, &|current| pacemaker::put_back(old, current))?;
     }
     settled.map(|()| before)
+}
+
+/// What had failed everywhere before this apply may live with what is new.
+fn try_anew(engine: &EngineDesired, crew: &mut Crew, member: &str, say: Say<'_>) -> Result<(), ApplyError> {
+    let state = read_state(engine, crew, member).unwrap_or_default();
+    let dead = ours(engine).filter(|id| state.resources.get(*id).is_some_and(EngineResource::is_dead));
+    for id in dead {
+        say(&format!("{id} had failed on every head, and is tried anew"));
+        expect_good(&ask(crew, member, &["crm_resource", "--cleanup", "--resource", id], "")?)?;
+    }
+    Ok(())
 }
 
 /// What was restarted for a change reads its old files again, once those are back: what failed is started anew, and what runs

@@ -210,7 +210,7 @@ pub fn apply_for(
         }
     };
     if trial {
-        confirm::keep(plan, crew)?;
+        confirm::keep(plan, crew, say);
     }
     leave::forgotten(plan, crew)?; // asked again: a membership that formed since may have brought one back
     let nodes = change_nodes(plan, crew, confirm, say);

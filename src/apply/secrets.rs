@@ -1,6 +1,7 @@
 //! Every host gets the secrets that its files use: made once where nobody has them, copied where some host does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{ApplyError, Crew, Say};
 use crate::desired::{Answer, Desired, HostDesired, HostName, SecretKind};
@@ -85,7 +86,7 @@ fn made(name: &str, kind: SecretKind, crew: &mut Crew) -> Result<Option<String>,
 /// # Errors
 /// No host uses it, or only a person can know it.
 fn users(name: &str, desired: &Desired) -> Result<(SecretKind, Vec<HostName>), ApplyError> {
-    let uses = |(host, (_, wanted)): (&HostName, &(_, HostDesired))| {
+    let uses = |(host, (_, wanted)): (&HostName, &(_, Arc<HostDesired>))| {
         wanted.secrets.get(name).map(|kind| (host.clone(), kind.clone()))
     };
     let users: Vec<_> = desired.hosts.iter().filter_map(uses).collect();

@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use super::{Cli, Common, Exit, Failure, out};
-use crate::spec::schema;
+use crate::spec::{sample, schema};
 
 /// Options of `haoscar generate`.
 #[derive(Debug, Args)]
@@ -35,6 +35,15 @@ enum What {
         /// The folder to write to, made if it is not there
         folder: Utf8PathBuf,
     },
+    /// A spec of any size, to measure and to try things with
+    #[command(hide = true)]
+    Spec {
+        /// How many compute nodes
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        nodes: u32,
+        /// The folder to write to, made if it is not there
+        folder: Utf8PathBuf,
+    },
     /// A completion script, on standard output
     Completions {
         /// The shell
@@ -47,6 +56,11 @@ pub(super) fn run(_common: &Common, options: &Options) -> Result<Exit, Failure> 
         What::Schema { output: None } => out::say(&text_of_schema()),
         What::Schema { output: Some(file) } => write(file, text_of_schema().as_bytes())?,
         What::Man { folder } => man(folder)?,
+        What::Spec { nodes, folder } => {
+            for (name, bytes) in sample(*nodes).files {
+                write(&folder.join(name), &bytes)?;
+            }
+        }
         What::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "haoscar", &mut script);

@@ -13,6 +13,7 @@ mod resolve;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -218,8 +219,8 @@ pub struct HostDesired {
 pub struct Desired {
     /// The cluster's name.
     pub cluster: String,
-    /// Every host with its role and what it must be.
-    pub hosts: BTreeMap<HostName, (Role, HostDesired)>,
+    /// Every host with its role and what it must be; nodes share one.
+    pub hosts: BTreeMap<HostName, (Role, Arc<HostDesired>)>,
     /// Heads of each group, in order of preference.
     pub groups: BTreeMap<String, Vec<HostName>>,
     /// The engine's configuration objects, changed on the cluster as a whole.

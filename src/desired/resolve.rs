@@ -1,6 +1,7 @@
 //! From spec to hosts: every service's part is laid on the hosts that it names, then the engine's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -63,6 +64,10 @@ fn twice(desired: &Desired) -> Vec<Problem> {
 struct Builder<'a> {
     cluster: &'a Cluster,
     desired: Desired,
+    /// Heads and witnesses.
+    hosts: BTreeMap<HostName, (Role, HostDesired)>,
+    /// Every node: they are rendered once.
+    node: HostDesired,
     carried: BTreeMap<String, Vec<Carried>>,
 }
 
@@ -70,33 +75,30 @@ impl<'a> Builder<'a> {
     fn new(cluster: &'a Cluster) -> Self {
         let heads = cluster.heads.keys().map(|name| (name.clone(), Role::Head));
         let witnesses = cluster.witnesses.keys().map(|name| (name.clone(), Role::Witness));
-        let nodes = cluster.nodes.keys().flat_map(|range| range.names()).map(|name| (name, Role::Node));
-        let hosts =
-            heads.chain(witnesses).chain(nodes).map(|(name, role)| (name, (role, HostDesired::default())));
+        let hosts = heads.chain(witnesses).map(|(name, role)| (name, (role, HostDesired::default())));
         let groups = cluster.groups.iter().map(|(name, group)| (name.clone(), group.heads.clone()));
-        let desired = Desired {
-            cluster: cluster.name.clone(),
-            hosts: hosts.collect(),
-            groups: groups.collect(),
-            ..Desired::default()
-        };
-        Self { cluster, desired, carried: BTreeMap::new() }
+        let desired =
+            Desired { cluster: cluster.name.clone(), groups: groups.collect(), ..Desired::default() };
+        let (hosts, node) = (hosts.collect(), HostDesired::default());
+        Self { cluster, desired, hosts, node, carried: BTreeMap::new() }
     }
 
-    /// Hosts that a placement names.
+    /// Hosts that a placement names; of the nodes all or none.
     fn hosts(
         &mut self,
         placement: &Placement,
         heads: &BTreeSet<HostName>,
     ) -> impl Iterator<Item = &mut HostDesired> {
-        self.desired.hosts.iter_mut().filter_map(move |(name, (role, host))| {
+        let nodes = (*placement == Placement::Role(Role::Node)).then_some(&mut self.node);
+        let others = self.hosts.iter_mut().filter_map(move |(name, (role, host))| {
             let here = match placement {
                 Placement::Heads => heads.contains(name),
                 Placement::Role(wanted) => role == wanted,
                 Placement::Host(wanted) => name == wanted,
             };
             here.then_some(host)
-        })
+        });
+        others.chain(nodes)
     }
 
     fn lay(&mut self, part: Part, group: &str, heads: &BTreeSet<HostName>) {
@@ -154,8 +156,8 @@ impl<'a> Builder<'a> {
         // a qnetd server may be that of other clusters too, and needs no names of this one
         let server =
             |name: &str| self.cluster.witnesses.get(name).is_some_and(|w| w.kind == WitnessKind::Qnetd);
-        let hosts = self.desired.hosts.iter_mut().filter(|(name, _)| !server(name));
-        hosts.for_each(|(_, (_, host))| host.files.push(file.clone()));
+        let hosts = self.hosts.iter_mut().filter(|(name, _)| !server(name)).map(|(_, (_, host))| host);
+        hosts.chain([&mut self.node]).for_each(|host| host.files.push(file.clone()));
         Ok(())
     }
 
@@ -166,7 +168,7 @@ impl<'a> Builder<'a> {
         };
         let compiled = compile(self.cluster, surroundings, &self.carried, templates)?;
         for (name, part) in compiled.hosts {
-            if let Some((_, host)) = self.desired.hosts.get_mut(&name) {
+            if let Some((_, host)) = self.hosts.get_mut(&name) {
                 host.files.extend(part.files);
                 host.directories.extend(part.directories);
                 host.units.extend(part.units);
@@ -182,14 +184,21 @@ impl<'a> Builder<'a> {
 
     /// The same input gives the same order, whatever order services stand in.
     fn finish(mut self) -> Desired {
-        for (_, host) in self.desired.hosts.values_mut() {
-            host.files.sort_by(|a, b| a.path.cmp(&b.path));
-            host.files.dedup();
-            host.directories.sort();
-            host.directories.dedup();
-            host.units.sort();
-            host.units.dedup();
-        }
+        let nodes = self.cluster.nodes.keys().flat_map(|range| range.names());
+        let node = ordered(std::mem::take(&mut self.node));
+        self.desired.hosts = nodes.map(|name| (name, (Role::Node, node.clone()))).collect();
+        let others = self.hosts.into_iter();
+        self.desired.hosts.extend(others.map(|(name, (role, host))| (name, (role, ordered(host)))));
         self.desired
     }
+}
+
+fn ordered(mut host: HostDesired) -> Arc<HostDesired> {
+    host.files.sort_by(|a, b| a.path.cmp(&b.path));
+    host.files.dedup();
+    host.directories.sort();
+    host.directories.dedup();
+    host.units.sort();
+    host.units.dedup();
+    Arc::new(host)
 }

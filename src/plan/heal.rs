@@ -137,7 +137,7 @@ fn desired(accepted: &Accepted, kept: &BTreeSet<&Utf8PathBuf>) -> Desired {
     };
     Desired {
         cluster: accepted.cluster.clone(),
-        hosts: BTreeMap::from([(accepted.host.clone(), (accepted.role, host))]),
+        hosts: BTreeMap::from([(accepted.host.clone(), (accepted.role, host.into()))]),
         engine: accepted.engine.clone(),
         ..Desired::default()
     }

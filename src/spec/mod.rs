@@ -21,6 +21,7 @@ mod network;
 mod node;
 mod policy;
 mod problem;
+mod sample;
 pub mod schema;
 mod service;
 mod sources;
@@ -45,6 +46,7 @@ pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};
 pub use policy::{Heal, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
+pub use sample::sample;
 pub use service::{
     Access, BootService, Check, DhcpBackend, DhcpService, Export, NamesService, NfsBackend, NfsService,
     OcfService, OnStopFailure, Partition, Recovery, RecoveryThen, SchedulerBackend, SchedulerService,

@@ -71,6 +71,28 @@ fn a_service_that_moves_and_dies_of_its_new_configuration_serves_with_the_old_on
         !loops.contains("confirm") && !loops.contains("haoscar-unconfirmed"),
         "nothing waits any more: {loops}"
     );
+    what_had_failed_is_tried_with_what_mends_it(&mut site, folder.path(), &hosts);
+}
+
+/// The engine has given it up, on both heads.
+fn what_had_failed_is_tried_with_what_mends_it(site: &mut Site, folder: &std::path::Path, hosts: &[&str]) {
+    let picky = "cd /etc/systemd/system/nfs-ganesha.service.d && sed -i 's/Grace_Period.*=.*23/Grace_Period.*=.*10/' picky.conf && \
+                 systemctl daemon-reload";
+    for head in ["head-1", "head-2"] {
+        site.lab.sh(head, picky);
+    }
+    let carrier = site.carrier();
+    site.lab.sh(&carrier, "systemctl kill -s KILL nfs-ganesha");
+    until("the engine has given it up", || {
+        let seen = site.lab.sh(&carrier, "crm_mon -1 -r -f");
+        let stopped = |line: &str| line.contains("control-home") && line.contains("Stopped");
+        seen.lines().any(stopped) && seen.matches("control-home: migration").count() == 2
+    });
+    site.changed(folder, "kind: nfs", "kind: nfs\n    grace: 12s");
+    site.good("apply", &[hosts, &["-y"]].concat());
+    assert!(site.said.contains("control-home had failed on every head, and is tried anew"), "{}", site.said);
+    let carrier = site.carrier();
+    assert_eq!(site.lab.sh(&carrier, "systemctl is-active nfs-ganesha"), "active");
 }
 
 #[test]

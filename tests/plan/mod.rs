@@ -36,7 +36,7 @@ fn unit(name: &str, want: UnitWant) -> Unit {
 fn desired(host: HostDesired) -> Desired {
     Desired {
         cluster: "test".to_owned(),
-        hosts: BTreeMap::from([("head-1".to_owned(), (Role::Head, host))]),
+        hosts: BTreeMap::from([("head-1".to_owned(), (Role::Head, host.into()))]),
         ..Desired::default()
     }
 }
@@ -192,8 +192,8 @@ fn standby_heads_have_their_turn_before_the_active_one_and_nodes_come_last() {
     let host =
         || HostDesired { files: vec![file("/etc/x", "new", OnChange::Nothing)], ..HostDesired::default() };
     let mut wanted = desired(host());
-    wanted.hosts.insert("head-2".to_owned(), (Role::Head, host()));
-    wanted.hosts.insert("node-1".to_owned(), (Role::Node, host()));
+    wanted.hosts.insert("head-2".to_owned(), (Role::Head, host().into()));
+    wanted.hosts.insert("node-1".to_owned(), (Role::Node, host().into()));
     let resources = BTreeMap::from([("control".to_owned(), vec!["control-address".to_owned()])]);
     wanted.engine = Some(EngineDesired { resources, ..EngineDesired::default() });
     let mut world = observed(changed());

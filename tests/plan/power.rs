@@ -44,6 +44,7 @@ pub fn wanted(spec: &str) -> Desired {
 /// Another version of it: some files and units gone, some changed, all else as it was.
 pub fn changed(mut desired: Desired) -> Desired {
     for (_, host) in desired.hosts.values_mut() {
+        let host = Arc::make_mut(host);
         let mut number = 0;
         host.files.retain_mut(|file| {
             number += 1;
@@ -71,7 +72,7 @@ fn put(memory: &Memory, path: &Utf8Path, text: &str) {
 
 /// Hosts that carry files and links of others where some of ours will come; and the secrets.
 pub fn machines(desired: &Desired) -> Cluster {
-    let machine = |(_, host): &(_, haoscar::desired::HostDesired)| {
+    let machine = |(_, host): &(_, Arc<haoscar::desired::HostDesired>)| {
         let memory = Arc::new(Memory::at(Moment::default()));
         for file in host.files.iter().step_by(3) {
             put(&memory, &file.path, "somebody's\n");
