@@ -14,6 +14,7 @@ use super::alerts::Alerts;
 use super::cycle::{Memory, Said, cycle};
 use super::events::Events;
 use super::follow::Follower;
+use super::links::Carriers;
 use super::notices::{Files, Signals, Units};
 use super::serve::{Place, serve};
 use super::{WatchProblem, system, tell, wake};
@@ -57,11 +58,19 @@ pub fn run(metrics: Option<&Place>, say: &'static (dyn Fn(&str) + Sync)) -> Resu
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         let (accepted, files) = turn.watched(&units).map_err(kernel("inotify"))?;
+        let mut carriers = Carriers::here();
         let said = turn.look(accepted.as_ref());
         let known = accepted.as_ref().is_none_or(|accepted| turn.publish(accepted));
         let quiet = known && matches!(said, Word::InStep | Word::Degraded);
         let wait_ms = if quiet { QUIET_MS } else { WAITING_MS };
-        let notice = until_notice(&files, &units, (&mut signals, &alerts), wait_ms);
+        let mut notices = Notices {
+            files: &files,
+            units: &units,
+            signals: &mut signals,
+            alerts: &alerts,
+            carriers: &mut carriers,
+        };
+        let notice = notices.until(wait_ms);
         for (node, sentence) in alerts.take() {
             turn.event(accepted.as_ref(), Reason::Engine, &node, &sentence);
         }
@@ -181,42 +190,61 @@ enum Notice {
     Time,
 }
 
-/// Waits for a notice that matters, and until no more come for a moment.
-fn until_notice(
-    files: &Files,
-    units: &Units,
-    (signals, alerts): (&mut Signals, &Alerts),
-    wait_ms: u64,
-) -> Notice {
-    let begin = Instant::now();
-    let mut first: Option<Instant> = None;
-    loop {
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-        let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let left = wait_ms.saturating_sub(waited);
-        let limit = if first.is_some() { SETTLED_MS } else { left.min(ALIVE_MS) };
-        let mut sources = vec![files.as_fd(), units.as_fd(), signals.as_fd()];
-        sources.extend(alerts.source());
-        let woken = wake::wait(&sources, limit);
+/// All that wakes the loop but its timer.
+struct Notices<'a> {
+    files: &'a Files,
+    units: &'a Units,
+    signals: &'a mut Signals,
+    alerts: &'a Alerts,
+    carriers: &'a mut Carriers,
+}
+
+impl Notices<'_> {
+    /// Waits so long for a notice; whether one matters, and what a signal asks for.
+    fn wait(&mut self, limit_ms: u64) -> (bool, Option<Notice>) {
+        let mut sources = vec![self.files.as_fd(), self.units.as_fd(), self.signals.as_fd()];
+        let (alerts, carriers) = (self.alerts.source(), self.carriers.source());
+        sources.extend(alerts);
+        sources.extend(carriers);
+        let woken = wake::wait(&sources, limit_ms);
+        let alerted = alerts.is_some() && woken[3];
+        let carried = carriers.is_some() && woken[woken.len() - 1];
         if woken[2] {
-            let (ends, called) = signals.drain();
+            let (ends, called) = self.signals.drain();
             if ends || called {
-                return if ends { Notice::End } else { Notice::Called };
+                return (false, Some(if ends { Notice::End } else { Notice::Called }));
             }
         }
-        let mut matters = woken[0] && files.drain();
+        let mut matters = woken[0] && self.files.drain();
         if woken[1] {
-            units.drain();
+            self.units.drain();
             matters = true;
         }
-        if woken.get(3) == Some(&true) {
-            alerts.drain();
+        if alerted {
+            self.alerts.drain();
             matters = true;
         }
-        first = first.or(matters.then(Instant::now));
-        let quiet = !matters && first.is_some();
-        if quiet || first.is_some_and(|first| first.elapsed() > SETTLED_MAX) || left == 0 {
-            return if first.is_some() { Notice::Changed } else { Notice::Time };
+        (matters | (carried && self.carriers.drain()), None)
+    }
+
+    /// Waits for a notice that matters, and until no more come for a moment.
+    fn until(&mut self, wait_ms: u64) -> Notice {
+        let begin = Instant::now();
+        let mut first: Option<Instant> = None;
+        loop {
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let left = wait_ms.saturating_sub(waited);
+            let limit = if first.is_some() { SETTLED_MS } else { left.min(ALIVE_MS) };
+            let (matters, asked) = self.wait(limit);
+            if let Some(asked) = asked {
+                return asked;
+            }
+            first = first.or(matters.then(Instant::now));
+            let quiet = !matters && first.is_some();
+            if quiet || first.is_some_and(|first| first.elapsed() > SETTLED_MAX) || left == 0 {
+                return if first.is_some() { Notice::Changed } else { Notice::Time };
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Networks of this head: a network is lost when none of its cards has a carrier.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use super::gauge::Gauge;
@@ -43,6 +43,37 @@ impl Links {
             wake::wait(&[self.cards.as_fd()], pause);
             self.cards.drain();
         }
+    }
+}
+
+/// Carriers of the cards that the groups of this head need: what the loop is woken for when it changes. The watcher tells the
+/// engine; a cable that is back may be what a turn or a roll-out waits for.
+#[derive(Debug)]
+pub(super) struct Carriers {
+    notices: Option<wake::Cards>,
+    links: Vec<WatchedLink>,
+    known: Vec<bool>,
+}
+
+impl Carriers {
+    /// Of the list that lies on this host; without one, or without netlink, of none.
+    pub(super) fn here() -> Self {
+        let links = super::read_list().map(|list| list.links).unwrap_or_default();
+        let known = links.iter().map(has_carrier).collect();
+        Self { notices: wake::Cards::new().ok().filter(|_| !links.is_empty()), links, known }
+    }
+
+    /// What can be waited for.
+    pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.notices.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes the notices; whether a network was lost or is back since the last time. Cards come and go with every container:
+    /// those are no matter.
+    pub(super) fn drain(&mut self) -> bool {
+        self.notices.iter().for_each(wake::Cards::drain);
+        let now: Vec<_> = self.links.iter().map(has_carrier).collect();
+        std::mem::replace(&mut self.known, now.clone()) != now
     }
 }
 

@@ -59,6 +59,7 @@ fn what_drifts_on_a_head_is_put_back_by_its_loop_when_nothing_speaks_against_it(
     let mut site = Site::fresh("test-heal", "minimal", "");
     site.good("apply", &["--adopt", "-y"]);
     until("the loop runs and is content", || site.cycle().contains("\"in_step\""));
+    a_cable_that_is_pulled_wakes_it(&site);
     files_and_units_come_back_and_the_edit_is_kept(&mut site);
     a_pause_holds_the_loop(&mut site);
     the_loop_changes_nothing_by_dying(&site);
@@ -66,6 +67,22 @@ fn what_drifts_on_a_head_is_put_back_by_its_loop_when_nothing_speaks_against_it(
     what_nobody_confirmed_stays_back(&mut site, folder.path());
     a_policy_that_asks_is_accepted_and_followed(&mut site, folder.path());
     who_edits_again_and_again_is_not_fought(&site);
+}
+
+/// It would look each five minutes else.
+fn a_cable_that_is_pulled_wakes_it(site: &Site) {
+    let last = || site.on_head("stat -c %.Y /run/haoscar/cycle.json");
+    until("it is at rest", || {
+        let before = last();
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        last() == before
+    });
+    let before = last();
+    site.on_head("ip link add other type veth && ip link set other up && ip link del other");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(last(), before, "a card of somebody else's is no matter");
+    site.on_head("ip link set eno1 down; sleep 0.5; ip link set eno1 up");
+    until("it looks", || last() != before);
 }
 
 fn files_and_units_come_back_and_the_edit_is_kept(site: &mut Site) {

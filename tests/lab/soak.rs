@@ -171,8 +171,9 @@ impl Soak {
     fn pushed(&self, message: &str, key: Option<&str>) -> String {
         let commit = self.branch.committing(message, key);
         let script = format!(
-            "rm -f /srv/state/clone/.git/*.lock /srv/state/site.git/refs/heads/*.lock; {commit}; git push -q origin main"
+            "find /srv/state/clone/.git /srv/state/site.git -name '*.lock' -delete; {commit}; git push -q origin main"
         );
+        let mut last = String::new();
         for _ in 0..120 {
             for head in HEADS {
                 let said = self.branch.lab().exec(head, &["sh", "-ec", &script]);
@@ -180,10 +181,11 @@ impl Soak {
                     HEADS.iter().for_each(|head| self.on(head, "systemctl reload haoscar"));
                     return String::from_utf8_lossy(&said.stdout).trim().to_owned();
                 }
+                last = format!("{head}: {}", text(&said));
             }
             std::thread::sleep(Duration::from_millis(500));
         }
-        panic!("no head is there for a minute\n{}", self.story());
+        panic!("no head takes a commit for a minute: {last}\n{}", self.story());
     }
 
     fn good_commit(&mut self) {
