@@ -3,7 +3,7 @@
 //!
 //! Each figure is of a process of its own: wall and CPU time in ms, and the highest resident memory in MB. Prints Markdown.
 //! Usage: scale [NODES…], 1000 10000 100000 when left out; jinja2 is left out above 10000.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
