@@ -57,7 +57,7 @@ bench-heal: build ## a hand edit until it is put back and verified, and the loop
 	@packaging/setup.sh lab
 	@$(ROOT) benches/heal.sh target/release/haoscar "$(EDITS)" "$(IDLE)"
 
-bench-scale: ## what 1,000 to 100,000 nodes cost, beside plain Rust and Python with jinja2, 3 minutes (NODES="1000 10000 100000")
+bench-scale: ## what 1,000 to 100,000 nodes cost, beside plain Rust and Python with jinja2 (NODES="1000 10000 100000")
 	@packaging/setup.sh build
 	@packaging/setup.sh scale
 	cargo bench --locked --bench scale -- $(NODES)

@@ -31,7 +31,7 @@ pub(super) enum Origin<'a> {
 /// The spec's commit; where a folder is followed, the name of what it holds.
 fn commit(spec: &source::Spec, origin: Origin<'_>) -> Option<String> {
     let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
-    let in_folder = spec.loaded.cluster.policy.source.as_ref().is_some_and(|source| source.folder.is_some());
+    let in_folder = spec.loaded.cluster.policy.follows_folder();
     match origin {
         Origin::Person => match &spec.gathered.kept {
             Some(kept) => kept.commit.clone(),

@@ -60,13 +60,9 @@ fn see(crew: &mut Crew, from: &str, carrier: &str, targets: Vec<ProbeTarget>) ->
 
 /// Daemons which have not loaded what they were given.
 pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Stale> {
-    let runs = |probe: &Probe| {
-        let fact = observed.hosts.get(&probe.host).and_then(|host| host.units.get(&probe.unit));
-        fact.is_some_and(|fact| fact.active == "active")
-    };
     let here = |probe: &&Probe| match &probe.group {
         Some(group) => observed.carrier(desired, group).as_ref() == Some(&probe.host),
-        None => runs(probe),
+        None => observed.hosts.get(&probe.host).is_some_and(|host| host.runs(&probe.unit)),
     };
     let probes = desired.probes.iter().filter(here);
     probes.filter_map(|probe| wrong(probe, crew)).collect()

@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::Path;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-
+use super::wake;
 use crate::engines::pacemaker::alert;
 
 const FOLDER: &str = "/run/haoscar/alerts";
@@ -22,7 +21,7 @@ const BYTES_MAX: u64 = 4096;
 
 /// The folder, with notices of it.
 #[derive(Debug)]
-pub struct Alerts(Option<Inotify>);
+pub struct Alerts(Option<wake::Marks>);
 
 impl Alerts {
     /// Makes the folder for the engine's user. Where there is no such user (heartbeat), or no more notices are to be had, none come.
@@ -30,16 +29,14 @@ impl Alerts {
         Self(Self::open().ok().flatten())
     }
 
-    fn open() -> std::io::Result<Option<Inotify>> {
+    fn open() -> std::io::Result<Option<wake::Marks>> {
         let Some(user) = nix::unistd::User::from_name(USER)? else { return Ok(None) };
         let folder = Path::new(FOLDER);
         if !folder.is_dir() {
             fs::DirBuilder::new().mode(0o700).create(folder)?;
         }
         chown(folder, Some(user.uid.as_raw()), None)?;
-        let notices = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        notices.add_watch(folder, AddWatchFlags::IN_MOVED_TO)?;
-        Ok(Some(notices))
+        wake::Marks::of(folder).map(Some)
     }
 
     /// What can be waited for.
@@ -49,9 +46,7 @@ impl Alerts {
 
     /// Takes the notices.
     pub fn drain(&self) {
-        self.0
-            .iter()
-            .for_each(|notices| while notices.read_events().is_ok_and(|events| !events.is_empty()) {});
+        self.0.iter().for_each(wake::Marks::drain);
     }
 
     /// What has come since the last time, in its order: whom it is about, and one sentence.

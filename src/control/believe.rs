@@ -34,7 +34,7 @@ impl Judged {
 
 /// What lies in a folder was put there by root, and goes on from nothing.
 fn judge(copy: &Followed, accepted: &Accepted, commit: Option<&str>, tip: &Tip) -> Result<(), Doubt> {
-    if accepted.policy.source.as_ref().is_some_and(|source| source.folder.is_some()) {
+    if accepted.policy.follows_folder() {
         return valid(copy, accepted, &tip.commit).map(|_| ()).map_err(Doubt::Bad);
     }
     let commit = commit.and_then(|commit| copy.full(commit.trim_end_matches('+')));

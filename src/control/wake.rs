@@ -29,14 +29,14 @@ pub(super) fn of_process(pid: u32) -> Option<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// Files written in a folder.
+/// Files written in a folder, or put there.
 #[derive(Debug)]
 pub(super) struct Marks(Inotify);
 
 impl Marks {
     pub(super) fn of(folder: &Path) -> std::io::Result<Self> {
         let notices = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        notices.add_watch(folder, AddWatchFlags::IN_CLOSE_WRITE)?;
+        notices.add_watch(folder, AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO)?;
         Ok(Self(notices))
     }
 

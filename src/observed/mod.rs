@@ -246,6 +246,13 @@ pub struct HostObserved {
     pub pending: BTreeMap<String, String>,
 }
 
+impl HostObserved {
+    /// A unit is active: neither starting, nor reloading, nor failed.
+    pub fn runs(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|fact| fact.active == "active")
+    }
+}
+
 /// What a client saw of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -92,8 +92,7 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: 
 /// A daemon that runs and has not loaded its configuration reads it again, unless it does so anyway.
 fn read_again(stale: &Stale, seen: &HostObserved, moving: &BTreeSet<&str>, plan: &mut HostPlan) {
     let Stale { unit, why, .. } = stale;
-    let active = seen.units.get(unit).is_some_and(|fact| fact.active == "active");
-    if !active || plan.restarts.contains_key(unit) || plan.units.iter().any(|action| action.unit == *unit) {
+    if !seen.runs(unit) || plan.acts_on(unit) {
         return;
     }
     match stale.reads {
@@ -115,9 +114,10 @@ fn comments_too(desired: &Desired, host: &str, seen: &HostObserved, plan: &mut H
             file.is_some_and(|file| file.on_change == OnChange::Restart(unit.clone()))
         };
         let changed = plan.files.iter().find(reads).map(|change| format!("{} changed", change.path));
-        let acts = plan.restarts.contains_key(unit) || plan.units.iter().any(|action| action.unit == *unit);
-        let active = seen.units.get(unit).is_some_and(|fact| fact.active == "active");
-        plan.units.extend(changed.filter(|_| active && !acts).map(|why| action(UnitVerb::Reload, unit, why)));
+        let acts = plan.acts_on(unit);
+        plan.units.extend(
+            changed.filter(|_| seen.runs(unit) && !acts).map(|why| action(UnitVerb::Reload, unit, why)),
+        );
     }
 }
 
@@ -159,7 +159,7 @@ fn action(verb: UnitVerb, unit: &str, reason: impl Into<String>) -> UnitAction {
 
 /// What the wanted states ask for: first what must stop, then what must start.
 fn wanted_units(units: &[Unit], seen: &HostObserved, engine: &str) -> (Vec<UnitAction>, Vec<UnitAction>) {
-    let engine_runs = seen.units.get(engine).is_some_and(|unit| unit.active == "active");
+    let engine_runs = seen.runs(engine);
     let (mut stops, mut starts) = (Vec::new(), Vec::new());
     for unit in units {
         let fact = seen.units.get(&unit.name).cloned().unwrap_or_default();
@@ -203,7 +203,6 @@ fn changed_units(
 ) -> Vec<UnitAction> {
     let mut daemon_reload = Vec::new();
     let mut rest: BTreeMap<String, UnitAction> = BTreeMap::new();
-    let active = |unit: &str| seen.units.get(unit).is_some_and(|fact| fact.active == "active");
     for change in plan.files.iter().filter(|change| change.file.is_some()) {
         let Some(file) = &change.file else { continue };
         let reason = format!("{} changed", change.path);
@@ -219,13 +218,13 @@ fn changed_units(
         if change.cosmetic {
             continue;
         }
-        if let Some(unit) = restart.filter(|unit| active(unit)) {
+        if let Some(unit) = restart.filter(|unit| seen.runs(unit)) {
             if moving.contains(unit.as_str()) {
                 restarts.insert(unit.clone(), reason);
             } else {
                 rest.insert(unit.clone(), action(UnitVerb::Restart, unit, reason));
             }
-        } else if let Some(unit) = reload.filter(|unit| active(unit)) {
+        } else if let Some(unit) = reload.filter(|unit| seen.runs(unit)) {
             rest.entry(unit.clone()).or_insert_with(|| action(UnitVerb::Reload, unit, reason));
         }
     }

@@ -139,6 +139,11 @@ impl HostPlan {
         self.engine_units.iter().any(starts)
     }
 
+    /// Something is done to this unit, here or by the engine.
+    pub fn acts_on(&self, unit: &str) -> bool {
+        self.restarts.contains_key(unit) || self.units.iter().any(|action| action.unit == unit)
+    }
+
     /// How many objects change.
     pub fn objects(&self) -> usize {
         self.directories.len() + self.all_files().count() + self.all_units().count()

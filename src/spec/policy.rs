@@ -67,6 +67,13 @@ pub struct Source {
     pub every: Span,
 }
 
+impl Policy {
+    /// A folder is followed, in which nothing is signed and nothing goes on from anything.
+    pub fn follows_folder(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.folder.is_some())
+    }
+}
+
 impl Source {
     /// What it is called: the branch, or the folder.
     pub fn name(&self) -> &str {

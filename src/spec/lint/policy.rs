@@ -11,8 +11,7 @@ const EVERY_LEAST_MS: u64 = 5_000;
 pub(super) fn check(lint: &mut Lint<'_>) {
     let policy = &lint.cluster.policy;
     let required = policy.trust.as_ref().is_some_and(|trust| trust.required);
-    let folder = policy.source.as_ref().is_some_and(|source| source.folder.is_some());
-    if policy.rollout == Rollout::Auto && !required && !folder {
+    if policy.rollout == Rollout::Auto && !required && !policy.follows_folder() {
         let places = [
             lint.at("policy.rollout", "whoever can push changes the heads"),
             lint.at_key("policy.trust", ""),
