@@ -48,7 +48,8 @@ pub fn steady(
 /// within a second, on a loaded machine within some.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// The first unit that runs and does not answer its probe, and what the probe said.
+/// The first unit that runs and does not answer its probe, and what the probe said. One that the engine stops meanwhile has not
+/// answered it either.
 fn silent(
     name: &str,
     change: &HostPlan,
@@ -60,19 +61,22 @@ fn silent(
     for unit in all.into_iter().filter(|unit| probes.contains_key(unit)) {
         let one = BTreeSet::from([unit.clone()]);
         let runs = |state: &str| ["active", "reloading"].contains(&state);
+        let mut said: Option<String> = None;
         loop {
-            if !look(name, &one, host)?.values().any(|(state, _)| runs(state)) {
+            let ended = !look(name, &one, host)?.values().any(|(state, _)| runs(state));
+            if let Some(why) = said.take_if(|_| ended || begin.elapsed() > ANSWER_LIMIT) {
+                return Ok(Some((unit, why)));
+            }
+            if ended {
                 break; // the engine's, on a standby
             }
             let answer = engine::run(name, host, &["sh", "-c", &probes[&unit]], "")?;
             if answer.status == Some(0) {
                 break;
             }
-            if begin.elapsed() > ANSWER_LIMIT {
-                let said = format!("{}{}", answer.stdout, answer.stderr);
-                let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-                return Ok(Some((unit, last.trim().to_owned())));
-            }
+            let all = format!("{}{}", answer.stdout, answer.stderr);
+            let last = all.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+            said = Some(last.trim().to_owned());
             std::thread::sleep(LOOK_EVERY * 4);
         }
     }
