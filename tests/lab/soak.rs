@@ -1,8 +1,9 @@
 //! A long while in which everything happens in any order; at the end the cluster is what the last good commit says, and no hand
-//! has put it right.
+//! has put it right, but for the power button of a head that nobody fences.
 //!
 //! `HAOSCAR_SOAK_MINUTES` (default 4; `make soak` says 30), `HAOSCAR_SOAK_SEED` for the same order once more.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::follow::{Branch, WRONG};
@@ -14,6 +15,9 @@ const DEFAULT_MINUTES: u64 = 4;
 
 /// After the last thing that happened: a head boots, joins, has its turn, and the last commit waits for that.
 const WHOLE_AGAIN: Duration = Duration::from_secs(240);
+
+/// Until a person has seen that a head is off which nobody will fence, and has pressed its button.
+const BUTTON_AFTER: Duration = Duration::from_secs(15);
 
 /// A small generator whose numbers are the same for the same seed (Knuth's MMIX).
 struct Dice(u64);
@@ -36,6 +40,9 @@ struct Soak {
     good: String,
     begin: Instant,
     log: Vec<String>,
+    /// Heads that only a person switches on, since when: a fencing switches on again what it fences, and who was no member with
+    /// a quorum beside it when its power went is not fenced.
+    dark: BTreeMap<&'static str, Instant>,
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -54,7 +61,14 @@ fn whatever_happens_the_cluster_is_in_the_end_what_the_last_good_commit_says() {
     println!("HAOSCAR_SOAK_SEED={seed}");
     let branch = Branch::new("test-soak", "/srv/state/site.git");
     let good = branch.text.clone();
-    let mut soak = Soak { branch, dice: Dice(seed), good, begin: Instant::now(), log: Vec::new() };
+    let mut soak = Soak {
+        branch,
+        dice: Dice(seed),
+        good,
+        begin: Instant::now(),
+        log: Vec::new(),
+        dark: BTreeMap::new(),
+    };
     soak.good_commit();
     let first = soak.loops_when_whole("at the beginning");
     while soak.begin.elapsed() < Duration::from_secs(minutes * 60) {
@@ -64,6 +78,7 @@ fn whatever_happens_the_cluster_is_in_the_end_what_the_last_good_commit_says() {
     }
     soak.cables(HEADS[0], false);
     soak.cables(HEADS[1], false);
+    soak.buttons(Duration::ZERO);
     soak.good_commit();
     let last = soak.loops_when_whole("at the end");
     soak.nothing_is_left();
@@ -95,6 +110,7 @@ impl Soak {
     }
 
     fn something(&mut self) {
+        self.buttons(BUTTON_AFTER);
         let head = self.dice.one(&HEADS);
         match self.dice.roll(16) {
             0..=2 => {
@@ -128,10 +144,7 @@ impl Soak {
             9 => self.bad_commit(Some("ops"), "198.51.100.5x", "no spec"),
             10 => self.bad_commit(None, "198.51.100.99", "not signed"),
             11 => self.bad_commit(Some("eve"), "198.51.100.98", "signed by somebody else"),
-            12 => {
-                self.did(format!("{head}: power cut"));
-                haoscar(&["lab", "fault", "power", "--name", "test-soak", head]);
-            }
+            12 => self.power_cut(head),
             13 => {
                 self.did(format!("{head}: all cables out for 3 s"));
                 self.cables(head, true);
@@ -147,6 +160,35 @@ impl Soak {
             _ => {
                 self.did("a person rolls back".to_owned());
                 self.branch.verb(&["rollback", "-y"]);
+            }
+        }
+    }
+
+    fn power_cut(&mut self, head: &'static str) {
+        let other = if head == HEADS[0] { HEADS[1] } else { HEADS[0] };
+        let seen = self.branch.lab().exec(other, &["timeout", "5", "crm_mon", "-1"]);
+        let view = text(&seen);
+        let member = |line: &str| line.contains("Online:") && line.contains(&format!(" {head} "));
+        let fenced = view.contains("partition with quorum") && view.lines().any(member);
+        haoscar(&["lab", "fault", "power", "--name", "test-soak", head]);
+        self.did(format!("{head}: power cut{}", if fenced { "" } else { ", and nobody fences it" }));
+        if !fenced {
+            self.dark.insert(head, Instant::now());
+        }
+        if !seen.status.success() {
+            // alone it waits for the other, and does not fence it
+            self.dark.entry(other).or_insert_with(Instant::now);
+        }
+    }
+
+    /// Presses those of heads that have been off for so long; one that is on already stays so.
+    fn buttons(&mut self, after: Duration) {
+        let due: Vec<_> =
+            self.dark.iter().filter(|(_, since)| since.elapsed() >= after).map(|(head, _)| *head).collect();
+        for head in due {
+            self.dark.remove(head);
+            if haoscar(&["lab", "boot", "--name", "test-soak", head]).status.success() {
+                self.did(format!("{head}: a person presses its button"));
             }
         }
     }
@@ -168,7 +210,7 @@ impl Soak {
     }
 
     /// From whichever head is there: the repository lies on what both see. The commit's short name.
-    fn pushed(&self, message: &str, key: Option<&str>) -> String {
+    fn pushed(&mut self, message: &str, key: Option<&str>) -> String {
         let commit = self.branch.committing(message, key);
         let script = format!(
             "find /srv/state/clone/.git /srv/state/site.git -name '*.lock' -delete; {commit}; git push -q origin main"
@@ -183,6 +225,7 @@ impl Soak {
                 }
                 last = format!("{head}: {}", text(&said));
             }
+            self.buttons(BUTTON_AFTER);
             std::thread::sleep(Duration::from_millis(500));
         }
         panic!("no head takes a commit for a minute: {last}\n{}", self.story());

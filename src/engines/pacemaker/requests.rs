@@ -73,27 +73,13 @@ pub fn joint_selector() -> String {
 }
 
 /// What a member does on which files of a joint change were put back while its engine runs and nobody commands it: it
-/// waits until the others have put theirs back, for one and the same moment makes all members read them, and ends the
-/// maintenance once all are members in the engine's own eyes: one that it takes for unclean would be fenced. Where they are not,
-/// the maintenance ends by its date.
+/// waits until the others have put theirs back, makes all members read them, and ends the maintenance once all are members
+/// in the engine's own eyes. Where corosync cannot get there it is started anew; where a member is off, the maintenance ends by
+/// its date.
 pub fn after_joint() -> Vec<String> {
-    let script = format!(
-        "systemctl is-active --quiet corosync || exit 0
-sleep 2; corosync-cfgtool -R
-wanted=$(grep -c nodeid: {})
-steady=0
-for i in $(seq 60); do
-  sleep 1
-  clean=$(crm_mon -1 --output-as=xml | grep -c ' online=\"true\".* pending=\"false\".* unclean=\"false\"')
-  if [ \"$clean\" = \"$wanted\" ]; then steady=$((steady + 1)); else steady=0; fi
-  [ $steady -ge 5 ] || continue # the others may still make all read their files
-  cibadmin --delete --scope crm_config --xml-text '{}'
-  exit 0
-done",
-        super::corosync::CONF,
-        joint_selector().trim()
-    );
-    ["sh", "-c", &script].map(str::to_owned).into()
+    let selector = joint_selector();
+    let script = include_str!("after-joint.sh");
+    ["sh", "-c", script, "after-joint", super::corosync::CONF, selector.trim()].map(str::to_owned).into()
 }
 
 /// When the pause in a CIB ends, in the CIB's own words; none without one.
