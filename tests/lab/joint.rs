@@ -34,7 +34,7 @@ impl Site {
     }
 
     fn members(&self) -> String {
-        self.lab.sh("head-1", "corosync-quorumtool -l | awk '/head-/ { print $3 }' | sort | xargs")
+        self.lab.sh("head-1", "timeout 20 corosync-quorumtool -l | awk '/head-/ { print $3 }' | sort | xargs")
     }
 
     fn fenced(&self, head: &str) -> String {
@@ -121,6 +121,7 @@ fn what_changes_on_all_members_at_once_changes_on_all_or_on_none_and_nobody_is_f
     stand_still(&site);
     a_power_cut_in_the_middle_leaves_all_old(&mut site);
     haoscar_that_is_killed_leaves_all_old(&mut site);
+    a_corosync_that_holds_a_key_of_no_file_is_started_anew(&mut site);
     site.address_stayed();
     for head in ["head-1", "head-2"] {
         assert_eq!(site.fenced(head), "0 events found", "{}", site.said);
@@ -228,6 +229,30 @@ fn haoscar_that_is_killed_leaves_all_old(site: &mut Site) {
     until("no head is being put back any more", || site.run("apply", &["-y"]) != Some(75));
     site.good("apply", &["-y"]);
     assert!(site.keys(&HEADS).iter().all(|key| *key != before[0]));
+    site.is_well("head-1");
+}
+
+/// As a lost message leaves it: the members' files are the same, and one sends what the others cannot read.
+fn a_corosync_that_holds_a_key_of_no_file_is_started_anew(site: &mut Site) {
+    assert_eq!(site.ask(&["pause", "--for", "10m", "-y"]), Some(0), "{}", site.said);
+    let runs = "for unit in dnsmasq chrony; do systemctl show -P MainPID $unit; done";
+    let corosync = "systemctl show -P MainPID corosync";
+    let before = (site.lab.sh("head-1", runs), site.lab.sh("head-1", corosync));
+    let script = "cd /etc/corosync && cp -p authkey /run/authkey && head -c 256 /dev/urandom > authkey &&
+        { corosync-cfgtool -R; cp -p /run/authkey authkey; mkdir -p /run/deaf; ln -sf /bin/true /run/deaf/corosync-cfgtool; }";
+    site.lab.sh("head-1", script);
+    until("head-1 is heard by nobody", || {
+        let heard = "timeout 5 corosync-quorumtool -l | grep -c head-1 || true";
+        site.lab.sh("head-2", heard) == "0"
+    });
+    let after = include_str!("../../src/engines/pacemaker/after-joint.sh");
+    let none = r#"<cluster_property_set id="haoscar-joint"/>"#;
+    let argv = ["env", "PATH=/run/deaf:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", after, "after-joint"];
+    let said = site.lab.exec("head-1", &[&argv[..], &["/etc/corosync/corosync.conf", none]].concat());
+    assert_eq!(site.members(), "head-1 head-2 head-3", "{}", text(&said));
+    assert_ne!(site.lab.sh("head-1", corosync), before.1);
+    assert_eq!(site.lab.sh("head-1", runs), before.0, "a service did not run on");
+    assert_eq!(site.ask(&["resume"]), Some(0), "{}", site.said);
     site.is_well("head-1");
 }
 
