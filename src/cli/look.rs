@@ -2,11 +2,13 @@
 //!
 //! Asks; [`crate::status`] and [`crate::plan`] decide what the answers mean.
 
+use std::collections::BTreeMap;
+
 use super::source;
 use super::via::Survey;
 use crate::apply::Crew;
 use crate::desired::{Answer, Desired, HostName, Probe, Role};
-use crate::host::{Request, Response};
+use crate::host::{Host, Request, Response};
 use crate::observed::{Observed, Seen, Stale, View};
 use crate::probe::{Ask, ProbeTarget, probes_of};
 
@@ -58,27 +60,34 @@ fn see(crew: &mut Crew, from: &str, carrier: &str, targets: Vec<ProbeTarget>) ->
     }
 }
 
-/// Daemons which have not loaded what they were given.
+/// Daemons which have not loaded what they were given; every host is asked at the same time.
 pub fn stale(desired: &Desired, observed: &Observed, crew: &mut Crew) -> Vec<Stale> {
     let here = |probe: &&Probe| match &probe.group {
         Some(group) => observed.carrier(desired, group).as_ref() == Some(&probe.host),
         None => observed.hosts.get(&probe.host).is_some_and(|host| host.runs(&probe.unit)),
     };
-    let probes = desired.probes.iter().filter(here);
-    probes.filter_map(|probe| wrong(probe, crew)).collect()
+    let mut probes: BTreeMap<HostName, Vec<&Probe>> = BTreeMap::new();
+    for probe in desired.probes.iter().filter(here) {
+        probes.entry(probe.host.clone()).or_default().push(probe);
+    }
+    let names: Vec<_> = probes.keys().cloned().collect();
+    let found = crew.each(&names, |name, host| {
+        Ok(probes[name].iter().filter_map(|probe| wrong(probe, host)).collect::<Vec<_>>())
+    });
+    found.into_iter().flat_map(|(_, found)| found.unwrap_or_default()).collect()
 }
 
 /// Kea closes and opens its socket anew while it reads its configuration again: tried this often, this far apart.
 const TRIES: usize = 6;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(300);
 
-fn wrong(probe: &Probe, crew: &mut Crew) -> Option<Stale> {
+fn wrong(probe: &Probe, host: &mut dyn Host) -> Option<Stale> {
     let mut why = String::new();
     for attempt in 0..TRIES {
         if attempt > 0 {
             std::thread::sleep(PAUSE);
         }
-        match crew.get(&probe.host)?.ask(&Request::Ask(probe.question.clone())) {
+        match host.ask(&Request::Ask(probe.question.clone())) {
             Ok(Response::Answer(answer)) => match unsaid(probe, &answer) {
                 None => return None,
                 Some(wanted) if answer.status == Some(0) => {
