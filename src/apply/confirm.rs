@@ -45,7 +45,7 @@ pub fn wait(
     let back = engine_back(plan, desired, old);
     crew.all(&concerned(plan, crew), |name, host| {
         let engine = back.clone().filter(|_| plan.engine.members.contains(name));
-        host.ask(&Request::Await { id: id.to_owned(), seconds, engine })
+        host.ask(&Request::Await { id: id.to_owned(), seconds, engine, asked: true })
     })
 }
 
@@ -83,7 +83,7 @@ pub fn on_trial(plan: &Plan, desired: &Desired, crew: &mut Crew, id: &str) -> Re
     let member = member.filter(|_| !plan.engine.changes.is_empty());
     let old = member.and_then(|member| engine::read_cib(crew, &member)).filter(|cib| pacemaker::is_ours(cib));
     let engine = engine_back(plan, desired, old);
-    let request = Request::Await { id: id.to_owned(), seconds: MARGIN_SECONDS, engine };
+    let request = Request::Await { id: id.to_owned(), seconds: MARGIN_SECONDS, engine, asked: false };
     crew.all(&committed(plan), |_, host| host.ask(&request))
 }
 

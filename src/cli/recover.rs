@@ -48,16 +48,16 @@ fn unconfirmed(common: &Common) -> Result<Exit, Failure> {
     if let Some(ended) = expire(&machine, false).map_err(|e| failed(&e))?.filter(|_| !common.quiet) {
         line!("{ended}");
     }
-    let Some(back) = engine_back(&machine).map_err(|e| failed(&e))? else { return Ok(Exit::Done) };
     let begin = Instant::now();
     let mut crew = Crew::default();
     crew.add("this head", Box::new(Local::under("/")));
-    while let Err(error) = give_back(&mut crew, "this head", &back) {
-        if begin.elapsed() > ENGINE_LIMIT {
-            return Err(failed(&error));
+    // read again each time: an apply that comes in between gives the engine what it is to have
+    while let Some(back) = engine_back(&machine).map_err(|e| failed(&e))? {
+        match give_back(&mut crew, "this head", &back) {
+            Ok(()) => engine_is_back(&machine).map_err(|e| failed(&e))?,
+            Err(error) if begin.elapsed() > ENGINE_LIMIT => return Err(failed(&error)),
+            Err(_) => std::thread::sleep(PAUSE),
         }
-        std::thread::sleep(PAUSE);
     }
-    engine_is_back(&machine).map_err(|e| failed(&e))?;
     Ok(Exit::Done)
 }

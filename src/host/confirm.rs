@@ -41,6 +41,9 @@ pub struct Waiting {
     pub until: u64,
     /// What the engine gets back.
     pub engine: Option<EngineBack>,
+    /// A person is asked, and has until then. Else the apply is at work still: a boot in the middle of it ends it.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 /// After a boot the engine needs some time before it can be told anything.
@@ -120,6 +123,7 @@ pub fn wait(
     id: &str,
     seconds: u64,
     engine: Option<&EngineBack>,
+    asked: bool,
 ) -> Result<(), HostError> {
     let mut waiting = match Waiting::read(machine)? {
         Some(waiting) => waiting,
@@ -129,7 +133,7 @@ pub fn wait(
             ..Waiting::default()
         },
     };
-    waiting.engine = engine.cloned();
+    (waiting.engine, waiting.asked) = (engine.cloned(), asked);
     waiting.extend(machine, seconds);
     machine.arm(Some(waiting.seconds))?;
     waiting.write(machine)
@@ -173,7 +177,8 @@ pub fn expire(machine: &dyn Machine, now: bool) -> Result<Option<Recovered>, Hos
     }
 }
 
-/// At boot: a change whose time is over has a journal again; for any other the timer is set anew.
+/// At boot: a change whose time is over has a journal again, and so has one whose apply was still at work; for any other the
+/// timer is set anew.
 ///
 /// # Errors
 /// What the system said.
@@ -184,15 +189,14 @@ pub fn at_boot(machine: &dyn Machine) -> Result<bool, HostError> {
         }
         return Ok(false);
     };
-    match waiting.left(machine) {
-        0 => {
-            if waiting.engine.is_some() {
-                machine.arm(Some(ENGINE_AFTER_BOOT_SECONDS))?;
-            }
-            reopen(machine, waiting).map(|()| true)
-        }
-        left => machine.arm(Some(left)).map(|()| false),
+    let left = waiting.left(machine);
+    if left > 0 && waiting.asked {
+        return machine.arm(Some(left)).map(|()| false);
     }
+    if waiting.engine.is_some() {
+        machine.arm(Some(ENGINE_AFTER_BOOT_SECONDS))?;
+    }
+    reopen(machine, waiting).map(|()| true)
 }
 
 /// The engine's part is kept first, then the change is a transaction that died undecided.
@@ -200,7 +204,8 @@ fn reopen(machine: &dyn Machine, waiting: Waiting) -> Result<(), HostError> {
     if let Some(engine) = &waiting.engine {
         write(machine, &engine_path(), engine)?;
     }
-    Journal { unconfirmed: Some(waiting.before), committed: None, ..waiting.journal }.write(machine)
+    let (unconfirmed, asked) = (Some(waiting.before), waiting.asked);
+    Journal { unconfirmed, asked, committed: None, ..waiting.journal }.write(machine)
 }
 
 /// The journal of [`reopen`] has been followed.
@@ -219,7 +224,7 @@ pub fn engine_back(machine: &dyn Machine) -> Result<Option<EngineBack>, HostErro
     read(machine, &engine_path())
 }
 
-/// The engine has it.
+/// The engine has it, or a later apply gives it something else.
 ///
 /// # Errors
 /// What the system said.

@@ -53,6 +53,9 @@ pub struct Journal {
     /// The ledger of before, where this is a change that was not confirmed and goes back.
     #[serde(default)]
     pub unconfirmed: Option<Ledger>,
+    /// A person was asked to confirm that.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 impl Journal {

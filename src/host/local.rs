@@ -258,8 +258,8 @@ impl Host for Local {
                 let open = self.open.take();
                 open.map_or(Ok(()), |transaction| transaction.commit(restarts, *confirm)).map(done)
             }
-            Request::Await { id, seconds, engine } => {
-                confirm::wait(self.machine.as_ref(), id, *seconds, engine.as_ref()).map(done)
+            Request::Await { id, seconds, engine, asked } => {
+                confirm::wait(self.machine.as_ref(), id, *seconds, engine.as_ref(), *asked).map(done)
             }
             Request::Dismantle { keep } => self.transaction()?.dismantle(*keep).map(done),
             Request::Confirm => confirm::confirm(self.machine.as_ref()).map(Response::Confirmed),

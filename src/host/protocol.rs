@@ -134,6 +134,9 @@ pub enum Request {
         seconds: u64,
         /// What the engine gets back with the files.
         engine: Option<EngineBack>,
+        /// A person is asked; else the apply still looks whether all runs, and a host that boots meanwhile goes back.
+        #[serde(default)]
+        asked: bool,
     },
     /// Make files and units as haoscar found them, and own nothing; part of a transaction.
     Dismantle {

@@ -77,7 +77,7 @@ pub fn decide(machine: &dyn Machine, journal: &Journal, ledger: &Ledger) -> Resu
     if let Some(seconds) = journal.confirm.filter(|_| !matches!(Waiting::read(machine), Ok(Some(_)))) {
         let (journal, before) = (journal.clone(), Ledger::read(machine)?);
         let until = machine.now() + seconds;
-        Waiting { journal, before, seconds, until, engine: None }.write(machine)?;
+        Waiting { journal, before, seconds, until, engine: None, asked: false }.write(machine)?;
     }
     if let Some(number) = journal.generation {
         generation::saw(machine, number)?; // before the ledger: what has been put out is not healed back
@@ -105,13 +105,16 @@ pub fn end(machine: &dyn Machine, journal: &Journal, booting: bool) -> Result<Re
     let end = match &journal.unconfirmed {
         Some(before) => {
             before.restore(machine)?;
-            End::Unconfirmed
+            if journal.asked { End::Unconfirmed } else { End::Old }
         }
         None => End::Old,
     };
     let recovered = Recovered { id, end };
     remember(machine, &recovered)?;
     if journal.unconfirmed.is_some() {
+        if !journal.asked {
+            generation::unsee(machine)?; // nobody has accepted it, and nobody will
+        }
         confirm::over(machine)?;
     }
     journal.end(machine)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::HostError;
-use super::confirm::Waiting;
+use super::confirm::{Waiting, engine_is_back};
 use super::file::{put, take_away};
 use super::generation::ACCEPTED;
 use super::journal::{Journal, STATE, Saved, below};
@@ -65,7 +65,13 @@ impl Transaction {
         for file in files {
             let bytes = secrets.fill(&file.text)?;
             self.machine.knows(&file.owner)?;
-            put(self.machine.as_ref(), &below(&area, &file.path), &bytes, &Owner::root(), Mode(0o600))?;
+            put(
+                self.machine.as_ref(),
+                &below(&area, &file.path),
+                &bytes,
+                &Owner::root(),
+                Mode(file.mode.0 & 0o777),
+            )?;
         }
         files.clone_into(&mut self.staged);
         Ok(())
@@ -244,6 +250,7 @@ impl Transaction {
         decide(machine, &self.journal, &self.ledger)?;
         if self.journal.generation.is_some() {
             forget(machine); // an apply makes it old news; a heal does not
+            engine_is_back(machine)?; // and gives the engine what it is to have
         }
         self.journal.end(machine)
     }

@@ -286,7 +286,7 @@ fn unconfirmed(spec: &str) -> (Cluster, BTreeMap<String, Tree>, BTreeMap<String,
     let new = states(&cluster);
     for (name, moments) in moments {
         let seen = cut_everywhere(&moments, (&old[&name], &new[&name]), (&format!("{spec}, {name}"), 0));
-        assert!(seen.old > 0 && seen.new > 0, "{name}: {seen:?}");
+        assert!(seen.old > 0 && seen.new == 0, "{name}: {seen:?}");
     }
     (cluster, old, new)
 }
@@ -305,6 +305,21 @@ fn a_change_that_nobody_confirms_goes_back_whole_also_through_power_cuts() {
         assert_eq!(state(&late), old[name]);
         let seen = cut_everywhere(&late.moments(), (&old[name], &old[name]), (name, 61));
         assert_eq!(seen.new + seen.nothing, 0, "{name}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_host_that_boots_while_its_apply_is_still_at_work_goes_back_and_one_that_waits_for_a_person_waits_on() {
+    let (cluster, old, new) = unconfirmed("two-node");
+    for (name, memory) in &cluster {
+        let mut host = Local::over(memory.clone());
+        for (asked, tree, end) in [(true, &new, None), (false, &old, Some(End::Old))] {
+            let wait = Request::Await { id: "waits".to_owned(), seconds: 300, engine: None, asked };
+            host.ask(&wait).unwrap();
+            let booted = Memory::at(memory.moment().cut(0));
+            assert_eq!(recover_alone(&booted).unwrap().map(|ended| ended.end), end, "{name}");
+            assert!(state(&booted) == tree[name], "{name}, asked: {asked}");
+        }
     }
 }
 
