@@ -1,8 +1,8 @@
 //! `haoscar diff A B`: what differs between two generations, in the spec and in every host's files.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
+use camino::Utf8Path;
 use clap::Args;
 
 use super::history::{heads, known, recall};
@@ -49,18 +49,21 @@ fn difference(from: &Record, to: &Record) -> String {
         if old == new {
             continue;
         }
-        let name =
-            |side: &str, there: bool| if there { format!("{side}/{path}") } else { "/dev/null".to_owned() };
-        let lines = |text: Option<&String>| text.cloned().unwrap_or_default();
-        let (before, after) = (lines(old), lines(new));
-        let diff = similar::TextDiff::from_lines(&before, &after);
-        let (a, b) = (from.generation.number.to_string(), to.generation.number.to_string());
-        let mut unified = diff.unified_diff();
-        let unified =
-            unified.context_radius(2).header(&name(&a, old.is_some()), &name(&b, new.is_some())).to_string();
-        let _ = write!(text, "{unified}");
+        let sides = [from, to].map(|side| side.generation.number.to_string());
+        text += &unified(path, (&sides[0], old), (&sides[1], new));
     }
     text
+}
+
+/// How a file differs between two sides, each with its name; none where it is not there.
+pub(super) fn unified(path: &Utf8Path, old: (&str, Option<&String>), new: (&str, Option<&String>)) -> String {
+    let name = |(side, text): (&str, Option<&String>)| {
+        text.map_or_else(|| "/dev/null".to_owned(), |_| format!("{side}/{path}"))
+    };
+    let lines = |text: Option<&String>| text.cloned().unwrap_or_default();
+    let (before, after) = (lines(old.1), lines(new.1));
+    let diff = similar::TextDiff::from_lines(&before, &after);
+    diff.unified_diff().context_radius(2).header(&name(old), &name(new)).to_string()
 }
 
 #[cfg(test)]

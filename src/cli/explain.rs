@@ -6,8 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, Exit, Failure, Format, out};
-use crate::spec::{Code, Field, code, codes, field_paths, fields, nearest};
-use crate::templates;
+use crate::desired::{Surroundings, resolve};
+use crate::spec::{
+    Code, Field, Loaded, Sources, Span, WatchUrl, WatchedBy, code, codes, field_paths, fields, judge, nearest,
+};
+use crate::templates::{self, Templates};
 
 /// Options of `haoscar explain`.
 #[derive(Debug, Args)]
@@ -20,6 +23,8 @@ Examples:
   haoscar explain services.nfs              the words of one kind of service
   haoscar explain template                  every template
   haoscar explain template dhcp/kea/kea-dhcp4.conf.hbs
+  haoscar explain template dhcp/kea/kea-dhcp4.conf.hbs --values
+  haoscar explain template files --values   what a file of your own, files/heads/etc/motd.hbs, may ask for
 
 Exit status: 0 explained, 64 nothing of that name (the nearest one is named).")]
 pub struct Options {
@@ -29,12 +34,22 @@ pub struct Options {
     /// The template's name, after the word `template`
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// With a template: what it may ask for, as JSON with the values of a reference spec
+    #[arg(long)]
+    values: bool,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let json = common.format == Format::Json;
     let said = match (options.what.as_deref(), options.name.as_deref()) {
         (None, _) => list(json),
+        (Some("template" | "templates"), Some(name)) if options.values => values(name)?,
+        _ if options.values => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--values is for one template: explain template NAME --values",
+            ));
+        }
         (Some("template" | "templates"), name) => template(name, json)?,
         (Some(word), None) => word_page(word, json)?,
         (Some(word), Some(name)) => {
@@ -165,4 +180,36 @@ fn template(name: Option<&str>, json: bool) -> Result<String, Failure> {
             Err(Failure::new(Exit::Usage, format!("there is no template `{name}`")).hint(hint))
         }
     }
+}
+
+/// Specs that render every template together, the plainest first.
+const REFERENCE: [&str; 6] = [
+    include_str!("../../specs/ha-oscar-2004.yaml"),
+    include_str!("../../specs/ha-oscar-2004-pbs.yaml"),
+    include_str!("../../specs/qnetd.yaml"),
+    include_str!("../../specs/heartbeat.yaml"),
+    include_str!("../../specs/ipv6.yaml"),
+    include_str!("../../specs/fence-levels.yaml"),
+];
+
+/// Stands for any file of a site's own.
+const OF_SITE: &str = "files/heads/etc/example.hbs";
+
+/// What a template is given, found by rendering it.
+fn values(name: &str) -> Result<String, Failure> {
+    let asked = if name == Sources::FILES { OF_SITE } else { name };
+    for spec in REFERENCE {
+        let mut sources = Sources::of_text(Sources::ROOT, spec);
+        sources.files.insert(OF_SITE.into(), Vec::new());
+        let Ok((Loaded { mut cluster, .. }, _)) = judge(&sources) else { continue };
+        let url = WatchUrl::Text("https://watch.example/1".to_owned());
+        cluster.ha.watched_by.get_or_insert(WatchedBy { url, every: Span::from_millis(60_000) });
+        let Ok(templates) = Templates::of(&sources).map(Templates::remembering) else { continue };
+        let _ = resolve(&cluster, &Surroundings::whole(&cluster), &templates);
+        if let Some(values) = templates.given(asked) {
+            return Ok(format!("{values:#}\n"));
+        }
+    }
+    template(Some(name), false)?; // says so where there is none
+    Err(Failure::new(Exit::Failed, format!("no reference spec renders {name}")))
 }

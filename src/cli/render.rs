@@ -1,16 +1,16 @@
 //! `haoscar render`: the files of every host, as apply would write them, into a folder.
 
 use crate::cli::out::line;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::{Common, Exit, Failure, problems, source};
-use crate::desired::{Desired, Rendered, Surroundings, resolve};
-use crate::templates::Templates;
+use super::difference::unified;
+use super::{Common, Exit, Failure, out, source};
+use crate::desired::{Desired, Rendered, Surroundings};
 
 /// Options of `haoscar render`.
 #[derive(Debug, Args)]
@@ -18,14 +18,19 @@ use crate::templates::Templates;
 Examples:
   haoscar render -o out                     one folder a host: out/head-1/etc/corosync/corosync.conf
   haoscar render specs/two-node.yaml -o out --on head-1,head-2
+  haoscar render --test golden              compares with what an earlier render wrote there, and changes nothing
 
-Secrets stand as their names. Every declared head counts as a member, and versions are those of the spec's `os`.")]
+Secrets stand as their names. Every declared head counts as a member, and versions are those of the spec's `os`.
+Exit status: 0 rendered, or as it stands there; 1 --test found a difference.")]
 pub struct Options {
     /// The spec: a file, a folder that holds cluster.yaml, or - for standard input
     path: Option<Utf8PathBuf>,
     /// The folder to write; must be empty, absent, or written by an earlier render
-    #[arg(short, long, value_name = "DIR")]
-    output: Utf8PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "test")]
+    output: Option<Utf8PathBuf>,
+    /// A folder that an earlier render wrote: every difference from it is shown
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    test: Option<Utf8PathBuf>,
     /// Only these hosts
     #[arg(long, value_delimiter = ',', value_name = "HOST")]
     on: Vec<String>,
@@ -36,36 +41,84 @@ const MARK: &str = ".haoscar-render";
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, options.path.as_deref())?;
-    let desired = resolved(&spec)?;
+    let desired = spec.resolved(&Surroundings::whole(&spec.loaded.cluster))?;
     let trees = trees(&desired, &options.on)?;
-    prepare(&options.output)?;
+    let engine = desired.engine.as_ref().filter(|_| options.on.is_empty());
+    let engine = engine.map(|engine| engine.cib.as_str()).filter(|cib| !cib.is_empty());
+    if let Some(golden) = &options.test {
+        return test(common, golden, &trees, engine);
+    }
+    let output = options.output.as_deref().unwrap_or(Utf8Path::new("."));
+    prepare(output)?;
     for (host, files) in &trees {
         for file in *files {
-            write(&options.output.join(host), file)?;
+            write(&output.join(host), file)?;
         }
     }
-    if let Some(engine) = desired.engine.as_ref().filter(|_| options.on.is_empty()) {
-        write_text(&options.output.join("cluster/cib.xml"), &engine.cib, 0o644)?;
+    if let Some(cib) = engine {
+        write_text(&output.join("cluster/cib.xml"), cib, 0o644)?;
     }
     if !common.quiet {
         let files: usize = trees.values().map(|files| files.len()).sum();
         let os = serde_json::to_value(spec.loaded.cluster.os).unwrap_or_default();
         let os = os.as_str().unwrap_or_default();
-        line!("rendered {files} files of {} hosts to {} (versions of {os})", trees.len(), options.output);
+        line!("rendered {files} files of {} hosts to {output} (versions of {os})", trees.len());
+        desired.notes.iter().for_each(|note| line!("note: {note}"));
     }
     Ok(Exit::Done)
 }
 
-fn resolved(spec: &source::Spec) -> Result<Desired, Failure> {
-    let cluster = &spec.loaded.cluster;
-    let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
-    resolve(cluster, &Surroundings::whole(cluster), &templates).map_err(|found| {
-        eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
-        source::invalid(&found, &spec.gathered)
-    })
+type Trees<'a> = BTreeMap<&'a str, &'a [Rendered]>;
+
+/// Every difference from what an earlier render wrote.
+fn test(common: &Common, golden: &Utf8Path, trees: &Trees<'_>, cib: Option<&str>) -> Result<Exit, Failure> {
+    if !golden.join(MARK).exists() {
+        let failure = Failure::new(Exit::Missing, format!("{golden} was not written by render"));
+        return Err(failure.hint(format!("haoscar render -o {golden}")));
+    }
+    let mut wanted: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
+    for (host, files) in trees {
+        let within =
+            |file: &Rendered| Utf8Path::new(host).join(file.path.strip_prefix("/").unwrap_or(&file.path));
+        wanted.extend(files.iter().map(|file| (within(file), file.shown())));
+    }
+    wanted.extend(cib.map(|cib| (Utf8PathBuf::from("cluster/cib.xml"), cib.to_owned())));
+    let mut known = BTreeMap::new();
+    for top in trees.keys().copied().chain(cib.map(|_| "cluster")) {
+        read_tree(golden, Utf8Path::new(top), &mut known);
+    }
+    let names: BTreeSet<_> = wanted.keys().chain(known.keys()).cloned().collect();
+    let differ: Vec<_> = names.into_iter().filter(|name| wanted.get(name) != known.get(name)).collect();
+    for name in &differ {
+        out::say(&unified(name, (golden.as_str(), known.get(name)), ("rendered", wanted.get(name))));
+    }
+    match differ.len() {
+        0 if common.quiet => Ok(Exit::Done),
+        0 => {
+            line!("{} files are as in {golden}", wanted.len());
+            Ok(Exit::Done)
+        }
+        n => {
+            let message = format!("{n} of {} files differ from {golden}", wanted.len());
+            let hint = format!("where the new ones are right: haoscar render -o {golden}");
+            Err(Failure::new(Exit::Failed, message).hint(hint))
+        }
+    }
 }
 
-fn trees<'a>(desired: &'a Desired, on: &[String]) -> Result<BTreeMap<&'a str, &'a [Rendered]>, Failure> {
+fn read_tree(golden: &Utf8Path, below: &Utf8Path, known: &mut BTreeMap<Utf8PathBuf, String>) {
+    let Ok(entries) = golden.join(below).read_dir_utf8() else { return };
+    for entry in entries.flatten() {
+        let name = below.join(entry.file_name());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            read_tree(golden, &name, known);
+        } else if let Ok(bytes) = fs::read(entry.path()) {
+            known.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+}
+
+fn trees<'a>(desired: &'a Desired, on: &[String]) -> Result<Trees<'a>, Failure> {
     if let Some(unknown) = on.iter().find(|name| !desired.hosts.contains_key(*name)) {
         return Err(Failure::new(Exit::Usage, format!("--on {unknown}: the spec has no such host")));
     }

@@ -4,10 +4,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Common, Exit, Failure, problems};
+use crate::desired::{Desired, Surroundings, resolve};
 use crate::history;
 use crate::host::accepted_spec_here;
 use crate::observed::{Generation, Record};
 use crate::spec::{Loaded, Problem, Severity, Sources, judge};
+use crate::templates::Templates;
 
 /// Where a spec lies when none is named; on a head the accepted generation's comes after these.
 const DEFAULTS: [&str; 2] = ["cluster.yaml", "/etc/haoscar/spec"];
@@ -35,6 +37,21 @@ pub(super) struct Spec {
     pub(super) gathered: Gathered,
     pub(super) loaded: Loaded,
     pub(super) notes: Vec<Problem>,
+}
+
+impl Spec {
+    /// What every host must be.
+    ///
+    /// # Errors
+    /// 65, with every problem printed at its place.
+    pub(super) fn resolved(&self, surroundings: &Surroundings) -> Result<Desired, Failure> {
+        let templates = Templates::of(&self.gathered.sources);
+        let resolved = templates.and_then(|all| resolve(&self.loaded.cluster, surroundings, &all));
+        resolved.map_err(|found| {
+            eprint!("{}", problems::text(&found, &self.gathered, problems::colour_of_stderr()));
+            invalid(&found, &self.gathered)
+        })
+    }
 }
 
 /// Gathers, loads and lints the spec that `argument`, `--spec` or the defaults name. Problems are printed to
@@ -98,7 +115,8 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
         });
     }
     let root = if path.is_dir() { path.join(Sources::ROOT) } else { path };
-    let sources = history::gather(&root).map_err(|e| unreadable(&root, &e))?;
+    let mut sources = history::gather(&root).map_err(|e| unreadable(&root, &e))?;
+    history::gather_machine(&mut sources);
     let folder = root.parent().map(Utf8Path::to_owned).unwrap_or_default();
     Ok(Gathered { sources, folder, kept: None })
 }
@@ -106,8 +124,10 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
 /// The spec of a generation, as a history keeps it.
 pub(super) fn of_record(record: Record) -> Gathered {
     let within = |(path, text): (Utf8PathBuf, String)| {
-        let path = path.strip_prefix(Utf8Path::new("spec")).ok()?;
-        Some((path.to_owned(), text.into_bytes()))
+        let of_spec = path.strip_prefix("spec").map(Utf8Path::to_owned);
+        let path =
+            of_spec.or_else(|_| path.strip_prefix("machine").map(|path| Utf8Path::new("/").join(path)));
+        Some((path.ok()?, text.into_bytes()))
     };
     let files = record.files.into_iter().filter_map(within).collect();
     let folder = Utf8PathBuf::from(format!("generation-{}", record.generation.number));

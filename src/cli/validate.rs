@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::source::Gathered;
 use super::{Common, Exit, Failure, Format, out, problems, source};
+use crate::desired::judge_site;
 use crate::spec::{Cluster, Problem, judge as judge_spec};
 
 /// Options of `haoscar validate`.
@@ -55,7 +56,11 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 fn judge(common: &Common, path: Option<&Utf8Path>) -> Result<Judged, Failure> {
     let gathered = source::gather(common, path)?;
     let (found, summary) = match judge_spec(&gathered.sources) {
-        Ok((loaded, notes)) => (notes, Some(summary(&loaded.cluster))),
+        Ok((loaded, notes)) => {
+            let wrong = judge_site(&gathered.sources, &loaded.cluster);
+            let summary = wrong.is_empty().then(|| summary(&loaded.cluster));
+            ([wrong, notes].concat(), summary)
+        }
         Err(found) => (found, None),
     };
     Ok(Judged { gathered, found, summary })

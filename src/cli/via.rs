@@ -9,14 +9,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Failure, problems, source};
+use super::{Exit, Failure, source};
 use crate::apply::{Crew, ask_live, read_cib, read_state};
-use crate::desired::{Desired, HostName, Membership, Surroundings, resolve};
+use crate::desired::{Desired, HostName, Membership, Surroundings};
 use crate::engines::{main_unit, pacemaker};
 use crate::host::{ACCEPTED, HostError, Recorded, Remote, Request, Response};
 use crate::observed::{EXPORT_VERSION, Export, Facts, Observed, Rehearsal};
 use crate::spec::{Cluster, EngineKind, WitnessKind};
-use crate::templates::Templates;
 
 /// How hosts are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,11 +145,7 @@ pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
         links: confs(&facts).next().map(|conf| pacemaker::numbers(conf, cluster)).unwrap_or_default(),
         cgroup_hybrid: facts.values().any(|facts| facts.cgroup_hybrid),
     };
-    let templates = Templates::packaged().map_err(|p| Failure::new(Exit::Failed, p.message))?;
-    let desired = resolve(cluster, &surroundings, &templates).map_err(|found| {
-        eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
-        source::invalid(&found, &spec.gathered)
-    })?;
+    let desired = spec.resolved(&surroundings)?;
     Ok(Reached { crew, desired, facts, unreachable, lab })
 }
 

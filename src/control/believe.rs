@@ -2,7 +2,7 @@
 //! commit before it allows, and it holds a valid spec.
 
 use super::tip::Doubt;
-use crate::desired::Accepted;
+use crate::desired::{Accepted, judge_site};
 use crate::history::{Followed, HistoryError, Tip, short};
 use crate::host::trusted;
 use crate::spec::{self, Policy, Problem, Severity};
@@ -94,6 +94,10 @@ fn valid(copy: &Followed, accepted: &Accepted, commit: &str) -> Result<spec::Clu
     let path = accepted.policy.source.as_ref().map(|source| source.path.clone()).unwrap_or_default();
     let sources = copy.sources(commit, &path).map_err(|error| error.to_string())?;
     let (loaded, _) = spec::judge(&sources).map_err(|found| first(&found))?;
+    let wrong = judge_site(&sources, &loaded.cluster);
+    if !wrong.is_empty() {
+        return Err(first(&wrong));
+    }
     let name = &loaded.cluster.name;
     if *name == accepted.cluster {
         Ok(loaded.cluster)

@@ -10,6 +10,7 @@ mod fingerprint;
 mod live;
 pub mod names;
 mod resolve;
+mod site;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub use file::{Mode, OnChange, Owner, Piece, Rendered};
 pub use fingerprint::{fingerprint, hex};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
+pub use site::{FrontMatter, SiteFile, judge_site};
 pub use unit::{Unit, UnitWant};
 
 /// A host name: a head, a witness or a node of the spec.
@@ -229,4 +231,6 @@ pub struct Desired {
     pub probes: Vec<Probe>,
     /// Objects that running services hold themselves.
     pub live: Vec<Live>,
+    /// What people should know before they let the spec in: templates of the site's own in place of haoscar's, what runs as root.
+    pub notes: Vec<String>,
 }

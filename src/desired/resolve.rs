@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Desired, HostDesired, HostName, OnChange, Role, Surroundings, Unit, UnitWant, names};
+use super::{
+    Desired, HostDesired, HostName, OnChange, Rendered, Role, SecretKind, SiteFile, Surroundings, Unit,
+    UnitWant, names, site,
+};
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
 use crate::spec::{Cluster, EngineKind, Problem, WitnessKind};
@@ -38,6 +41,7 @@ pub fn resolve(
     }
     problems.extend(builder.hosts_files(templates).err());
     problems.extend(builder.engine(surroundings, templates).err());
+    problems.extend(builder.site(templates));
     let desired = builder.finish();
     problems.extend(twice(&desired));
     if problems.is_empty() { Ok(desired) } else { Err(problems) }
@@ -182,6 +186,28 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// The site's own files, when it is known what else is there.
+    fn site(&mut self, templates: &Templates) -> Vec<Problem> {
+        let shadows = templates.shadowed().map(|(name, file)| {
+            let whose = if file.is_absolute() { "" } else { "the spec's " };
+            format!("{whose}{file} stands in place of haoscar's own template {name}")
+        });
+        self.desired.notes = shadows.chain(templates.files().iter().filter_map(SiteFile::notes)).collect();
+        let lay = match site::Lay::new(self.cluster, templates) {
+            Ok(Some(lay)) => lay,
+            Ok(None) => return Vec::new(),
+            Err(problem) => return vec![problem],
+        };
+        let mut wrong: Vec<_> = lay.nobodys().collect();
+        for (name, (role, host)) in &mut self.hosts {
+            wrong.extend(lay.on(Some(name), *role, host));
+        }
+        wrong.extend(lay.on(None, Role::Node, &mut self.node));
+        wrong.sort_by(|a, b| a.message.cmp(&b.message));
+        wrong.dedup(); // a file of several hosts is wrong on each
+        wrong
+    }
+
     /// The same input gives the same order, whatever order services stand in.
     fn finish(mut self) -> Desired {
         let nodes = self.cluster.nodes.keys().flat_map(|range| range.names());
@@ -194,6 +220,10 @@ impl<'a> Builder<'a> {
 }
 
 fn ordered(mut host: HostDesired) -> Arc<HostDesired> {
+    let named: BTreeSet<_> = host.files.iter().flat_map(Rendered::secrets).map(str::to_owned).collect();
+    for name in named {
+        host.secrets.entry(name).or_insert(SecretKind::Given); // a site's template asks for it
+    }
     host.files.sort_by(|a, b| a.path.cmp(&b.path));
     host.files.dedup();
     host.directories.sort();

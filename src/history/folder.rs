@@ -24,8 +24,20 @@ pub fn gather(root: &Utf8Path) -> std::io::Result<Sources> {
     let name = Utf8PathBuf::from(root.file_name().unwrap_or(Sources::ROOT));
     let mut sources = Sources::of_text(name, read(&root)?);
     let folder = root.parent().filter(|folder| !folder.as_str().is_empty());
-    beside(folder.unwrap_or(Utf8Path::new(".")), Utf8Path::new(""), 0, &mut sources);
+    beside(folder.unwrap_or(Utf8Path::new(".")), Utf8Path::new(""), &mut sources);
     Ok(sources)
+}
+
+/// Adds the templates of this machine's own that the spec has none in place of.
+pub fn gather_machine(sources: &mut Sources) {
+    let mut own = Sources::default();
+    beside(Utf8Path::new(Sources::OF_MACHINE), Utf8Path::new(Sources::TEMPLATES), &mut own);
+    for (name, bytes) in own.files {
+        let within = name.strip_prefix(Sources::TEMPLATES).unwrap_or(&name);
+        if !sources.files.contains_key(&name) {
+            sources.files.insert(Utf8Path::new(Sources::OF_MACHINE).join(within), bytes);
+        }
+    }
 }
 
 /// One byte more than the loader takes is enough for it to say so.
@@ -43,13 +55,13 @@ fn read(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Links are not followed, so that a spec cannot point elsewhere.
-fn beside(folder: &Utf8Path, below: &Utf8Path, depth: usize, sources: &mut Sources) {
+fn beside(folder: &Utf8Path, below: &Utf8Path, sources: &mut Sources) {
     let Ok(entries) = folder.read_dir_utf8() else { return };
-    for entry in entries.flatten().filter(|entry| !entry.file_name().starts_with('.')) {
+    for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         let name = below.join(entry.file_name());
-        if kind.is_dir() && depth < Sources::DEPTH_MAX {
-            beside(entry.path(), &name, depth + 1, sources);
+        if kind.is_dir() && Sources::may_lead(&name) {
+            beside(entry.path(), &name, sources);
         } else if kind.is_file()
             && Sources::may_hold(&name)
             && let Ok(bytes) = read(entry.path())
@@ -96,7 +108,7 @@ pub(super) fn take(repository: &Repository, folder: &Utf8Path) -> Result<Oid, Hi
 type Put<'a> = &'a mut dyn FnMut(ObjectType, &[u8]) -> Result<Oid, git2::Error>;
 
 fn commit(sources: &Sources, put: Put<'_>) -> Result<Oid, git2::Error> {
-    let files = sources.files.iter().map(|(path, bytes)| {
+    let files = sources.beside().map(|(path, bytes)| {
         let path = if *path == sources.root { Utf8Path::new(Sources::ROOT) } else { path.as_path() };
         (path, bytes.as_slice())
     });

@@ -209,10 +209,9 @@ fn limited(bytes: &[u8]) -> Vec<u8> {
 fn beside(repository: &Repository, tree: &Tree<'_>, sources: &mut Sources) -> Result<(), git2::Error> {
     tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
         let name = Utf8Path::new(folder).join(entry.name().unwrap_or("."));
-        if name.file_name().is_none_or(|name| name.starts_with('.')) {
-            return TreeWalkResult::Skip;
+        if entry.kind() == Some(ObjectType::Tree) {
+            return if Sources::may_lead(&name) { TreeWalkResult::Ok } else { TreeWalkResult::Skip };
         }
-        let deep = name.components().count() > Sources::DEPTH_MAX;
         let plain = entry.kind() == Some(ObjectType::Blob) && entry.filemode() & 0o170_000 == 0o100_000;
         if plain
             && Sources::may_hold(&name)
@@ -220,7 +219,7 @@ fn beside(repository: &Repository, tree: &Tree<'_>, sources: &mut Sources) -> Re
         {
             sources.files.entry(name).or_insert_with(|| limited(blob.content()));
         }
-        if deep { TreeWalkResult::Skip } else { TreeWalkResult::Ok }
+        TreeWalkResult::Ok
     })
 }
 

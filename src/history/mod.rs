@@ -9,7 +9,7 @@ mod follow;
 mod origin;
 mod store;
 
-pub use folder::{content_of, gather, limited};
+pub use folder::{content_of, gather, gather_machine, limited};
 pub use follow::{Followed, Tip};
 pub use origin::{commit_of, short};
 pub use store::Store;

@@ -10,7 +10,7 @@ use crate::spec::EngineKind;
 
 /// What leads from observed to desired. `adopt`: files that haoscar did not write may be taken over.
 pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
-    let mut plan = Plan { cluster: desired.cluster.clone(), ..Plan::default() };
+    let mut plan = Plan { cluster: desired.cluster.clone(), notes: desired.notes.clone(), ..Plan::default() };
     let mut restarts = BTreeMap::new();
     let kind = desired.engine.as_ref().map_or_else(EngineKind::default, |engine| engine.kind);
     let carried = desired.engine.iter().flat_map(|engine| &engine.units);

@@ -231,6 +231,9 @@ pub struct Plan {
     pub waits: BTreeMap<HostName, Waiting>,
     /// Why this plan must not be applied; empty when it may.
     pub refused: Vec<Refusal>,
+    /// What people should know of the spec's own templates and commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Plan {

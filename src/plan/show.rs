@@ -52,6 +52,9 @@ pub(super) fn rest(plan: &Plan, text: &mut String) {
         let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
     }
     live::waiting(&plan.live).for_each(|line| text.extend(["? ", &line, "\n"]));
+    for note in &plan.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
     for refusal in &plan.refused {
         let _ = writeln!(text, "! {}", refusal.why);
     }

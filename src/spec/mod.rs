@@ -39,7 +39,7 @@ pub use ha::{EngineKind, Failback, Ha, WatchUrl, WatchedBy};
 pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};
 pub use lint::{judge, lint};
-pub use load::{BYTES_MAX, Loaded, PROBLEMS_MAX, Places, load, public_keys};
+pub use load::{BYTES_MAX, Loaded, PROBLEMS_MAX, Places, load, place_in, public_keys, small};
 pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent};
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};

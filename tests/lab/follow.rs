@@ -50,6 +50,8 @@ impl Branch {
             site.lab.sh(head, "cat /srv/state/*.key > /root/.ssh/authorized_keys");
         }
         site.lab.sh("head-1", PEOPLE);
+        let beside = format!("cp -r {example}/files {example}/templates {}", folder.path().display());
+        assert!(Command::new("sh").args(["-c", &beside]).status().unwrap().success());
         let own = folder.path().join("cluster.yaml");
         site.spec = own.to_str().unwrap().to_owned();
         let mut branch = Self { site, text, folder };
@@ -152,6 +154,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
     }
     let _turn = Turn::take();
     let mut branch = Branch::new("test-follow", "ssh://head-1/srv/state/site.git");
+    branch.sh("grep -q 'head-1 is a head of pair' /etc/motd && grep -q logchange /etc/chrony/chrony.conf");
     good_commits_are_rolled_out(&mut branch);
     what_is_not_signed_or_not_valid_is_refused(&mut branch);
     keys_come_from_the_commit_before(&mut branch);

@@ -4,8 +4,17 @@
 use super::{folder, haoscar, specs_of};
 
 /// Codes that no file here can show: too large for git, no file at all, of templates, or of hosts.
-const SHOWN_ELSEWHERE: [&str; 5] =
-    ["agent/not-installed", "spec/missing-file", "spec/too-large", "template/parse", "template/render"];
+const SHOWN_ELSEWHERE: [&str; 9] = [
+    "agent/not-installed",
+    "file/front-matter",
+    "file/nobody",
+    "file/place",
+    "spec/missing-file",
+    "spec/too-large",
+    "template/parse",
+    "template/render",
+    "template/unknown",
+];
 
 #[test]
 fn every_reject_says_exactly_what_stands_beside_it() {

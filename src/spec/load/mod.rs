@@ -15,8 +15,9 @@ mod tree;
 use super::{Cluster, Problem, Sources};
 
 pub use keys::public_keys;
-pub use places::Places;
+pub use places::{Places, place_in};
 pub use text::BYTES_MAX;
+pub use tree::small;
 
 /// A spec that has the right shape, and where each of its words stands.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::tree::{Node, Value};
 use crate::spec::Place;
@@ -52,6 +52,12 @@ impl Lines {
     fn border(&self, at: usize) -> usize {
         (0..=at.min(self.text.len())).rev().find(|i| self.text.is_char_boundary(*i)).unwrap_or(0)
     }
+}
+
+/// The place of a line and column, both from 1, in a file beside the spec.
+pub fn place_in(file: &Utf8Path, text: &str, line: usize, column: usize) -> Place {
+    let lines = Lines::new(file.to_owned(), text);
+    lines.place(lines.span_at(line as u64, column as u64), "")
 }
 
 /// Places by path: `heads.head-1.nics.eno1.address`, `groups.control.services.0`.

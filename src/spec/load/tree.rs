@@ -181,6 +181,17 @@ pub(super) fn parse(lines: &Lines) -> Result<Node, Vec<Problem>> {
     })
 }
 
+/// Reads a small document of a site's own, a front matter, by the same rules; what is wrong and in which line of it.
+///
+/// # Errors
+/// As the parser says it.
+pub fn small<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (usize, String)> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let line = error.location().map_or(1, |location| usize::try_from(location.line()).unwrap_or(1));
+        (line, lower(&UserMessageFormatter.format_message(error.without_snippet())))
+    })
+}
+
 /// Tabs in the indentation, which YAML forbids and parsers explain badly.
 fn tabs(lines: &Lines) -> Vec<Problem> {
     let mut start = 0;
