@@ -11,7 +11,7 @@ use crate::cli::out::line;
 use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
 use crate::engines::pacemaker::{self, Hold};
 use crate::history::{commit_of, content_of, short};
-use crate::observed::{End, Generation, HostObserved, Record};
+use crate::observed::{End, Generation, HostObserved, Observed, Record};
 use crate::plan::{Plan, show, summary};
 
 /// Generations that every head keeps, unless the spec says otherwise: a change a day for half a year.
@@ -30,7 +30,7 @@ pub(super) enum Origin<'a> {
 
 /// The spec's commit; where a folder is followed, the name of what it holds.
 fn commit(spec: &source::Spec, origin: Origin<'_>) -> Option<String> {
-    let names: Vec<_> = spec.gathered.sources.files.keys().cloned().collect();
+    let names: Vec<_> = spec.gathered.sources.beside().map(|(name, _)| name.clone()).collect();
     let in_folder = spec.loaded.cluster.policy.follows_folder();
     match origin {
         Origin::Person => match &spec.gathered.kept {
@@ -100,7 +100,7 @@ pub(super) fn accept(
     let generation = &record.generation;
     let named = (generation.number, generation.commit.clone());
     // what waits is told by `haoscar confirm`
-    let parts = if waits { BTreeMap::new() } else { parts(spec, &found.desired, named) };
+    let parts = if waits { BTreeMap::new() } else { parts(spec, found, named) };
     let acceptance = Acceptance { record: &record, limit, parts: &parts, hold: hold.as_ref() };
     for wrong in apply::accept(&mut found.crew, &heads, member.as_deref(), &acceptance) {
         eprintln!("warning: generation {}: {wrong}", record.generation.number);
@@ -115,8 +115,8 @@ pub(super) fn accept(
     }
 }
 
-/// Nothing is to be changed, and yet something else is accepted: another policy, an apply that was killed before its end, or
-/// one that nobody confirmed. That is a generation of its own. Else a host that was away is told what is accepted.
+/// Nothing is to be changed, and yet something else is accepted: another policy, what concerns hosts alone that are away, an
+/// apply that was killed before its end, or one that nobody confirmed. That is a generation of its own. Else a host that was away is told what is accepted.
 pub(super) fn settle(
     common: &Common,
     spec: &source::Spec,
@@ -131,7 +131,7 @@ pub(super) fn settle(
     let number = named.0;
     let follows = spec.loaded.cluster.policy.source.is_some();
     let moved = follows && number > 0 && named.1 != commit(spec, origin);
-    let parts = parts(spec, &found.desired, named);
+    let parts = parts(spec, found, named);
     let seen = parts.iter().filter_map(|(name, part)| Some((found.observed.hosts.get(name)?, part)));
     let other = |(seen, part): (&HostObserved, &Accepted)| {
         let unconfirmed = seen.recovered.as_ref().is_some_and(|last| last.end == End::Unconfirmed);
@@ -148,7 +148,7 @@ pub(super) fn settle(
 pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey) {
     let Some(named) = named(spec, found) else { return };
     let number = named.0;
-    let parts = parts(spec, &found.desired, named);
+    let parts = parts(spec, found, named);
     tell_behind(common, found, number, parts);
 }
 
@@ -156,10 +156,11 @@ fn tell_behind(common: &Common, found: &mut Survey, number: u64, mut parts: BTre
     if number == 0 {
         return; // nothing was accepted yet
     }
-    let behind = |name: &str| {
-        found.observed.hosts.get(name).is_some_and(|seen| seen.accepted < found.observed.generation)
+    let behind = |name: &str, part: &Accepted| {
+        let seen = found.observed.hosts.get(name);
+        seen.is_some_and(|seen| seen.accepted < found.observed.generation || seen.away != part.away)
     };
-    parts.retain(|name, _| behind(name));
+    parts.retain(|name, part| behind(name, part));
     let names = parts.keys().cloned().collect::<Vec<_>>().join(", ");
     for wrong in apply::tell(&mut found.crew, &parts) {
         eprintln!("warning: {wrong}");
@@ -180,18 +181,25 @@ fn named(spec: &source::Spec, found: &Survey) -> Option<(u64, Option<String>)> {
 }
 
 /// What each head and witness must be from now on; nodes have nobody there who would heal them.
-fn parts(
-    spec: &source::Spec,
-    desired: &Desired,
-    named: (u64, Option<String>),
-) -> BTreeMap<HostName, Accepted> {
+fn parts(spec: &source::Spec, found: &Survey, named: (u64, Option<String>)) -> BTreeMap<HostName, Accepted> {
     let cluster = &spec.loaded.cluster;
     let group = cluster.groups.keys().next();
+    let (away, whole) = (away(&found.desired, &found.observed), found.desired.digest());
     let of = |name: &HostName| {
-        let part = Accepted::of(name, desired, &cluster.policy, group.cloned(), named.clone())?;
-        Some((name.clone(), part)).filter(|(_, part)| part.role != Role::Node)
+        let part = Accepted::of(name, &found.desired, &cluster.policy, group.cloned(), named.clone())?;
+        let away = if part.role == Role::Head { away.clone() } else { BTreeSet::new() };
+        Some((name.clone(), Accepted { away, whole: whole.clone(), ..part }))
+            .filter(|(_, part)| part.role != Role::Node)
     };
-    desired.hosts.keys().filter_map(of).collect()
+    found.desired.hosts.keys().filter_map(of).collect()
+}
+
+/// Nodes that were not reached, and those of before that were not asked for now (`--on`).
+fn away(desired: &Desired, observed: &Observed) -> BTreeSet<HostName> {
+    let before = observed.hosts.values().flat_map(|seen| &seen.away);
+    let node = |name: &&HostName| desired.hosts.get(*name).is_some_and(|(role, _)| *role == Role::Node);
+    let still = |name: &&HostName| !observed.hosts.contains_key(*name);
+    before.chain(observed.unreachable.keys()).filter(node).filter(still).cloned().collect()
 }
 
 /// A member whose CIB can be asked: one that ran before, or any that runs now.
@@ -228,7 +236,11 @@ fn record(spec: &source::Spec, found: &Survey, plan: &Plan, origin: Origin<'_>) 
     let mut files = trees(&found.desired);
     files.insert("plan.txt".into(), show(plan, true));
     for (path, bytes) in &sources.files {
-        files.insert(Utf8Path::new("spec").join(path), String::from_utf8_lossy(bytes).into_owned());
+        let kept = match path.strip_prefix("/") {
+            Ok(own) => Utf8Path::new("machine").join(own), // a template of this machine's own
+            Err(_) => Utf8Path::new("spec").join(path),
+        };
+        files.insert(kept, String::from_utf8_lossy(bytes).into_owned());
     }
     Record { generation, root: sources.root.clone(), files }
 }

@@ -1,9 +1,10 @@
-//! The head that leads hands out turns: a member that was away is brought to what is accepted, and where the spec names a
+//! The head that leads hands out turns: a host that was away is brought to what is accepted, and where the spec names a
 //! repository its newest commit is judged, and rolled out when nothing speaks against it. The other heads do neither.
 //!
 //! A thread of its own, since a fetch or a roll-out takes its time and drift must not wait for it. [`super::tip`] decides;
 //! what is remembered over a failover (the accepted commit, a hold) lies in the engine.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::arrivals::Arrivals;
 use super::cycle::{self, Ground};
 use super::events::Events;
+use super::knock::Knock;
 use super::patience::{Advice, Patience};
 use super::rollout::{self, Outcome};
 use super::tip::{Seen, standing};
@@ -105,6 +107,9 @@ struct Turn {
     patience: Patience,
     /// With members that are behind.
     turns: Patience,
+    /// With nodes that were away.
+    nodes: Patience,
+    knock: Knock,
     /// Not before then, and why.
     later: Option<(Instant, String)>,
     /// What is followed by this head now.
@@ -135,6 +140,8 @@ impl Turn {
             unreachable: None,
             patience: Patience::default(),
             turns: Patience::default(),
+            nodes: Patience::default(),
+            knock: Knock::default(),
             later: None,
             source: None,
             behind: None,
@@ -150,9 +157,10 @@ impl Turn {
         let Some(named) = named else { return self.nothing(LEADS_MS) };
         if called {
             (self.patience, self.turns, self.later) = (Patience::default(), Patience::default(), None);
+            (self.nodes, self.knock) = (Patience::default(), Knock::default());
         }
         let world = World { accepted: &accepted, ground, named };
-        if let Some(wait_ms) = self.catch_up(&world) {
+        if let Some(wait_ms) = self.catch_up(&world).or_else(|| self.fetch_nodes(&world)) {
             return wait_ms;
         }
         if self.source != accepted.policy.source {
@@ -196,6 +204,33 @@ impl Turn {
         if let Some(why) = why {
             self.turns.failed(&objects, now_ms, cycle::jitter());
             self.tell(accepted, Reason::Waits, &host, &format!("{host} keeps generation {has}: {why}"));
+        }
+        Some(1)
+    }
+
+    /// The same for a node: it runs no loop, so that nobody but an apply brings it what it has missed.
+    fn fetch_nodes(&mut self, world: &World<'_>) -> Option<u64> {
+        let (accepted, named) = (world.accepted, world.named.0);
+        if !may_change_others(world) || accepted.away.is_empty() || rollout::at_work() {
+            return None;
+        }
+        let now_ms = ms(self.begin.elapsed());
+        let names: Vec<_> = accepted.away.iter().cloned().collect();
+        if self.nodes.advice(&names, now_ms) != Advice::Try {
+            return None;
+        }
+        let back = self.knock.at(&names)?;
+        let text = format!("{back} was away, and is brought to what is accepted");
+        self.tell(accepted, Reason::RollOut, &back, &text);
+        let why = match rollout::again() {
+            Outcome::Done if !away_now().contains(&back) => None,
+            Outcome::Done => Some("it was not reached".to_owned()),
+            Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) => Some(why),
+        };
+        if let Some(why) = why {
+            self.nodes.failed(&names, now_ms, cycle::jitter());
+            let text = format!("{back} is not as generation {named} asks: {why}");
+            self.tell(accepted, Reason::Waits, &back, &text);
         }
         Some(1)
     }
@@ -346,13 +381,22 @@ impl Turn {
     }
 }
 
+/// Healing other hosts leads to the generation that the engine names, and never while somebody holds the engine still.
+fn may_change_others(world: &World<'_>) -> bool {
+    let World { accepted, ground, named } = world;
+    let still = ground.engine.as_ref().is_none_or(|state| state.maintenance);
+    !still && accepted.policy.heal == spec::Heal::Auto && named.0 == accepted.generation
+}
+
+/// Nodes that are still away, as this head has been told now.
+fn away_now() -> BTreeSet<HostName> {
+    accepted_here().ok().flatten().map(|accepted| accepted.away).unwrap_or_default()
+}
+
 /// The first member that is there with an older generation than the accepted one, if it may be changed without a person.
 fn behind(world: &World<'_>) -> Option<(HostName, u64)> {
-    let World { accepted, ground, named } = world;
-    let state = ground.engine.as_ref().filter(|state| !state.maintenance)?;
-    if accepted.policy.heal != spec::Heal::Auto || named.0 != accepted.generation {
-        return None;
-    }
+    let World { ground, named, .. } = world;
+    let state = ground.engine.as_ref().filter(|_| may_change_others(world))?;
     let there = |name: &HostName| state.nodes.get(name).is_some_and(|node| node.online && !node.unclean);
     let known = tell::published().unwrap_or_default();
     known.into_iter().find(|(name, generation)| *generation < named.0 && there(name))

@@ -19,6 +19,7 @@ pub mod gauge;
 mod heal;
 pub mod judge;
 mod keep;
+mod knock;
 mod links;
 mod mains;
 mod mend;

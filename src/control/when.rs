@@ -52,7 +52,7 @@ mod tests {
     use crate::engines::{EngineDesired, EngineResource};
     use crate::observed::{Recovered, Unconfirmed};
     use crate::spec::Policy;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn accepted() -> Accepted {
         let resources = BTreeMap::from([("control".to_owned(), vec!["control-names-clone".to_owned()])]);
@@ -68,6 +68,8 @@ mod tests {
             directories: Vec::new(),
             units: Vec::new(),
             engine: Some(EngineDesired { resources, ..EngineDesired::default() }),
+            whole: String::new(),
+            away: BTreeSet::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     Host, HostError, PROTOCOL, Request, Response, checkup, confirm, events, file, generation, recover,
     rehearsals, stall, token,
 };
-use crate::desired::{Answer, Directory, Piece, Question, Rendered, hex};
+use crate::desired::{Accepted, Answer, Directory, Piece, Question, Rendered, hex};
 use crate::observed::{Facts, FileFact, HostObserved};
 use crate::plan::UnitAction;
 use crate::probe;
@@ -108,7 +108,8 @@ impl Local {
             unconfirmed: confirm::told(machine),
             seen: generation::seen(machine),
             accepted: accepted.as_ref().map_or(0, |known| known.generation),
-            asks: accepted.map(|known| known.digest()).unwrap_or_default(),
+            asks: accepted.as_ref().map(Accepted::digest).unwrap_or_default(),
+            away: accepted.map(|known| known.away).unwrap_or_default(),
         })
     }
 

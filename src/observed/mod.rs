@@ -5,7 +5,7 @@ mod examined;
 mod export;
 mod steal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -241,6 +241,9 @@ pub struct HostObserved {
     /// What is accepted here, as a digest ([`crate::desired::Accepted::digest`]); empty: nothing.
     #[serde(default)]
     pub asks: String,
+    /// Nodes that were away when that was accepted, as this head was told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub away: BTreeSet<HostName>,
     /// Units that run and have not read what was changed, with the reason: the engine has still to restart them.
     #[serde(default)]
     pub pending: BTreeMap<String, String>,

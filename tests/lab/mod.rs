@@ -1,5 +1,6 @@
 //! The real daemons in namespaces; needs root.
 
+mod away;
 mod confirm;
 mod doctor;
 mod drill;
@@ -22,6 +23,7 @@ mod recover;
 mod remove;
 mod saved;
 mod simulated;
+mod site;
 mod soak;
 mod staged;
 mod sweep;

@@ -7,6 +7,7 @@ use haoscar::engines::EngineDesired;
 use haoscar::observed::UnitFact;
 use haoscar::plan::{UnitVerb, heal};
 use haoscar::spec::Policy;
+use std::collections::BTreeSet;
 
 fn accepted(files: Vec<Rendered>, units: &[(&str, UnitWant)]) -> Accepted {
     let moving = ("kea.service".to_owned(), "control-dhcp".to_owned());
@@ -23,6 +24,8 @@ fn accepted(files: Vec<Rendered>, units: &[(&str, UnitWant)]) -> Accepted {
         directories: Vec::new(),
         units: units.iter().map(|(name, want)| Unit { name: (*name).to_owned(), want: *want }).collect(),
         engine: Some(EngineDesired { units: [moving, clone].into(), ..EngineDesired::default() }),
+        whole: String::new(),
+        away: BTreeSet::new(),
     }
 }
 
