@@ -165,7 +165,7 @@ pub trait Backend {
 /// What the backend says.
 pub fn resolve(service: &Service, context: &Context<'_>) -> Result<Part, Problem> {
     match service {
-        Service::Dhcp(service) => dhcp::backend(service.backend).resolve(service, context),
+        Service::Dhcp(service) => dhcp::resolve(service, context),
         Service::Boot(service) => boot::Dnsmasq.resolve(service, context),
         Service::Names(service) => names::Dnsmasq.resolve(service, context),
         Service::Time(service) => time::Chrony.resolve(service, context),

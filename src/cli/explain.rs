@@ -183,10 +183,11 @@ fn template(name: Option<&str>, json: bool) -> Result<String, Failure> {
 }
 
 /// Specs that render every template together, the plainest first.
-const REFERENCE: [&str; 6] = [
+const REFERENCE: [&str; 7] = [
     include_str!("../../specs/ha-oscar-2004.yaml"),
     include_str!("../../specs/ha-oscar-2004-pbs.yaml"),
     include_str!("../../specs/qnetd.yaml"),
+    include_str!("../../specs/dnsmasq.yaml"),
     include_str!("../../specs/heartbeat.yaml"),
     include_str!("../../specs/ipv6.yaml"),
     include_str!("../../specs/fence-levels.yaml"),

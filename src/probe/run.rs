@@ -100,20 +100,23 @@ fn probe(target: &ProbeTarget, outlet: &Outlet) -> Result<(), ProbeProblem> {
         Ask::Owner { address } => owner::probe(target, *address, outlet),
         Ask::Dhcp { server } => {
             let at = SocketAddr::new(IpAddr::V4(*server), DHCP_SERVER_PORT);
-            let socket = open(at, DHCP_CLIENT_PORT)?;
+            let socket = opened(at, udp::open_on(at, DHCP_CLIENT_PORT))?;
             let Ok(SocketAddr::V4(own)) = socket.local_addr() else {
                 return Err(ProbeProblem::Family { server: at });
             };
-            udp::probe(target, &dhcp::Inform { client: *own.ip(), server: *server }, &socket, outlet);
+            let inform = dhcp::Inform { client: *own.ip(), server: *server };
+            udp::probe(target, &inform, (&socket, at), outlet);
         }
         Ask::Names { server, name, addresses } => {
             let kind = if server.is_ipv6() { RecordType::AAAA } else { RecordType::A };
             let fqdn = Name::from_ascii(name).map_err(|_| ProbeProblem::Name { name: name.clone() })?;
             let lookup = names::Lookup { name: fqdn, kind, addresses: addresses.clone() };
-            udp::probe(target, &lookup, &open(SocketAddr::new(*server, DNS_PORT), 0)?, outlet);
+            let at = SocketAddr::new(*server, DNS_PORT);
+            udp::probe(target, &lookup, (&opened(at, udp::open(at))?, at), outlet);
         }
         Ask::Time { server } => {
-            udp::probe(target, &time::Clock, &open(SocketAddr::new(*server, NTP_PORT), 0)?, outlet);
+            let at = SocketAddr::new(*server, NTP_PORT);
+            udp::probe(target, &time::Clock, (&opened(at, udp::open(at))?, at), outlet);
         }
         Ask::Http { server, port, host, path } => {
             let get = http::Get { host: host.clone(), path: path.clone() };
@@ -128,6 +131,9 @@ fn probe(target: &ProbeTarget, outlet: &Outlet) -> Result<(), ProbeProblem> {
     Ok(())
 }
 
-fn open(server: SocketAddr, port: u16) -> Result<std::net::UdpSocket, ProbeProblem> {
-    udp::open(server, port).map_err(|source| ProbeProblem::Socket { server, source })
+fn opened(
+    server: SocketAddr,
+    socket: std::io::Result<std::net::UdpSocket>,
+) -> Result<std::net::UdpSocket, ProbeProblem> {
+    socket.map_err(|source| ProbeProblem::Socket { server, source })
 }

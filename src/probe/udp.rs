@@ -25,9 +25,16 @@ pub(super) trait Question {
     fn read(&self, datagram: &[u8]) -> Option<(u16, Answer)>;
 }
 
-/// A socket that talks to `server` from `port` (0: any) of this machine's own address toward it. A DHCP client
-/// may hold the same port on the wildcard address.
-pub(super) fn open(server: SocketAddr, port: u16) -> std::io::Result<UdpSocket> {
+/// A socket that talks to `server` alone, from this machine's own address toward it.
+pub(super) fn open(server: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = open_on(server, 0)?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+/// A socket on `port` of this machine's own address toward `server`, which hears everybody: a DHCP server answers from whichever
+/// of its addresses, and says in the answer who it is. A DHCP client may hold the same port on the wildcard address.
+pub(super) fn open_on(server: SocketAddr, port: u16) -> std::io::Result<UdpSocket> {
     let family = if server.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let own = UdpSocket::bind(SocketAddr::new(unspecified(server.ip()), 0))?;
     own.connect(server)?;
@@ -36,9 +43,7 @@ pub(super) fn open(server: SocketAddr, port: u16) -> std::io::Result<UdpSocket> 
     let fd = socket::socket(family, SockType::Datagram, flags, None)?;
     socket::setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(own))?;
-    let socket = UdpSocket::from(fd);
-    socket.connect(server)?;
-    Ok(socket)
+    Ok(UdpSocket::from(fd))
 }
 
 fn unspecified(like: IpAddr) -> IpAddr {
@@ -49,7 +54,12 @@ fn unspecified(like: IpAddr) -> IpAddr {
 }
 
 /// Asks until the outlet is closed.
-pub(super) fn probe(target: &ProbeTarget, question: &impl Question, socket: &UdpSocket, outlet: &Outlet) {
+pub(super) fn probe(
+    target: &ProbeTarget,
+    question: &impl Question,
+    (socket, server): (&UdpSocket, SocketAddr),
+    outlet: &Outlet,
+) {
     let mut ticker = Ticker::new(monotonic_us(), target.tick_ms);
     let mut waiting: BTreeMap<u16, u64> = BTreeMap::new();
     let mut id: u16 = 0;
@@ -68,8 +78,8 @@ pub(super) fn probe(target: &ProbeTarget, question: &impl Question, socket: &Udp
         waiting.insert(id, now);
         let datagram = question.ask(id);
         // the first send may only hand over the refusal of the one before
-        if socket.send(&datagram).is_err() {
-            let _ = socket.send(&datagram);
+        if socket.send_to(&datagram, server).is_err() {
+            let _ = socket.send_to(&datagram, server);
         }
     }
 }

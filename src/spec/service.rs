@@ -54,6 +54,8 @@ pub enum DhcpBackend {
     /// ISC Kea.
     #[default]
     Kea,
+    /// dnsmasq: IPv4, up to some 20,000 nodes.
+    Dnsmasq,
 }
 
 /// Addresses by DHCP on every private network.

@@ -12,7 +12,8 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 9] = [
+const SPECS: [&str; 10] = [
+    "dnsmasq",
     "fence-levels",
     "ha-oscar-2004",
     "ha-oscar-2004-pbs",

@@ -2,6 +2,7 @@
 
 mod away;
 mod confirm;
+mod dhcp;
 mod doctor;
 mod drill;
 mod facts;

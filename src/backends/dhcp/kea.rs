@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use super::{LEASE, leases, options, reservations};
 use crate::backends::{Backend, Context, Part, Placement, fingerprint, state_folder, validator};
-use crate::desired::{Check, OnChange, Probe, Question, Reads, Rendered, names};
+use crate::desired::{Check, OnChange, Probe, Question, Reads, Rendered};
 use crate::engines::Carried;
-use crate::spec::{DhcpService, Head, Problem, Service, Span};
+use crate::spec::{DhcpService, Head, Problem, Service};
 
 /// The Kea backend.
 pub struct Kea;
@@ -40,9 +41,6 @@ const V6: Daemon = Daemon {
     socket: "/run/kea/kea6-ctrl-socket",
 };
 
-/// Long enough that a night without a DHCP server is not noticed, short enough that a pool does not run dry.
-const LEASE: Span = Span::from_millis(12 * 3_600_000);
-
 impl Backend for Kea {
     type Service = DhcpService;
 
@@ -63,6 +61,7 @@ impl Backend for Kea {
         {
             daemon(&V6, true, service, context, &mut part)?;
         }
+        leases(service, context, &mut part)?;
         Ok(part)
     }
 }
@@ -82,7 +81,8 @@ fn daemon(
         part.checks.push((host, check(daemon, head, context)));
     }
     let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
-    let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", json!({}), OnChange::DaemonReload(None))?;
+    let values = json!({ "state": context.state()?, "four": !six });
+    let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", values, OnChange::DaemonReload(None))?;
     part.files.push((Placement::Heads, file));
     part.carried.push(Carried {
         recovery: service.recovery.clone(),
@@ -171,18 +171,15 @@ fn subnet(
         (IpAddr::V6(_), ipnet::IpNet::V4(_)) => (network.cidr6, network.pool6),
         _ => (Some(network.cidr), network.pool),
     };
-    let nodes = names::nodes(context.cluster)?;
-    let here =
-        nodes.iter().filter(|node| node.network == name && node.address.is_ipv4() == address.is_ipv4());
-    let reservations: Vec<_> = here
-        .filter_map(|node| {
-            node.mac.map(|mac| json!({ "mac": mac, "address": node.address, "name": node.name }))
-        })
+    let reservations = reservations(name, address, context)?;
+    let options: Vec<_> = options(network.gateway, address, context)
+        .into_iter()
+        .map(|(name, data)| json!({ "name": name, "data": data }))
         .collect();
     Ok(cidr.map(|cidr| {
         json!({
             "id": id, "cidr": cidr, "nic": nic, "address": address, "pool": pool.map(|p| p.to_string()),
-            "options": options(network.gateway, address, context), "reservations": reservations,
+            "options": options, "reservations": reservations,
         })
     }))
 }
@@ -193,20 +190,6 @@ fn identifier(context: &Context<'_>) -> String {
         .bytes()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-/// What clients are told beside their address: the group's own services, where the group has them.
-fn options(gateway: Option<IpAddr>, address: IpAddr, context: &Context<'_>) -> Vec<Value> {
-    let has = |kind: &str| {
-        let services = context.group.1.services.iter().filter_map(|name| context.cluster.services.get(name));
-        services.into_iter().any(|service| service.kind() == kind)
-    };
-    let option = |name: &str, data: String| json!({ "name": name, "data": data });
-    let mut options = vec![option("domain-name", context.cluster.domain.clone())];
-    options.extend(gateway.map(|gateway| option("routers", gateway.to_string())));
-    options.extend(has("names").then(|| option("domain-name-servers", address.to_string())));
-    options.extend(has("time").then(|| option("ntp-servers", address.to_string())));
-    options
 }
 
 /// Boot files by what the client's firmware is (RFC 4578, option 93).

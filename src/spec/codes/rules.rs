@@ -536,6 +536,20 @@ pub(super) const RULES: &[Code] = &[
         "addresses: { inside: 10.20.0.10 }",
     ),
     shape(
+        "dhcp/no-ipv6",
+        "the dnsmasq backend of dhcp serves IPv4 only",
+        "the group has an IPv6 address on a private network, and its nodes would be told nothing there.",
+        "use the kea backend, or take the address6 away.",
+        "dhcp: { backend: kea }",
+    ),
+    rule(
+        "dhcp/slow",
+        "dnsmasq with more hosts than it can look up",
+        "it looks leases up in a list: its start takes longer with the square of its hosts.",
+        "use the kea backend.",
+        "dhcp: { backend: kea }",
+    ),
+    shape(
         "template/parse",
         "a template that cannot be read",
         "templates are checked before any file is written.",

@@ -1,12 +1,47 @@
 //! Services: what can be on a host only once, and what needs another.
 
 use super::{Lint, Mend};
-use crate::spec::{BootService, Group, Service};
+use crate::spec::{BootService, DhcpBackend, DhcpService, Group, NetworkRole, Service};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     one_a_host(lint);
     boot(lint);
+    dhcp(lint);
     partitions(lint);
+}
+
+/// dnsmasq looks a host up in a list: 10,000 of them start in 0.45 s and 100,000 in 89 s
+/// (knowledge/scale.md).
+const DNSMASQ_NODES_MOST: usize = 20_000;
+
+fn dhcp(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    let nodes: usize = cluster.nodes.keys().map(|range| range.names().len()).sum();
+    for (name, service) in &cluster.services {
+        let Service::Dhcp(DhcpService { backend: DhcpBackend::Dnsmasq, .. }) = service else { continue };
+        for (group, words) in cluster.groups.iter().filter(|(_, words)| words.services.contains(name)) {
+            let six = |network: &String| {
+                cluster.networks.get(network).is_some_and(|n| n.role == NetworkRole::Private)
+            };
+            for network in words.addresses6.keys().filter(|network| six(network)) {
+                let places = [
+                    lint.at(&format!("services.{name}.backend"), "serves IPv4 only"),
+                    lint.at(
+                        &format!("groups.{group}.addresses6.{network}"),
+                        "its nodes would be told nothing there",
+                    ),
+                ];
+                let message = format!("{name} is to serve IPv6 on {network}, which dnsmasq does not do here");
+                lint.error("dhcp/no-ipv6", message, places).mend("backend: kea");
+            }
+        }
+        if nodes > DNSMASQ_NODES_MOST {
+            let place = lint.at(&format!("services.{name}.backend"), "");
+            let message =
+                format!("dnsmasq takes longer with the square of its hosts, and this spec has {nodes} nodes");
+            lint.note("dhcp/slow", message, [place]).mend("backend: kea");
+        }
+    }
 }
 
 /// What of a service can be on a host only once: its daemon's port and files, or its unit.

@@ -1,0 +1,113 @@
+//! dnsmasq as DHCP server: one instance of its own beside that of names, moving with the group; DHCPv4.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::{LEASE, leases, options, reservations};
+use crate::backends::{Backend, Context, Part, Placement, state_folder, validator};
+use crate::desired::{OnChange, Rendered};
+use crate::engines::Carried;
+use crate::spec::{DhcpService, Network, Problem, Service};
+
+/// The dnsmasq backend of dhcp.
+pub struct Dnsmasq;
+
+const UNIT: &str = "haoscar-dhcp.service";
+const CONF: &str = "/etc/haoscar/dhcp/dnsmasq.conf";
+const HOSTS: &str = "/etc/haoscar/dhcp/hosts";
+
+/// Leases beside the reservations: what a pool can hold, and not fewer than dnsmasq's own limit.
+const LEASES_LEAST: usize = 1_000;
+
+impl Backend for Dnsmasq {
+    type Service = DhcpService;
+
+    fn name(&self) -> &'static str {
+        "dnsmasq"
+    }
+
+    fn resolve(&self, service: &DhcpService, context: &Context<'_>) -> Result<Part, Problem> {
+        context.private_address()?;
+        let (conf, hosts) = files(service, context)?;
+        let unit = context.file(
+            format!("/etc/systemd/system/{UNIT}"),
+            "dhcp/dnsmasq/dhcp.service.hbs",
+            json!({ "state": context.state()?, "conf": CONF }),
+            OnChange::DaemonReload(None),
+        )?;
+        let test = ["dnsmasq", "--test", "-C", &format!("{{staged:{CONF}}}")];
+        let mut part = Part {
+            files: [conf, hosts, unit].map(|file| (Placement::Heads, file)).into(),
+            directories: vec![
+                super::folder("/etc/haoscar"),
+                super::folder("/etc/haoscar/dhcp"),
+                state_folder(context.state()?, "dnsmasq", "root", 0o750),
+            ],
+            carried: vec![Carried {
+                recovery: service.recovery.clone(),
+                ..Carried::moving(context.name, UNIT, None)
+            }],
+            packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
+            checks: vec![(Placement::Heads, validator("dnsmasq --test", &test))],
+            ..Part::default()
+        };
+        leases(service, context, &mut part)?;
+        Ok(part)
+    }
+}
+
+fn files(service: &DhcpService, context: &Context<'_>) -> Result<(Rendered, Rendered), Problem> {
+    let (mut subnets, mut reserved) = (Vec::new(), Vec::new());
+    for (name, network, address) in context.private_networks().filter(|(_, _, address)| address.is_ipv4()) {
+        subnets.push(subnet(name, network, address, context));
+        reserved.extend(reservations(name, address, context)?);
+    }
+    let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
+    let values = json!({
+        "state": context.state()?, "hosts": HOSTS, "domain": context.cluster.domain, "lease": seconds,
+        "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets,
+    });
+    let conf =
+        context.file(CONF, "dhcp/dnsmasq/dhcp.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))?;
+    let hosts = json!({ "reservations": reserved });
+    let hosts = context.file(HOSTS, "dhcp/dnsmasq/hosts.hbs", hosts, OnChange::Reload(UNIT.to_owned()))?;
+    Ok((conf, hosts))
+}
+
+fn subnet(name: &str, network: &Network, address: IpAddr, context: &Context<'_>) -> Value {
+    let (first, last) = match network.pool {
+        Some(pool) => (pool.first.to_string(), pool.last.to_string()),
+        None => (network.cidr.0.network().to_string(), "static".to_owned()), // reservations alone
+    };
+    // a name of dnsmasq's own for what Kea calls otherwise
+    let options: Vec<_> = options(network.gateway, address, context)
+        .into_iter()
+        .filter_map(|(name, data)| {
+            let name = match name {
+                "routers" => "router",
+                "domain-name-servers" => "dns-server",
+                "ntp-servers" => "ntp-server",
+                _ => return None, // the domain is one for all
+            };
+            Some(json!({ "name": name, "data": data }))
+        })
+        .collect();
+    json!({
+        "name": name, "address": address, "netmask": network.cidr.0.netmask(), "first": first, "last": last,
+        "options": options, "boot": boot(context),
+    })
+}
+
+/// Boot files by what the client's firmware is (RFC 4578, option 93).
+fn boot(context: &Context<'_>) -> Vec<Value> {
+    let services = context.group.1.services.iter().filter_map(|name| context.cluster.services.get(name));
+    let boot = services.into_iter().find_map(|service| match service {
+        Service::Boot(boot) => Some(boot),
+        _ => None,
+    });
+    let Some(boot) = boot else { return Vec::new() };
+    let file = |firmware: &str, file: &String| json!({ "firmware": firmware, "file": file });
+    let bios = boot.bios.iter().map(|name| file("bios", name));
+    bios.chain(boot.uefi.iter().map(|name| file("uefi", name))).collect()
+}

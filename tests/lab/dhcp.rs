@@ -1,0 +1,88 @@
+//! dnsmasq as DHCP server: real clients, a power cut, and a change of the backend there and back that keeps the leases.
+
+use super::harness::{Turn, is_root, text, until};
+use super::whole_way::Site;
+
+const LEASES: &str = "cat /srv/state/dhcp/dnsmasq.leases";
+
+impl Site {
+    /// A machine that no spec knows, a card of its own on node1's cable, asks for an address. What it got.
+    fn stranger(&self, number: u8) -> String {
+        let script = format!(
+            "ip link add mv{number} link eno1 address 02:00:00:00:00:0{number} type macvlan mode bridge 2>/dev/null; ip link set mv{number} up;
+             timeout 20 dhclient -1 -q mv{number} -lf /tmp/l{number} -pf /tmp/p{number} >/dev/null 2>&1;
+             grep fixed-address /tmp/l{number} | tail -1 | tr -d ' ;' | sed 's/fixed-address//'; pkill -F /tmp/p{number}; true"
+        );
+        self.lab.sh("node1", &script)
+    }
+
+    fn on_first(&self, script: &str) -> String {
+        text(&self.lab.exec("head-1", &["sh", "-c", script])).trim().to_owned()
+    }
+}
+
+#[test]
+fn dnsmasq_gives_out_addresses_and_a_change_of_the_backend_keeps_them() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::fresh("test-dhcp", "dnsmasq", "head-1,head-2,node1");
+    let dnsmasq = std::fs::read_to_string(&site.spec).unwrap();
+    let own = folder.path().join("cluster.yaml");
+    site.spec = own.to_str().unwrap().to_owned();
+    std::fs::write(&own, &dnsmasq).unwrap();
+    site.good("apply", &["--adopt", "-y"]);
+    site.good("plan", &["--detailed-exitcode"]);
+    until("node1 has the address that belongs to its MAC", || {
+        text(&site.lab.exec("node1", &["ip", "-4", "-brief", "address", "show", "dev", "eno1"]))
+            .contains("10.60.2.1/16")
+    });
+    let first = site.stranger(1);
+    assert!(
+        first.starts_with("10.60.250."),
+        "{first}: {}",
+        site.on_first("journalctl -u haoscar-dhcp | tail")
+    );
+    let who = site.lab.sh("node1", "grep -o 'server-identifier.*' /tmp/l1 | tail -1");
+    assert_eq!(who, "server-identifier 10.60.0.10;", "the group's address, wherever it is");
+    reservations_are_read_without_a_restart(&mut site, &dnsmasq);
+    the_backend_changes_there_and_back(&mut site, &dnsmasq, &first);
+
+    site.lab.good(&["fault", "power", "--name", "test-dhcp", "head-1"]);
+    until("head-2 carries the group", || site.carrier() == "head-2");
+    until("and knows what head-1 has given out", || site.stranger(1) == first);
+    assert!(site.lab.sh("head-2", LEASES).contains("52:54:00:60:01:01 10.60.2.1 node1"));
+}
+
+fn reservations_are_read_without_a_restart(site: &mut Site, spec: &str) {
+    let run = |site: &Site| site.on_first("systemctl show -P MainPID haoscar-dhcp");
+    let before = run(site);
+    std::fs::write(&site.spec, spec.replace("52:54:00:60:01:04", "02:00:00:00:00:04")).unwrap();
+    site.good("apply", &["-y"]);
+    assert_eq!(run(site), before, "dnsmasq was started anew");
+    assert_eq!(site.stranger(4), "10.60.2.4");
+}
+
+fn the_backend_changes_there_and_back(site: &mut Site, spec: &str, first: &str) {
+    std::fs::write(&site.spec, spec.replace("backend: dnsmasq", "backend: kea")).unwrap();
+    site.good("apply", &["--adopt", "-y"]);
+    assert_eq!(site.on_first("systemctl is-active haoscar-dhcp kea-dhcp4-server"), "inactive\nactive");
+    let known = site.on_first("cat /srv/state/dhcp/kea-leases4.csv");
+    assert!(known.contains(&format!("{first},02:00:00:00:00:01,")), "{known}");
+    assert!(known.contains("10.60.2.1,52:54:00:60:01:01,"), "{known}");
+    let second = site.stranger(2);
+    assert!(second.starts_with("10.60.250.") && second != first, "{first} was given out twice");
+    assert_eq!(site.stranger(1), first, "Kea knows who has it");
+
+    std::fs::write(&site.spec, spec).unwrap();
+    site.good("apply", &["--adopt", "-y"]);
+    assert_eq!(site.on_first("systemctl is-active haoscar-dhcp kea-dhcp4-server"), "active\ninactive");
+    let known = site.on_first(LEASES);
+    for (mac, address) in [("02:00:00:00:00:01", first), ("02:00:00:00:00:02", second.as_str())] {
+        assert!(known.contains(&format!(" {mac} {address} ")), "{mac} {address} is not in\n{known}");
+    }
+    assert_eq!(site.stranger(2), second);
+    site.good("plan", &["--detailed-exitcode"]);
+}
