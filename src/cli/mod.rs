@@ -21,6 +21,7 @@ mod failover;
 mod fenced;
 mod generate;
 mod history;
+mod init;
 mod lab;
 mod look;
 mod moving;
@@ -99,6 +100,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a first spec, from what a head says of itself and at most ten answers
+    Init(init::Options),
     /// Check a spec: every problem with file, line, column, caret and mend
     Validate(validate::Options),
     /// Write the files of every host, as apply would, to a folder
@@ -178,6 +181,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.verb {
+        Verb::Init(options) => init::run(&cli.common, options),
         Verb::Validate(options) => validate::run(&cli.common, options),
         Verb::Render(options) => render::run(&cli.common, options),
         Verb::Explain(options) => explain::run(&cli.common, options),

@@ -81,6 +81,12 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
 
+/// The plan of `--spec`, as it is shown.
+pub(super) fn of_spec(common: &Common, reach: &Reach) -> Result<Exit, Failure> {
+    let reach = reach.clone();
+    run(common, &Options { path: None, reach, adopt: false, output: None, detailed_exitcode: false })
+}
+
 fn save(output: &camino::Utf8Path, saved: &Saved) -> Result<(), Failure> {
     let failed = |why: String| Failure::new(Exit::Failed, format!("{output} cannot be written: {why}"));
     let text = serde_json::to_string_pretty(saved).map_err(|e| failed(e.to_string()))?;

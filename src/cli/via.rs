@@ -13,8 +13,9 @@ use super::{Exit, Failure, source};
 use crate::apply::{Crew, ask_live, read_cib, read_state};
 use crate::desired::{Desired, HostName, Membership, Surroundings};
 use crate::engines::{main_unit, pacemaker};
-use crate::host::{ACCEPTED, HostError, Recorded, Remote, Request, Response};
+use crate::host::{ACCEPTED, Host, HostError, Recorded, Remote, Request, Response};
 use crate::observed::{EXPORT_VERSION, Export, Facts, Observed, Rehearsal};
+use crate::spec::draft::Known;
 use crate::spec::{Cluster, EngineKind, WitnessKind};
 
 /// How hosts are reached.
@@ -64,6 +65,11 @@ impl Reach {
     pub fn settled(&self) -> Self {
         let way = Some(self.way()).filter(|way| !matches!(way, Via::Facts(_))); // it is applied where hosts are reached
         Self { via: way, on: self.on.clone() }
+    }
+
+    /// This machine.
+    pub fn here() -> Self {
+        Self { via: Some(Via::Local), on: Vec::new() }
     }
 
     /// Whether hosts are only known from a file.
@@ -276,6 +282,20 @@ fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
         }
     };
     Remote::start(name, command)
+}
+
+/// What one host says of itself, for a first spec.
+///
+/// # Errors
+/// It is not reached.
+pub fn hardware(name: &str, reach: &Reach) -> Result<Known, Failure> {
+    let (mut remote, _) = session(name, &reach.way())
+        .map_err(|error| Failure::new(Exit::Unreachable, format!("{name}: {}", reason(&error))))?;
+    match remote.ask(&Request::Hardware) {
+        Ok(Response::Known(known)) => Ok(*known),
+        Ok(_) => Err(Failure::new(Exit::Unreachable, format!("{name}: its agent answered something else"))),
+        Err(error) => Err(Failure::new(Exit::Unreachable, format!("{name}: {}", reason(&error)))),
+    }
 }
 
 /// This host's, without its domain.

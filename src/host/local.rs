@@ -12,8 +12,8 @@ use super::real::Real;
 use super::secrets::Secrets;
 use super::transaction::Transaction;
 use super::{
-    Host, HostError, PROTOCOL, Request, Response, checkup, confirm, events, file, generation, recover,
-    rehearsals, stall, token,
+    Host, HostError, PROTOCOL, Request, Response, checkup, confirm, events, file, generation, hardware,
+    recover, rehearsals, stall, token,
 };
 use crate::desired::{Accepted, Answer, Directory, Piece, Question, Rendered, hex};
 use crate::observed::{Facts, FileFact, HostObserved};
@@ -210,6 +210,7 @@ impl Host for Local {
         let done = |()| Response::Done;
         match request {
             Request::Hello => Ok(Response::Facts(Box::new(self.facts()))),
+            Request::Hardware => Ok(Response::Known(Box::new(hardware::known(self.machine.as_ref())))),
             Request::Observe { files, directories, units } => {
                 self.recover(); // what is half done is not what is
                 self.observe(files, directories, units).map(|seen| Response::Observed(Box::new(seen)))

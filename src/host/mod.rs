@@ -10,6 +10,7 @@ mod confirm;
 mod events;
 mod file;
 mod generation;
+mod hardware;
 mod journal;
 mod ledger;
 mod local;

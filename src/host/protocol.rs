@@ -10,6 +10,7 @@ use crate::desired::{Accepted, Answer, Directory, Question, Rendered};
 use crate::observed::{Checkup, Chronicle, Event, Facts, HostObserved, Record, Rehearsal, Seen, Stall};
 use crate::plan::UnitAction;
 use crate::probe::ProbeTarget;
+use crate::spec::draft::Known;
 
 /// Agents of another number are not spoken to.
 pub const PROTOCOL: u32 = 6;
@@ -143,6 +144,8 @@ pub enum Request {
         /// Services run on; only the engine and haoscar stop.
         keep: bool,
     },
+    /// What the machine says of itself for a first spec. Answered by `Known`.
+    Hardware,
     /// Keep the change that waits. Answered by `Confirmed`.
     Confirm,
     /// Put the change that waits back now.
@@ -168,6 +171,8 @@ pub enum Response {
     Done,
     /// To `Hello`.
     Facts(Box<Facts>),
+    /// To `Hardware`.
+    Known(Box<Known>),
     /// To `Observe`.
     Observed(Box<HostObserved>),
     /// To `Ask`, `Check` and `Run`.

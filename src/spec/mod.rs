@@ -7,6 +7,7 @@ pub mod address;
 pub mod agents;
 mod cluster;
 mod codes;
+pub mod draft;
 mod duration;
 mod field;
 mod group;

@@ -1,5 +1,6 @@
 //! Sessions of the command line, each a file beside this one, run as written. `TRYCMD=overwrite` writes what is said now.
 
+mod init;
 mod site;
 
 use std::process::{Command, Stdio};
