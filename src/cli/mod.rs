@@ -24,6 +24,7 @@ mod history;
 mod init;
 mod lab;
 mod look;
+mod macs;
 mod moving;
 mod observe;
 mod out;
@@ -110,6 +111,8 @@ enum Verb {
     Explain(explain::Options),
     /// Write the JSON schema, man pages or shell completions
     Generate(generate::Options),
+    /// List machines that asked for an address and are not in the spec, and name them in order
+    Macs(macs::Options),
     /// Show what would change on every machine
     Plan(plan::Options),
     /// Write what a plan needs to know of the hosts to a file, for a plan that is made elsewhere
@@ -186,6 +189,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Render(options) => render::run(&cli.common, options),
         Verb::Explain(options) => explain::run(&cli.common, options),
         Verb::Generate(options) => generate::run(&cli.common, options),
+        Verb::Macs(options) => macs::run(&cli.common, options),
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Observe(options) => observe::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),

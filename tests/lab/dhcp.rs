@@ -1,6 +1,6 @@
 //! dnsmasq as DHCP server: real clients, a power cut, and a change of the backend there and back that keeps the leases.
 
-use super::harness::{Turn, is_root, text, until};
+use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
 const LEASES: &str = "cat /srv/state/dhcp/dnsmasq.leases";
@@ -50,6 +50,8 @@ fn dnsmasq_gives_out_addresses_and_a_change_of_the_backend_keeps_them() {
     reservations_are_read_without_a_restart(&mut site, &dnsmasq);
     the_backend_changes_there_and_back(&mut site, &dnsmasq, &first);
 
+    strangers_are_listed_and_named_in_order(&site, &folder.path().join("macs.csv"));
+
     site.lab.good(&["fault", "power", "--name", "test-dhcp", "head-1"]);
     until("head-2 carries the group", || site.carrier() == "head-2");
     until("and knows what head-1 has given out", || site.stranger(1) == first);
@@ -85,4 +87,36 @@ fn the_backend_changes_there_and_back(site: &mut Site, spec: &str, first: &str) 
     }
     assert_eq!(site.stranger(2), second);
     site.good("plan", &["--detailed-exitcode"]);
+}
+
+fn strangers_are_listed_and_named_in_order(site: &Site, list: &std::path::Path) {
+    let macs = |more: &[&str]| {
+        let said = haoscar(&[&["macs", "--spec", &site.spec, "--via", "lab:test-dhcp"], more].concat());
+        assert!(said.status.success(), "{}", text(&said));
+        text(&said)
+    };
+    let shown = macs(&[]);
+    let line =
+        |mac: &str| shown.lines().position(|line| line.starts_with(mac) && line.contains("(a virtual card)"));
+    let order = [line("02:00:00:00:00:01"), line("02:00:00:00:00:02")];
+    assert!(order.iter().all(Option::is_some), "{shown}");
+    assert!(!shown.contains("52:54:00:60:01:01"), "node1 is no stranger: {shown}");
+    std::fs::write(list, "name,mac\nnode1,52:54:00:60:01:01\n").unwrap();
+    let said = macs(&["--assign", "node[1-4]"]);
+    assert!(said.contains("3 names of node[1-4] have a MAC in "), "{said}");
+    let rows = std::fs::read_to_string(list).unwrap();
+    let given: Vec<_> = rows.lines().skip(2).map(|row| row.split_once(',').unwrap()).collect();
+    assert_eq!(
+        given.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["node2", "node3", "node4"],
+        "{rows}"
+    );
+    let asked: Vec<_> = shown.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        given.iter().map(|(_, mac)| *mac).collect::<Vec<_>>(),
+        asked,
+        "in the order in which they asked"
+    );
+    assert!(macs(&["--assign", "node[1-4]"]).contains("0 names of node[1-4]"), "once");
+    std::fs::remove_file(list).unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod dnsmasq;
 mod kea;
+mod lease;
 
 use std::net::IpAddr;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 pub use dnsmasq::Dnsmasq;
 pub use kea::Kea;
+pub use lease::{LEASE_FILES, Lease, read as read_leases};
 
 use crate::backends::{Backend, Context, Part, Placement};
 use crate::desired::{Directory, Mode, OnChange, Owner, Rendered, names};

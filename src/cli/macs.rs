@@ -1,0 +1,216 @@
+//! `haoscar macs`: machines that asked for an address and that no spec knows, and their names, given in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde_json::json;
+
+use super::out::line;
+use super::via::{self, Reach};
+use super::{Common, Exit, Failure, Format, out, source};
+use crate::apply::Crew;
+use crate::backends::dhcp::{LEASE_FILES, Lease, read_leases};
+use crate::desired::Question;
+use crate::host::{Request, Response};
+use crate::spec::{Cluster, Mac, MacList, NodeRange, Service};
+
+/// Options of `haoscar macs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haoscar macs                              who asked for an address and is not in the spec, last
+  haoscar macs --follow                     and those to come: switch the nodes on one after the other
+  haoscar macs --assign 'compute[001-064]'  the next free names of that range, in the order in which they asked
+
+--assign writes NAME,MAC rows to a file beside the spec (--file, macs.csv), which the range names as `macs: macs.csv`. Nothing is applied.
+Exit status: 0 shown or written; 64 no such range; 66 the spec has no dhcp service; 69 no head was reached.")]
+pub struct Options {
+    /// And those to come
+    #[arg(short, long, conflicts_with = "assign")]
+    follow: bool,
+    /// Give them the names of this node range that have no MAC yet
+    #[arg(long, value_name = "RANGE")]
+    assign: Option<String>,
+    /// With --assign: the list beside the spec
+    #[arg(long, value_name = "FILE", default_value = "macs.csv")]
+    file: Utf8PathBuf,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// A person who switches nodes on does not see less than this.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where Debian's ieee-data and hwdata keep who makes which cards.
+const VENDORS: [&str; 2] = ["/usr/share/ieee-data/oui.txt", "/usr/share/hwdata/oui.txt"];
+
+/// The bit of an address that no maker has given (IEEE 802).
+const LOCAL: u8 = 2;
+
+const READ_LIMIT_MS: u64 = 10_000;
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let spec = source::read(common, None)?;
+    let cluster = &spec.loaded.cluster;
+    let folders = states(cluster);
+    if folders.is_empty() {
+        let failure = Failure::new(Exit::Missing, "no group carries a dhcp service with a storage");
+        return Err(failure
+            .hint("machines are known by the addresses that they are given: haoscar explain services.dhcp"));
+    }
+    let mut reached = via::reached(&spec, &options.reach)?;
+    let heads: Vec<_> =
+        cluster.heads.keys().filter(|name| reached.crew.names().contains(name)).cloned().collect();
+    if heads.is_empty() {
+        return Err(Failure::new(Exit::Unreachable, "no head was reached: leases lie on the heads' storage"));
+    }
+    let known = known(cluster);
+    let mut look = || strangers(&mut reached.crew, &heads, &folders, &known);
+    if let Some(range) = &options.assign {
+        return assign(common, &spec, range, &options.file, &look());
+    }
+    let (mut shown, vendors) = (BTreeSet::new(), vendors());
+    loop {
+        let found: Vec<_> =
+            look().into_iter().filter(|lease| shown.insert((lease.mac, lease.address))).collect();
+        print(common, &found, &vendors);
+        if !options.follow {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Where dhcp services keep their state.
+fn states(cluster: &Cluster) -> Vec<Utf8PathBuf> {
+    let groups = cluster
+        .groups
+        .values()
+        .filter_map(|group| Some((group, cluster.storage.get(group.storage.as_ref()?)?)));
+    let of = |(group, storage): (&crate::spec::Group, &crate::spec::Storage)| {
+        let dhcp = |name: &&String| matches!(cluster.services.get(*name), Some(Service::Dhcp(_)));
+        group.services.iter().filter(dhcp).map(|name| storage.path.join(name)).collect::<Vec<_>>()
+    };
+    groups.flat_map(of).collect()
+}
+
+/// Every MAC of the spec.
+fn known(cluster: &Cluster) -> BTreeSet<Mac> {
+    let heads = cluster.heads.values().flat_map(|head| head.nics.values().map(|nic| nic.mac));
+    let witnesses = cluster.witnesses.values().flat_map(|witness| witness.nics.values().map(|nic| nic.mac));
+    let lists = cluster.nodes.values().flat_map(|nodes| nodes.nics.values().map(|nic| &nic.macs));
+    let nodes = lists.filter_map(|list| match list {
+        MacList::Given(list) => Some(list.clone()),
+        MacList::File(_) => None, // the loader has read it
+    });
+    heads.chain(witnesses).chain(nodes.flatten()).collect()
+}
+
+/// Leases of machines that no spec knows; any head sees the storage.
+fn strangers(
+    crew: &mut Crew,
+    heads: &[String],
+    folders: &[Utf8PathBuf],
+    known: &BTreeSet<Mac>,
+) -> Vec<Lease> {
+    let files = folders.iter().flat_map(|folder| LEASE_FILES.map(|file| folder.join(file).into_string()));
+    let argv = ["cat".to_owned()].into_iter().chain(files).collect();
+    let question = Question::Command { argv, timeout_ms: READ_LIMIT_MS };
+    let mut ask = |head: &String| match crew.get(head)?.ask(&Request::Ask(question.clone())) {
+        Ok(Response::Answer(answer)) => Some(answer.stdout).filter(|text| !text.is_empty()), // one of them is not there
+        _ => None,
+    };
+    let text = heads.iter().find_map(&mut ask).unwrap_or_default();
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let leases = read_leases(&[text], now);
+    leases.into_iter().filter(|lease| !known.contains(&lease.mac)).collect()
+}
+
+fn print(common: &Common, found: &[Lease], vendors: &BTreeMap<String, String>) {
+    if common.format == Format::Json {
+        for lease in found {
+            let vendor = vendor(lease.mac, vendors);
+            let Lease { mac, address, name, until } = lease;
+            line!(
+                "{}",
+                json!({ "mac": mac, "address": address, "name": name, "vendor": vendor, "until": until })
+            );
+        }
+        return;
+    }
+    let mut said = String::new();
+    for lease in found {
+        let vendor = vendor(lease.mac, vendors).unwrap_or_else(|| "-".to_owned());
+        let name = if lease.name.is_empty() { "-" } else { &lease.name };
+        let _ = writeln!(said, "{}  {:<15}  {name:<16}  {vendor}", lease.mac, lease.address.to_string());
+    }
+    out::say(&said);
+}
+
+/// Who makes the card; none: nobody says.
+fn vendor(mac: Mac, vendors: &BTreeMap<String, String>) -> Option<String> {
+    if mac.0[0] & LOCAL == LOCAL {
+        return Some("(a virtual card)".to_owned());
+    }
+    let prefix = mac.to_string().to_uppercase().replace(':', "-");
+    vendors.get(prefix.get(..8)?).cloned()
+}
+
+/// `28-6F-B9 (hex) Nokia Shanghai Bell`, where this machine has such a list.
+fn vendors() -> BTreeMap<String, String> {
+    let text = VENDORS.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let of = |line: &str| {
+        let (prefix, name) = line.split_once("(hex)")?;
+        Some((prefix.trim().to_owned(), name.trim().to_owned()))
+    };
+    text.lines().filter_map(of).collect()
+}
+
+/// Names of the range that have no MAC yet, in order, for machines in the order in which they asked.
+fn assign(
+    common: &Common,
+    spec: &source::Spec,
+    range: &str,
+    file: &Utf8Path,
+    found: &[Lease],
+) -> Result<Exit, Failure> {
+    let known = spec.loaded.cluster.nodes.keys().find(|known| known.as_str() == range);
+    let Some(known) = known else {
+        let ranges: Vec<_> = spec.loaded.cluster.nodes.keys().map(NodeRange::as_str).collect();
+        let failure = Failure::new(Exit::Usage, format!("--assign {range}: the spec has no such nodes"));
+        return Err(failure.hint(format!("it has: {}", ranges.join(", "))));
+    };
+    let path = spec.gathered.folder.join(file);
+    let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("{path}: {e}"));
+    let before = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => "name,mac\n".to_owned(),
+        Err(e) => return Err(failed(e)),
+    };
+    let row = |line: &str| {
+        line.split_once(',').map(|(name, mac)| (name.trim().to_owned(), mac.trim().to_lowercase()))
+    };
+    let rows: BTreeMap<_, _> = before.lines().filter_map(row).collect();
+    let free = known.names().into_iter().filter(|name| !rows.contains_key(name));
+    let new = found.iter().filter(|lease| !rows.values().any(|mac| *mac == lease.mac.to_string()));
+    let given: Vec<_> = free.zip(new).collect();
+    let added: String = given.iter().map(|(name, lease)| format!("{name},{}\n", lease.mac)).collect();
+    let end = if before.ends_with('\n') { "" } else { "\n" };
+    if !given.is_empty() {
+        let beside = path.with_extension("csv.new");
+        fs::write(&beside, format!("{before}{end}{added}"))
+            .and_then(|()| fs::rename(&beside, &path))
+            .map_err(failed)?;
+    }
+    if !common.quiet {
+        out::say(&added);
+        let left = known.names().iter().filter(|name| !rows.contains_key(*name)).count() - given.len();
+        let left = if left > 0 { format!("; {left} of them have none yet") } else { String::new() };
+        line!("{} names of {range} have a MAC in {path} now{left}", given.len());
+    }
+    Ok(Exit::Done)
+}
