@@ -184,6 +184,11 @@ fn assign(
         let failure = Failure::new(Exit::Usage, format!("--assign {range}: the spec has no such nodes"));
         return Err(failure.hint(format!("it has: {}", ranges.join(", "))));
     };
+    if spec.gathered.kept.is_some() {
+        let failure =
+            Failure::new(Exit::Usage, "what is accepted lies in the history, where nobody writes a list");
+        return Err(failure.hint("name the file of the spec: --spec PATH"));
+    }
     let path = spec.gathered.folder.join(file);
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("{path}: {e}"));
     let before = match fs::read_to_string(&path) {

@@ -54,6 +54,15 @@ pub struct FrontMatter {
 const TABOO: [&str; 7] =
     ["/etc/haoscar/secrets", "/var/lib/haoscar", "/proc", "/sys", "/dev", "/run", "/usr/lib/haoscar-lab"];
 
+/// Units that no file of a site's restarts: the cluster would be without its engine for it.
+const ENGINE: [&str; 5] = [
+    "corosync.service",
+    "pacemaker.service",
+    "heartbeat.service",
+    "corosync-qdevice.service",
+    "haoscar-recover.service",
+];
+
 /// Where unit files lie.
 const UNITS: &str = "/etc/systemd/system";
 
@@ -122,6 +131,11 @@ impl SiteFile {
         let units = [&front.reload, &front.restart].into_iter().flatten();
         if let Some(unit) = units.into_iter().find(|unit| !is_unit(unit)) {
             return Err(format!("`{unit}` is no unit: say it with its suffix, chrony.service"));
+        }
+        let mut acted =
+            [&front.reload, &front.restart].into_iter().flatten().map(String::as_str).chain(self.unit());
+        if let Some(unit) = acted.find(|unit| ENGINE.contains(unit)) {
+            return Err(format!("{unit} is the engine's: no file of a site's acts on it"));
         }
         self.owner().map(drop)
     }
@@ -389,6 +403,7 @@ mod tests {
             ("check_as_root: true", "without a `check`"),
             ("mode: \"0600\"\ncheck: [look, \"{staged}\"]", "who may not read a file of mode 0600"),
             ("restart: munge", "is no unit"),
+            ("restart: corosync.service", "is the engine's"),
             ("reload: a.service\nrestart: b.service", "exclude each other"),
             ("colour: red", "colour"),
         ] {
