@@ -127,7 +127,12 @@ impl Branch {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
         let log = self.lab().exec("head-1", &["cat", "/var/lib/haoscar/follow/rollout.log"]);
-        panic!("not said of {commit}: {sentence}: {}\n{}", self.said(), text(&log));
+        let engine = ["head-1", "head-2"].map(|head| {
+            let script =
+                "journalctl -u pacemaker -u dnsmasq -u chrony --no-pager -o short-precise | tail -60";
+            text(&self.lab().exec(head, &["sh", "-c", script]))
+        });
+        panic!("not said of {commit}: {sentence}: {}\n{}\n{}", self.said(), text(&log), engine.join("\n"));
     }
 
     fn forwarders(&self) -> Vec<String> {
@@ -322,6 +327,7 @@ fn what_a_person_applies_is_not_rolled_over(branch: &mut Branch) {
     branch.says(&tip, "is accepted as generation 11");
     assert_eq!(branch.forwarders(), ["198.51.100.59", "198.51.100.59"]);
     let back = branch.verb(&["rollback", "10", "-y"]);
+    assert!(back.contains("rollback to generation 10"), "{back}");
     branch.says(&tip, "is held: ");
     assert_eq!(branch.forwarders(), ["198.51.100.60", "198.51.100.60"], "{back}");
     branch.edit("198.51.100.59", "198.51.100.61");
