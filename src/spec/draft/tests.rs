@@ -1,3 +1,5 @@
+//! Answers that a person or a head gives, and the specs that come of them.
+
 use super::*;
 use crate::spec::{Severity, Sources, judge};
 
