@@ -81,11 +81,9 @@ impl Templates {
         given.get(name).cloned()
     }
 
-    /// Packaged templates that are not used, with the file that stands in place of each.
-    pub fn shadowed(&self) -> impl Iterator<Item = (&str, &Utf8Path)> {
-        let packaged = |name: &String| PACKAGED.iter().any(|(known, _)| known == name);
-        let own = self.own.iter().filter(move |(name, _)| packaged(name));
-        own.map(|(name, own)| (name.as_str(), own.file.as_path()))
+    /// Packaged templates that are not used, for a site's stand in their place.
+    pub fn shadowed(&self) -> impl Iterator<Item = &str> {
+        PACKAGED.iter().map(|(name, _)| *name).filter(|name| self.own.contains_key(*name))
     }
 
     /// Files of the site's own.

@@ -64,6 +64,12 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// The group's services, as the spec has them.
+    pub fn services(&self) -> impl Iterator<Item = &'a Service> + use<'a> {
+        let cluster = self.cluster;
+        self.group.1.services.iter().filter_map(|name| cluster.services.get(name))
+    }
+
     /// The group's first private address, which nodes and daemons speak to.
     ///
     /// # Errors
@@ -165,7 +171,7 @@ pub trait Backend {
 /// What the backend says.
 pub fn resolve(service: &Service, context: &Context<'_>) -> Result<Part, Problem> {
     match service {
-        Service::Dhcp(service) => dhcp::resolve(service, context),
+        Service::Dhcp(service) => dhcp::backend(service.backend).resolve(service, context),
         Service::Boot(service) => boot::Dnsmasq.resolve(service, context),
         Service::Names(service) => names::Dnsmasq.resolve(service, context),
         Service::Time(service) => time::Chrony.resolve(service, context),
@@ -174,6 +180,11 @@ pub fn resolve(service: &Service, context: &Context<'_>) -> Result<Part, Problem
         Service::Unit(service) => unit::SystemdUnit.resolve(service, context),
         Service::Ocf(service) => unit::OcfAgent.resolve(service, context),
     }
+}
+
+/// A folder of root's on every head of the group.
+fn folder(path: &str) -> (Placement, Directory) {
+    (Placement::Heads, Directory::of_root(path, 0o755))
 }
 
 /// A folder for state on the group's storage.

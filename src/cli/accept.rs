@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::render::tree;
 use super::via::Survey;
 use super::{Common, Exit, Failure, source, via};
 use crate::apply::{self, Acceptance, Crew};
 use crate::cli::out::line;
-use crate::desired::{Accepted, Desired, HostDesired, HostName, Role};
+use crate::desired::{Accepted, Desired, HostName, Role};
 use crate::engines::pacemaker::{self, Hold};
 use crate::history::{commit_of, content_of, short};
 use crate::observed::{End, Generation, HostObserved, Observed, Record};
@@ -116,7 +117,8 @@ pub(super) fn accept(
 }
 
 /// Nothing is to be changed, and yet something else is accepted: another policy, what concerns hosts alone that are away, an
-/// apply that was killed before its end, or one that nobody confirmed. That is a generation of its own. Else a host that was away is told what is accepted.
+/// apply that was killed before its end, or one that nobody confirmed. That is a generation of its own. Else a host that was
+/// away is told what is accepted.
 pub(super) fn settle(
     common: &Common,
     spec: &source::Spec,
@@ -189,9 +191,9 @@ fn parts(spec: &source::Spec, found: &Survey, named: (u64, Option<String>)) -> B
         let part = Accepted::of(name, &found.desired, &cluster.policy, group.cloned(), named.clone())?;
         let away = if part.role == Role::Head { away.clone() } else { BTreeSet::new() };
         Some((name.clone(), Accepted { away, whole: whole.clone(), ..part }))
-            .filter(|(_, part)| part.role != Role::Node)
     };
-    found.desired.hosts.keys().filter_map(of).collect()
+    let keep = found.desired.hosts.iter().filter(|(_, (role, _))| *role != Role::Node);
+    keep.filter_map(|(name, _)| of(name)).collect()
 }
 
 /// Nodes that were not reached, and those of before that were not asked for now (`--on`).
@@ -236,11 +238,7 @@ fn record(spec: &source::Spec, found: &Survey, plan: &Plan, origin: Origin<'_>) 
     let mut files = trees(&found.desired);
     files.insert("plan.txt".into(), show(plan, true));
     for (path, bytes) in &sources.files {
-        let kept = match path.strip_prefix("/") {
-            Ok(own) => Utf8Path::new("machine").join(own), // a template of this machine's own
-            Err(_) => Utf8Path::new("spec").join(path),
-        };
-        files.insert(kept, String::from_utf8_lossy(bytes).into_owned());
+        files.insert(source::in_record(path), String::from_utf8_lossy(bytes).into_owned());
     }
     Record { generation, root: sources.root.clone(), files }
 }
@@ -256,22 +254,12 @@ fn who() -> String {
 /// Every head's and witness's files, and of nodes that have the same files one.
 fn trees(desired: &Desired) -> BTreeMap<Utf8PathBuf, String> {
     let mut files = BTreeMap::new();
-    let mut known = BTreeSet::new();
-    for (name, (role, host)) in &desired.hosts {
-        let tree = tree(host);
-        if *role == Role::Node && !known.insert(tree.clone()) {
-            continue;
-        }
+    for (name, host) in desired.distinct() {
         let below = Utf8Path::new("hosts").join(name);
-        files.extend(tree.into_iter().map(|(path, text)| (below.join(path), text)));
+        files.extend(tree(&host.files).into_iter().map(|(path, text)| (below.join(path), text)));
     }
     if let Some(engine) = desired.engine.as_ref().filter(|engine| !engine.cib.is_empty()) {
         files.insert("hosts/cluster/cib.xml".into(), engine.cib.clone());
     }
     files
-}
-
-fn tree(host: &HostDesired) -> BTreeMap<Utf8PathBuf, String> {
-    let relative = |path: &Utf8Path| path.strip_prefix("/").unwrap_or(path).to_owned();
-    host.files.iter().map(|file| (relative(&file.path), file.shown())).collect()
 }

@@ -153,7 +153,7 @@ fn known(options: &Options) -> Result<Known, Failure> {
 /// Every answer: those of options, of a run that was stopped, of a person, or as proposed.
 fn all(options: &Options, known: &Known, ask: bool, kept: &Kept) -> Result<Answers, Failure> {
     let (mut answers, mut missing, before) = (Answers::new(), Vec::new(), kept.answers());
-    for (number, question) in QUESTIONS.iter().enumerate().filter(|(_, question)| !question.name.is_empty()) {
+    for (number, question) in QUESTIONS.iter().enumerate() {
         let name = question.name;
         if !asked(name, &answers) {
             continue;
@@ -172,7 +172,9 @@ fn all(options: &Options, known: &Known, ask: bool, kept: &Kept) -> Result<Answe
         match said {
             Some(said) => {
                 answers.insert(name.to_owned(), said);
-                kept.keep(&answers, ask)?;
+                if ask {
+                    kept.keep(&answers)?; // what is proposed is proposed again
+                }
             }
             None => missing.push(format!("--{name} '{}'", question.form)),
         }
@@ -239,11 +241,7 @@ impl Kept {
         fs::read(&self.path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// A person's answers alone: what is proposed is proposed again.
-    fn keep(&self, answers: &Answers, by_person: bool) -> Result<(), Failure> {
-        if !by_person {
-            return Ok(());
-        }
+    fn keep(&self, answers: &Answers) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(answers).unwrap_or_default(); // strings: it cannot fail
         fs::write(&self.path, text).map_err(|e| failed(&self.path, &e))
     }

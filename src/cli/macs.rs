@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::out::line;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, out, source};
+use super::{Common, Exit, Failure, Format, out, problems, source};
 use crate::apply::Crew;
 use crate::backends::dhcp::{LEASE_FILES, Lease, read_leases};
 use crate::desired::Question;
 use crate::host::{Request, Response};
-use crate::spec::{Cluster, Mac, MacList, NodeRange, Service};
+use crate::spec::{Cluster, Mac, NodeRange, Service, mac_rows, macs};
 
 /// Options of `haoscar macs`.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ Examples:
   haoscar macs --assign 'compute[001-064]'  the next free names of that range, in the order in which they asked
 
 --assign writes NAME,MAC rows to a file beside the spec (--file, macs.csv), which the range names as `macs: macs.csv`. Nothing is applied.
-Exit status: 0 shown or written; 64 no such range; 66 the spec has no dhcp service; 69 no head was reached.")]
+Exit status: 0 shown or written; 64 no such range; 65 FILE is no such list; 66 the spec has no dhcp service; 69 no head was reached.")]
 pub struct Options {
     /// And those to come
     #[arg(short, long, conflicts_with = "assign")]
@@ -68,7 +68,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if heads.is_empty() {
         return Err(Failure::new(Exit::Unreachable, "no head was reached: leases lie on the heads' storage"));
     }
-    let known = known(cluster);
+    let known = macs(cluster).into_iter().map(|(mac, _)| mac).collect();
     let mut look = || strangers(&mut reached.crew, &heads, &folders, &known);
     if let Some(range) = &options.assign {
         return assign(common, &spec, range, &options.file, &look());
@@ -98,18 +98,6 @@ fn states(cluster: &Cluster) -> Vec<Utf8PathBuf> {
     groups.flat_map(of).collect()
 }
 
-/// Every MAC of the spec.
-fn known(cluster: &Cluster) -> BTreeSet<Mac> {
-    let heads = cluster.heads.values().flat_map(|head| head.nics.values().map(|nic| nic.mac));
-    let witnesses = cluster.witnesses.values().flat_map(|witness| witness.nics.values().map(|nic| nic.mac));
-    let lists = cluster.nodes.values().flat_map(|nodes| nodes.nics.values().map(|nic| &nic.macs));
-    let nodes = lists.filter_map(|list| match list {
-        MacList::Given(list) => Some(list.clone()),
-        MacList::File(_) => None, // the loader has read it
-    });
-    heads.chain(witnesses).chain(nodes.flatten()).collect()
-}
-
 /// Leases of machines that no spec knows; any head sees the storage.
 fn strangers(
     crew: &mut Crew,
@@ -126,7 +114,7 @@ fn strangers(
     };
     let text = heads.iter().find_map(&mut ask).unwrap_or_default();
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-    let leases = read_leases(&[text], now);
+    let leases = read_leases(&text, now);
     leases.into_iter().filter(|lease| !known.contains(&lease.mac)).collect()
 }
 
@@ -196,12 +184,12 @@ fn assign(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => "name,mac\n".to_owned(),
         Err(e) => return Err(failed(e)),
     };
-    let row = |line: &str| {
-        line.split_once(',').map(|(name, mac)| (name.trim().to_owned(), mac.trim().to_lowercase()))
-    };
-    let rows: BTreeMap<_, _> = before.lines().filter_map(row).collect();
+    let rows = mac_rows(file, &before).map_err(|found| {
+        eprint!("{}", problems::text(&found, &spec.gathered, problems::colour_of_stderr()));
+        Failure::new(Exit::Invalid, format!("{path} is no list of MACs: nothing was written"))
+    })?;
     let free = known.names().into_iter().filter(|name| !rows.contains_key(name));
-    let new = found.iter().filter(|lease| !rows.values().any(|mac| *mac == lease.mac.to_string()));
+    let new = found.iter().filter(|lease| !rows.values().any(|mac| *mac == lease.mac));
     let given: Vec<_> = free.zip(new).collect();
     let added: String = given.iter().map(|(name, lease)| format!("{name},{}\n", lease.mac)).collect();
     let end = if before.ends_with('\n') { "" } else { "\n" };

@@ -76,42 +76,48 @@ fn test(common: &Common, golden: &Utf8Path, trees: &Trees<'_>, cib: Option<&str>
         let failure = Failure::new(Exit::Missing, format!("{golden} was not written by render"));
         return Err(failure.hint(format!("haoscar render -o {golden}")));
     }
-    let mut wanted: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
-    for (host, files) in trees {
-        let within =
-            |file: &Rendered| Utf8Path::new(host).join(file.path.strip_prefix("/").unwrap_or(&file.path));
-        wanted.extend(files.iter().map(|file| (within(file), file.shown())));
+    let cluster = cib.map(|cib| ("cluster", BTreeMap::from([("cib.xml".into(), cib.to_owned())])));
+    let (mut count, mut differ) = (0, 0);
+    for (top, wanted) in trees.iter().map(|(host, files)| (*host, tree(files))).chain(cluster) {
+        let mut known = BTreeMap::new();
+        read_tree(&golden.join(top), Utf8Path::new(""), &mut known);
+        let names: BTreeSet<_> = wanted.keys().chain(known.keys()).collect();
+        for name in names.into_iter().filter(|name| wanted.get(*name) != known.get(*name)) {
+            let sides = ((golden.as_str(), known.get(name)), ("rendered", wanted.get(name)));
+            out::say(&unified(&Utf8Path::new(top).join(name), sides.0, sides.1));
+            differ += 1;
+        }
+        count += wanted.len();
     }
-    wanted.extend(cib.map(|cib| (Utf8PathBuf::from("cluster/cib.xml"), cib.to_owned())));
-    let mut known = BTreeMap::new();
-    for top in trees.keys().copied().chain(cib.map(|_| "cluster")) {
-        read_tree(golden, Utf8Path::new(top), &mut known);
-    }
-    let names: BTreeSet<_> = wanted.keys().chain(known.keys()).cloned().collect();
-    let differ: Vec<_> = names.into_iter().filter(|name| wanted.get(name) != known.get(name)).collect();
-    for name in &differ {
-        out::say(&unified(name, (golden.as_str(), known.get(name)), ("rendered", wanted.get(name))));
-    }
-    match differ.len() {
+    match differ {
         0 if common.quiet => Ok(Exit::Done),
         0 => {
-            line!("{} files are as in {golden}", wanted.len());
+            line!("{count} files are as in {golden}");
             Ok(Exit::Done)
         }
         n => {
-            let message = format!("{n} of {} files differ from {golden}", wanted.len());
+            let message = format!("{n} of {count} files differ from {golden}");
             let hint = format!("where the new ones are right: haoscar render -o {golden}");
             Err(Failure::new(Exit::Failed, message).hint(hint))
         }
     }
 }
 
-fn read_tree(golden: &Utf8Path, below: &Utf8Path, known: &mut BTreeMap<Utf8PathBuf, String>) {
-    let Ok(entries) = golden.join(below).read_dir_utf8() else { return };
+/// A host's files by their paths below its root, as people see them.
+pub(super) fn tree(files: &[Rendered]) -> BTreeMap<Utf8PathBuf, String> {
+    files.iter().map(|file| (below_root(file), file.shown())).collect()
+}
+
+fn below_root(file: &Rendered) -> Utf8PathBuf {
+    file.path.strip_prefix("/").unwrap_or(&file.path).to_owned()
+}
+
+fn read_tree(root: &Utf8Path, below: &Utf8Path, known: &mut BTreeMap<Utf8PathBuf, String>) {
+    let Ok(entries) = root.join(below).read_dir_utf8() else { return };
     for entry in entries.flatten() {
         let name = below.join(entry.file_name());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            read_tree(golden, &name, known);
+            read_tree(root, &name, known);
         } else if let Ok(bytes) = fs::read(entry.path()) {
             known.insert(name, String::from_utf8_lossy(&bytes).into_owned());
         }
@@ -141,7 +147,7 @@ fn prepare(output: &Utf8Path) -> Result<(), Failure> {
 }
 
 fn write(tree: &Utf8Path, file: &Rendered) -> Result<(), Failure> {
-    write_text(&tree.join(file.path.strip_prefix("/").unwrap_or(&file.path)), &file.shown(), file.mode.0)
+    write_text(&tree.join(below_root(file)), &file.shown(), file.mode.0)
 }
 
 fn write_text(path: &Utf8Path, text: &str, mode: u32) -> Result<(), Failure> {

@@ -121,14 +121,25 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
     Ok(Gathered { sources, folder, kept: None })
 }
 
+/// Where a history keeps a file of the spec; one of a machine's own apart.
+pub(super) fn in_record(path: &Utf8Path) -> Utf8PathBuf {
+    match path.strip_prefix("/") {
+        Ok(own) => Utf8Path::new("machine").join(own),
+        Err(_) => Utf8Path::new("spec").join(path),
+    }
+}
+
+/// What [`in_record`] was given; none for what is no file of the spec.
+fn of_spec(kept: &Utf8Path) -> Option<Utf8PathBuf> {
+    match kept.strip_prefix("machine") {
+        Ok(own) => Some(Utf8Path::new("/").join(own)),
+        Err(_) => Some(kept.strip_prefix("spec").ok()?.to_owned()),
+    }
+}
+
 /// The spec of a generation, as a history keeps it.
 pub(super) fn of_record(record: Record) -> Gathered {
-    let within = |(path, text): (Utf8PathBuf, String)| {
-        let of_spec = path.strip_prefix("spec").map(Utf8Path::to_owned);
-        let path =
-            of_spec.or_else(|_| path.strip_prefix("machine").map(|path| Utf8Path::new("/").join(path)));
-        Some((path.ok()?, text.into_bytes()))
-    };
+    let within = |(path, text): (Utf8PathBuf, String)| Some((of_spec(&path)?, text.into_bytes()));
     let files = record.files.into_iter().filter_map(within).collect();
     let folder = Utf8PathBuf::from(format!("generation-{}", record.generation.number));
     Gathered { sources: Sources { root: record.root, files }, folder, kept: Some(record.generation) }

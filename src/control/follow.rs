@@ -196,12 +196,7 @@ impl Turn {
         }
         let text = format!("{host} has generation {has}, and is brought to what is accepted");
         self.tell(accepted, Reason::RollOut, &host, &text);
-        let why = match rollout::again() {
-            Outcome::Done if arrived(&host, named) => None,
-            Outcome::Done => Some("it was not reached (root's ssh from this head to it)".to_owned()),
-            Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) => Some(why),
-        };
-        if let Some(why) = why {
+        if let Some(why) = hinders(|| arrived(&host, named)) {
             self.turns.failed(&objects, now_ms, cycle::jitter());
             self.tell(accepted, Reason::Waits, &host, &format!("{host} keeps generation {has}: {why}"));
         }
@@ -211,23 +206,20 @@ impl Turn {
     /// The same for a node: it runs no loop, so that nobody but an apply brings it what it has missed.
     fn fetch_nodes(&mut self, world: &World<'_>) -> Option<u64> {
         let (accepted, named) = (world.accepted, world.named.0);
-        if !may_change_others(world) || accepted.away.is_empty() || rollout::at_work() {
-            return None;
-        }
         let now_ms = ms(self.begin.elapsed());
         let names: Vec<_> = accepted.away.iter().cloned().collect();
-        if self.nodes.advice(&names, now_ms) != Advice::Try {
+        if names.is_empty()
+            || !may_change_others(world)
+            || !self.knock.is_due()
+            || self.nodes.advice(&names, now_ms) != Advice::Try
+            || rollout::at_work()
+        {
             return None;
         }
         let back = self.knock.at(&names)?;
         let text = format!("{back} was away, and is brought to what is accepted");
         self.tell(accepted, Reason::RollOut, &back, &text);
-        let why = match rollout::again() {
-            Outcome::Done if !away_now().contains(&back) => None,
-            Outcome::Done => Some("it was not reached".to_owned()),
-            Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) => Some(why),
-        };
-        if let Some(why) = why {
+        if let Some(why) = hinders(|| !away_now().contains(&back)) {
             self.nodes.failed(&names, now_ms, cycle::jitter());
             let text = format!("{back} is not as generation {named} asks: {why}");
             self.tell(accepted, Reason::Waits, &back, &text);
@@ -378,6 +370,15 @@ impl Turn {
             None => drop(std::fs::remove_file(FOLLOWS)),
         }
         self.shown = following;
+    }
+}
+
+/// Has what is accepted applied once more for a host that is back; why it is not there all the same.
+fn hinders(is_there: impl FnOnce() -> bool) -> Option<String> {
+    match rollout::again() {
+        Outcome::Done if is_there() => None,
+        Outcome::Done => Some("it was not reached (root's ssh from this head to it)".to_owned()),
+        Outcome::Busy(why) | Outcome::Unreachable(why) | Outcome::Failed(why) => Some(why),
     }
 }
 

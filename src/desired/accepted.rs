@@ -78,12 +78,10 @@ impl Accepted {
 }
 
 impl Desired {
-    /// What every host is asked, as sha256 in hex. Nodes are all asked the same.
+    /// What every host is asked, as sha256 in hex.
     pub fn digest(&self) -> String {
         let mut said = String::new();
-        let first_node = self.hosts.iter().find(|(_, (role, _))| *role == Role::Node);
-        let others = self.hosts.iter().filter(|(_, (role, _))| *role != Role::Node);
-        for (name, (_, host)) in others.chain(first_node) {
+        for (name, host) in self.distinct() {
             for file in &host.files {
                 let text: Vec<_> = file.text.iter().map(Piece::digest).collect();
                 let Rendered { path, owner, mode, on_change, .. } = file;

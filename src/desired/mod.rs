@@ -26,7 +26,7 @@ pub use file::{Mode, OnChange, Owner, Piece, Rendered};
 pub use fingerprint::{fingerprint, hex};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
-pub use site::{FrontMatter, SiteFile, judge_site};
+pub use site::{SiteFile, judge_site};
 pub use unit::{Unit, UnitWant};
 
 /// A host name: a head, a witness or a node of the spec.
@@ -86,6 +86,13 @@ pub struct Directory {
     pub mode: Mode,
     /// Whether it lies on a group's storage, so that one head makes it for all.
     pub shared: bool,
+}
+
+impl Directory {
+    /// A host's own, of root.
+    pub fn of_root(path: impl Into<Utf8PathBuf>, mode: u32) -> Self {
+        Self { path: path.into(), owner: Owner::root(), mode: Mode(mode), shared: false }
+    }
 }
 
 /// Something that a host is asked without changing it.
@@ -233,4 +240,13 @@ pub struct Desired {
     pub live: Vec<Live>,
     /// What people should know before they let the spec in: templates of the site's own in place of haoscar's, what runs as root.
     pub notes: Vec<String>,
+}
+
+impl Desired {
+    /// Hosts that are asked something of their own: heads, witnesses, and one node for all of them, which are asked the same.
+    pub fn distinct(&self) -> impl Iterator<Item = (&HostName, &HostDesired)> {
+        let node = self.hosts.iter().find(|(_, (role, _))| *role == Role::Node);
+        let others = self.hosts.iter().filter(|(_, (role, _))| *role != Role::Node);
+        others.chain(node).map(|(name, (_, host))| (name, host.as_ref()))
+    }
 }

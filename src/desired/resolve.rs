@@ -188,9 +188,8 @@ impl<'a> Builder<'a> {
 
     /// The site's own files, when it is known what else is there.
     fn site(&mut self, templates: &Templates) -> Vec<Problem> {
-        let shadows = templates.shadowed().map(|(name, file)| {
-            let whose = if file.is_absolute() { "" } else { "the spec's " };
-            format!("{whose}{file} stands in place of haoscar's own template {name}")
+        let shadows = templates.shadowed().map(|name| {
+            format!("{} stands in place of haoscar's own template {name}", templates.source(name))
         });
         self.desired.notes = shadows.chain(templates.files().iter().filter_map(SiteFile::notes)).collect();
         let lay = match site::Lay::new(self.cluster, templates) {

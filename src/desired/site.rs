@@ -26,28 +26,52 @@ pub struct SiteFile {
     pub who: String,
     /// Where it lies there.
     pub path: Utf8PathBuf,
-    /// What its front matter says.
-    pub front: FrontMatter,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its permission bits.
+    pub mode: Mode,
+    /// The rest of what its front matter says.
+    front: FrontMatter,
 }
 
 /// What stands between the two lines of `---`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct FrontMatter {
+struct FrontMatter {
     /// `user:group`; root:root.
-    pub owner: Option<String>,
+    owner: Option<String>,
     /// Permission bits in octal; 0644.
-    pub mode: Option<String>,
+    mode: Option<String>,
     /// A unit that is reloaded when the file changes.
-    pub reload: Option<String>,
+    reload: Option<String>,
     /// A unit that is restarted when the file changes.
-    pub restart: Option<String>,
+    restart: Option<String>,
     /// The file is a unit that runs, and is started at boot.
-    pub enable: bool,
+    enable: bool,
     /// A program that ends with 0 when the new file is good; `{staged}` is the new file.
-    pub check: Vec<String>,
+    check: Vec<String>,
     /// The check needs to be root. Else it runs as nobody, without a network.
-    pub check_as_root: bool,
+    check_as_root: bool,
+}
+
+impl FrontMatter {
+    fn mode(&self) -> Result<Mode, String> {
+        let Some(said) = &self.mode else { return Ok(Mode(0o644)) };
+        let bits = u32::from_str_radix(said, 8).ok().filter(|bits| *bits <= 0o7777 && said.len() >= 3);
+        bits.map(Mode).ok_or_else(|| format!("mode `{said}` is none: four octal digits, \"0644\""))
+    }
+
+    fn owner(&self) -> Result<Owner, String> {
+        let Some(said) = &self.owner else { return Ok(Owner::root()) };
+        let plain = |name: &str| {
+            let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            !name.is_empty() && name.chars().all(known)
+        };
+        match said.split_once(':') {
+            Some((user, group)) if plain(user) && plain(group) => Ok(Owner::of(user, group)),
+            _ => Err(format!("owner `{said}` is none: user:group is expected")),
+        }
+    }
 }
 
 /// Folders that are not a site's to write: haoscar's own state, and what is no disk.
@@ -99,10 +123,12 @@ impl SiteFile {
             return Err(wrong(format!("{file}: nothing below {taboo} is a site's to write"), hint));
         }
         let (front, template, before) = front_matter(file, text)?;
-        let found = Self { name: file.to_string(), who, path, front };
-        found.judge().map_err(|said| {
+        let wrong = |said: String| {
             Problem::error("file/front-matter", format!("{file}: {said}")).at(place_in(file, text, 1, 1))
-        })?;
+        };
+        let (owner, mode) = (front.owner().map_err(wrong)?, front.mode().map_err(wrong)?);
+        let found = Self { name: file.to_string(), who, path, owner, mode, front };
+        found.judge().map_err(wrong)?;
         Ok((found, template, before))
     }
 
@@ -122,7 +148,7 @@ impl SiteFile {
         if front.check_as_root && front.check.is_empty() {
             return Err("`check_as_root` without a `check`".to_owned());
         }
-        let mode = self.mode()?;
+        let mode = self.mode;
         if !front.check.is_empty() && !front.check_as_root && mode.0 & 0o004 == 0 {
             return Err(format!(
                 "`check` runs as nobody, who may not read a file of mode {mode}: add check_as_root: true"
@@ -137,25 +163,7 @@ impl SiteFile {
         if let Some(unit) = acted.find(|unit| ENGINE.contains(unit)) {
             return Err(format!("{unit} is the engine's: no file of a site's acts on it"));
         }
-        self.owner().map(drop)
-    }
-
-    fn mode(&self) -> Result<Mode, String> {
-        let Some(said) = &self.front.mode else { return Ok(Mode(0o644)) };
-        let bits = u32::from_str_radix(said, 8).ok().filter(|bits| *bits <= 0o7777 && said.len() >= 3);
-        bits.map(Mode).ok_or_else(|| format!("mode `{said}` is none: four octal digits, \"0644\""))
-    }
-
-    fn owner(&self) -> Result<Owner, String> {
-        let Some(said) = &self.front.owner else { return Ok(Owner::root()) };
-        let plain = |name: &str| {
-            let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            !name.is_empty() && name.chars().all(known)
-        };
-        match said.split_once(':') {
-            Some((user, group)) if plain(user) && plain(group) => Ok(Owner::of(user, group)),
-            _ => Err(format!("owner `{said}` is none: user:group is expected")),
-        }
+        Ok(())
     }
 
     /// The unit that the file is, if it is one.
@@ -339,10 +347,8 @@ impl<'a> Lay<'a> {
         if let Some(group) = self.cluster.groups.get(&site.who) {
             values["group"] = json!({ "name": site.who, "spec": group });
         }
-        let wrong = |said| Problem::error("file/front-matter", format!("{}: {said}", site.name));
-        let (owner, mode) = (site.owner().map_err(wrong)?, site.mode().map_err(wrong)?);
         let file = self.templates.file(site.path.clone(), &site.name, values, site.on_change())?;
-        host.files.push(Rendered { owner, mode, ..file });
+        host.files.push(Rendered { owner: site.owner.clone(), mode: site.mode, ..file });
         host.checks.extend(site.check());
         let Some(unit) = site.unit().filter(|_| site.front.enable) else { return Ok(()) };
         let known = host.units.iter().find(|known| known.name == unit);
@@ -371,8 +377,8 @@ mod tests {
             SiteFile::read(Utf8Path::new("files/heads/etc/a.conf.hbs"), text).unwrap();
         assert_eq!((site.who.as_str(), site.path.as_str()), ("heads", "/etc/a.conf"));
         assert_eq!((template, before), ("hello\n", 5));
-        assert_eq!(site.mode(), Ok(Mode(0o600)));
-        assert_eq!(site.owner(), Ok(Owner::of("munge", "munge")));
+        assert_eq!(site.mode, Mode(0o600));
+        assert_eq!(site.owner, Owner::of("munge", "munge"));
         assert_eq!(site.on_change(), OnChange::Restart("munge.service".to_owned()));
         assert_eq!(
             read("files/all/etc/motd.hbs", "no front matter\n").unwrap().on_change(),

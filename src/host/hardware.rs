@@ -1,4 +1,4 @@
-//! What this machine says of itself for a first spec: its cards, its board, and storage of other machines.
+//! What this machine says of itself for a first spec: its cards, and storage of other machines.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,9 +8,6 @@ use ipnet::IpNet;
 use super::machine::Machine;
 use crate::spec::Mac;
 use crate::spec::draft::{Card, Known};
-
-/// A board that is there answers in 0.1 s; one that is not may hang.
-const BOARD_LIMIT_MS: u64 = 5_000;
 
 /// File systems of other machines, as the kernel names them.
 const SHARED: [&str; 9] =
@@ -24,13 +21,11 @@ pub fn known(machine: &dyn Machine) -> Known {
     };
     let full = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (name, domain) = full.split_once('.').unwrap_or((&full, ""));
-    let board = machine.run(&["ipmitool", "lan", "print"].map(str::to_owned), "", BOARD_LIMIT_MS);
     Known {
         name: name.to_owned(),
         domain: if domain.is_empty() { search(&read("/etc/resolv.conf")) } else { domain.to_owned() },
         cards: cards(&read("/proc/net/route")),
         mounts: mounts(&read("/proc/self/mounts")),
-        board: of_board(&board.stdout),
     }
 }
 
@@ -77,18 +72,12 @@ fn mounts(table: &str) -> Vec<String> {
     table.lines().filter_map(of).collect()
 }
 
-/// `IP Address              : 10.20.1.1` of `ipmitool lan print`.
-fn of_board(said: &str) -> Option<IpAddr> {
-    let line = said.lines().find(|line| line.starts_with("IP Address  "))?;
-    line.split_once(':')?.1.trim().parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_and_the_board_say_is_understood() {
+    fn what_the_kernel_says_is_understood() {
         let routes = "Iface\tDestination\tGateway \tFlags\neno1\t00000000\t010200C0\t0003\neno1\t000200C0\t00000000\t0001\n";
         let wanted = if cfg!(target_endian = "little") { "192.0.2.1" } else { "1.2.0.192" };
         assert_eq!(gateway(routes, "eno1"), Some(wanted.parse().unwrap()));
@@ -96,9 +85,6 @@ mod tests {
         let table =
             "proc /proc proc rw 0 0\nfs1:/state /srv/state nfs4 rw,vers=4.2 0 0\n/dev/sda1 / ext4 rw 0 0\n";
         assert_eq!(mounts(table), ["/srv/state"]);
-        let board = "Set in Progress         : Set Complete\nIP Address Source       : Static Address\nIP Address              : 10.20.1.1\n";
-        assert_eq!(of_board(board), Some("10.20.1.1".parse().unwrap()));
-        assert_eq!(of_board("IP Address              : 0.0.0.0\n"), None);
         assert_eq!(search("nameserver 10.20.0.10\nsearch oscar.example example\n"), "oscar.example");
     }
 }

@@ -39,8 +39,10 @@ pub use group::{Apart, Group};
 pub use ha::{EngineKind, Failback, Ha, WatchUrl, WatchedBy};
 pub use image::{Capture, Image};
 pub use limits::{Limit, heartbeat_limits, heartbeat_paths, ping_node};
-pub use lint::{judge, lint};
-pub use load::{BYTES_MAX, Loaded, PROBLEMS_MAX, Places, load, place_in, public_keys, small};
+pub use lint::{judge, lint, macs};
+pub use load::{
+    BYTES_MAX, Loaded, PROBLEMS_MAX, Places, check_format, load, mac_rows, place_in, public_keys, small,
+};
 pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent};
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};

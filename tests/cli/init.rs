@@ -6,15 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::haoscar;
+use super::said;
 
 const INSIDE: &str = "eno1 52:54:00:30:00:01 10.30.0.1/24";
-
-fn said(folder: &std::path::Path, words: &[&str]) -> (Option<i32>, String) {
-    let output =
-        haoscar(words).env("NO_COLOR", "1").current_dir(folder).stdin(Stdio::null()).output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-}
 
 #[test]
 fn options_answer_everything_and_a_spec_that_is_there_is_not_touched() {

@@ -3,6 +3,7 @@
 mod init;
 mod site;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -14,6 +15,13 @@ fn haoscar(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haoscar"));
     command.args(arguments);
     command
+}
+
+/// Exit status and all that it says, standard output first, when it runs in that folder and nobody is there.
+fn said(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output =
+        haoscar(arguments).env("NO_COLOR", "1").current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
 #[test]

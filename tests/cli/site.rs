@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::haoscar;
+use super::{haoscar, said};
 
 struct Site {
     folder: tempfile::TempDir,
@@ -28,9 +28,7 @@ impl Site {
     }
 
     fn says(&self, words: &[&str]) -> (Option<i32>, String) {
-        let output = haoscar(words).env("NO_COLOR", "1").current_dir(self.folder.path()).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).unwrap())
+        said(self.folder.path(), words)
     }
 
     fn refused(&self, name: &str, text: &str, why: &str) {

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{LEASE, leases, options, reservations};
-use crate::backends::{Backend, Context, Part, Placement, state_folder, validator};
+use super::{boot_files, lease_seconds, leases, options, reservations};
+use crate::backends::{Backend, Context, Part, Placement, folder, state_folder, validator};
 use crate::desired::{OnChange, Rendered};
 use crate::engines::Carried;
-use crate::spec::{DhcpService, Network, Problem, Service};
+use crate::spec::{DhcpService, Network, Problem};
 
 /// The dnsmasq backend of dhcp.
 pub struct Dnsmasq;
@@ -40,8 +40,8 @@ impl Backend for Dnsmasq {
         let mut part = Part {
             files: [conf, hosts, unit].map(|file| (Placement::Heads, file)).into(),
             directories: vec![
-                super::folder("/etc/haoscar"),
-                super::folder("/etc/haoscar/dhcp"),
+                folder("/etc/haoscar"),
+                folder("/etc/haoscar/dhcp"),
                 state_folder(context.state()?, "dnsmasq", "root", 0o750),
             ],
             carried: vec![Carried {
@@ -63,9 +63,8 @@ fn files(service: &DhcpService, context: &Context<'_>) -> Result<(Rendered, Rend
         subnets.push(subnet(name, network, address, context));
         reserved.extend(reservations(name, address, context)?);
     }
-    let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
     let values = json!({
-        "state": context.state()?, "hosts": HOSTS, "domain": context.cluster.domain, "lease": seconds,
+        "state": context.state()?, "hosts": HOSTS, "domain": context.cluster.domain, "lease": lease_seconds(service),
         "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets,
     });
     let conf =
@@ -93,21 +92,12 @@ fn subnet(name: &str, network: &Network, address: IpAddr, context: &Context<'_>)
             Some(json!({ "name": name, "data": data }))
         })
         .collect();
+    let boot: Vec<_> = boot_files(context)
+        .into_iter()
+        .map(|(firmware, file)| json!({ "firmware": firmware, "file": file }))
+        .collect();
     json!({
         "name": name, "address": address, "netmask": network.cidr.0.netmask(), "first": first, "last": last,
-        "options": options, "boot": boot(context),
+        "options": options, "boot": boot,
     })
-}
-
-/// Boot files by what the client's firmware is (RFC 4578, option 93).
-fn boot(context: &Context<'_>) -> Vec<Value> {
-    let services = context.group.1.services.iter().filter_map(|name| context.cluster.services.get(name));
-    let boot = services.into_iter().find_map(|service| match service {
-        Service::Boot(boot) => Some(boot),
-        _ => None,
-    });
-    let Some(boot) = boot else { return Vec::new() };
-    let file = |firmware: &str, file: &String| json!({ "firmware": firmware, "file": file });
-    let bios = boot.bios.iter().map(|name| file("bios", name));
-    bios.chain(boot.uefi.iter().map(|name| file("uefi", name))).collect()
 }

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{LEASE, leases, options, reservations};
+use super::{boot_files, lease_seconds, leases, options, reservations};
 use crate::backends::{Backend, Context, Part, Placement, fingerprint, state_folder, validator};
 use crate::desired::{Check, OnChange, Probe, Question, Reads, Rendered};
 use crate::engines::Carried;
-use crate::spec::{DhcpService, Head, Problem, Service};
+use crate::spec::{DhcpService, Head, Problem};
 
 /// The Kea backend.
 pub struct Kea;
@@ -146,7 +146,7 @@ fn conf(
             context,
         )?);
     }
-    let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
+    let seconds = lease_seconds(service);
     let mut values = json!({
         "state": context.state()?, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
         "classes": classes(context), "subnets": subnets, "identifier": identifier(context),
@@ -192,21 +192,14 @@ fn identifier(context: &Context<'_>) -> String {
         .collect()
 }
 
-/// Boot files by what the client's firmware is (RFC 4578, option 93).
+/// Boot files by what the client's firmware is, as Kea tests it.
 fn classes(context: &Context<'_>) -> Vec<Value> {
-    let boot = context.group.1.services.iter().find_map(|name| match context.cluster.services.get(name) {
-        Some(Service::Boot(boot)) => Some(boot),
-        _ => None,
-    });
-    let Some(boot) = boot else { return Vec::new() };
-    let class = |name: &str, test: &str, file: &str| json!({ "name": name, "test": test, "file": file });
-    let bios = boot.bios.iter().map(|file| class("bios", "option[93].hex == 0x0000", file));
-    let uefi = boot.uefi.iter().map(|file| {
-        class(
-            "uefi",
-            "option[93].hex == 0x0007 or option[93].hex == 0x0009 or option[93].hex == 0x000b",
-            file,
-        )
-    });
-    bios.chain(uefi).collect()
+    let class = |(firmware, file)| {
+        let test = match firmware {
+            "bios" => "option[93].hex == 0x0000",
+            _ => "option[93].hex == 0x0007 or option[93].hex == 0x0009 or option[93].hex == 0x000b",
+        };
+        json!({ "name": firmware, "test": test, "file": file })
+    };
+    boot_files(context).into_iter().map(class).collect()
 }

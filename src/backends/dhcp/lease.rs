@@ -21,11 +21,11 @@ pub struct Lease {
 /// The files below a dhcp service's state that hold leases: Kea's, its one of before the last clean-up, and dnsmasq's.
 pub const LEASE_FILES: [&str; 3] = ["kea-leases4.csv.2", "kea-leases4.csv", "dnsmasq.leases"];
 
-/// Leases of such files, in that order, that have not ended at `now`: of each machine the newest, in the order in which they
+/// Leases of such files, one after the other in that order, that have not ended at `now`: of each machine the newest, in the order in which they
 /// asked last. What is no lease is passed over.
-pub fn read(files: &[String], now: u64) -> Vec<Lease> {
+pub fn read(text: &str, now: u64) -> Vec<Lease> {
     let mut known: BTreeMap<Mac, Lease> = BTreeMap::new();
-    for line in files.iter().flat_map(|text| text.lines()) {
+    for line in text.lines() {
         let Some(lease) = of_kea(line).or_else(|| of_dnsmasq(line)) else { continue };
         if known.get(&lease.mac).is_none_or(|before| before.until <= lease.until) {
             known.insert(lease.mac, lease);
@@ -68,7 +68,7 @@ mod tests {
                    10.60.250.9,02:00:00:00:00:09,,43200,1500,1,0,0,,1,\n";
         let dnsmasq =
             "2500 02:00:00:00:00:02 10.60.250.7 node *\n100 02:00:00:00:00:03 10.60.250.8 * *\nduid 00:01\n";
-        let found = read(&[kea.to_owned(), dnsmasq.to_owned()], 1000);
+        let found = read(&format!("{kea}{dnsmasq}"), 1000);
         let said: Vec<_> =
             found.iter().map(|lease| format!("{} {} {}", lease.mac, lease.address, lease.name)).collect();
         assert_eq!(said, ["02:00:00:00:00:01 10.60.250.1 new", "02:00:00:00:00:02 10.60.250.7 node"]);

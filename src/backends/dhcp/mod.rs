@@ -6,25 +6,21 @@ mod lease;
 
 use std::net::IpAddr;
 
-use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
 pub use dnsmasq::Dnsmasq;
 pub use kea::Kea;
 pub use lease::{LEASE_FILES, Lease, read as read_leases};
 
-use crate::backends::{Backend, Context, Part, Placement};
-use crate::desired::{Directory, Mode, OnChange, Owner, Rendered, names};
-use crate::spec::{DhcpBackend, DhcpService, Problem, Span};
+use crate::backends::{Backend, Context, Part, Placement, folder};
+use crate::desired::{Mode, OnChange, Rendered, names};
+use crate::spec::{DhcpBackend, DhcpService, Problem, Service, Span};
 
-/// What the service's backend, as the spec names it, asks for.
-///
-/// # Errors
-/// What the backend says.
-pub fn resolve(service: &DhcpService, context: &Context<'_>) -> Result<Part, Problem> {
-    match service.backend {
-        DhcpBackend::Kea => Kea.resolve(service, context),
-        DhcpBackend::Dnsmasq => Dnsmasq.resolve(service, context),
+/// The backend that the spec names.
+pub fn backend(name: DhcpBackend) -> Box<dyn Backend<Service = DhcpService>> {
+    match name {
+        DhcpBackend::Kea => Box::new(Kea),
+        DhcpBackend::Dnsmasq => Box::new(Dnsmasq),
     }
 }
 
@@ -39,17 +35,16 @@ fn leases(service: &DhcpService, context: &Context<'_>, part: &mut Part) -> Resu
     let subnets = context.private_networks().enumerate().filter(|(_, (_, _, address))| address.is_ipv4());
     let subnets: Vec<_> =
         subnets.map(|(id, (_, network, _))| json!({ "id": id + 1, "cidr": network.cidr })).collect();
-    let seconds = service.lease.unwrap_or(LEASE).as_millis() / 1000;
-    let values = json!({ "lease": seconds, "subnets": subnets });
+    let values = json!({ "lease": lease_seconds(service), "subnets": subnets });
     let script = context.file(LEASES, "dhcp/leases.hbs", values, OnChange::Nothing)?;
     part.files.push((Placement::Heads, Rendered { mode: Mode(0o755), ..script }));
     part.directories.push(folder("/usr/share/haoscar"));
     Ok(())
 }
 
-fn folder(path: &str) -> (Placement, Directory) {
-    let path = Utf8PathBuf::from(path);
-    (Placement::Heads, Directory { path, owner: Owner::root(), mode: Mode(0o755), shared: false })
+/// How long a lease lives, in seconds.
+fn lease_seconds(service: &DhcpService) -> u64 {
+    service.lease.unwrap_or(LEASE).as_millis() / 1000
 }
 
 /// The nodes' own addresses on a network, by MAC, in the family of `address`.
@@ -65,13 +60,21 @@ fn reservations(network: &str, address: IpAddr, context: &Context<'_>) -> Result
 
 /// What clients are told beside their address: the group's own services, where the group has them. By Kea's names.
 fn options(gateway: Option<IpAddr>, address: IpAddr, context: &Context<'_>) -> Vec<(&'static str, String)> {
-    let has = |kind: &str| {
-        let services = context.group.1.services.iter().filter_map(|name| context.cluster.services.get(name));
-        services.into_iter().any(|service| service.kind() == kind)
-    };
+    let has = |kind: &str| context.services().any(|service| service.kind() == kind);
     let mut options = vec![("domain-name", context.cluster.domain.clone())];
     options.extend(gateway.map(|gateway| ("routers", gateway.to_string())));
     options.extend(has("names").then(|| ("domain-name-servers", address.to_string())));
     options.extend(has("time").then(|| ("ntp-servers", address.to_string())));
     options
+}
+
+/// Boot files by what the client's firmware is, `bios` or `uefi` (RFC 4578, option 93), where the group has a boot service.
+fn boot_files<'a>(context: &Context<'a>) -> Vec<(&'static str, &'a str)> {
+    let boot = context.services().find_map(|service| match service {
+        Service::Boot(boot) => Some(boot),
+        _ => None,
+    });
+    let Some(boot) = boot else { return Vec::new() };
+    let files = [("bios", &boot.bios), ("uefi", &boot.uefi)];
+    files.into_iter().filter_map(|(firmware, file)| Some((firmware, file.as_deref()?))).collect()
 }

@@ -1,10 +1,9 @@
 //! dnsmasq as DNS server of the cluster's own names, on every head; only the address moves.
 
-use camino::Utf8PathBuf;
 use serde_json::json;
 
-use crate::backends::{Backend, Context, Part, Placement, validator};
-use crate::desired::{Directory, Mode, OnChange, Owner, names};
+use crate::backends::{Backend, Context, Part, Placement, folder, validator};
+use crate::desired::{OnChange, names};
 use crate::engines::Carried;
 use crate::spec::{NamesService, Problem};
 
@@ -34,7 +33,7 @@ impl Backend for Dnsmasq {
         let test = ["dnsmasq", "--test", "-C", &format!("{{staged:{CONF}}}")];
         Ok(Part {
             files: vec![(Placement::Heads, conf), (Placement::Heads, list)],
-            directories: vec![folder("/etc/haoscar"), folder("/etc/haoscar/names")],
+            directories: ["/etc/haoscar", "/etc/haoscar/names"].map(folder).into(),
             carried: vec![Carried::everywhere(context.name, UNIT).asked(&question(&cluster.domain))],
             packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
             checks: vec![(Placement::Heads, validator("dnsmasq --test", &test))],
@@ -50,9 +49,4 @@ fn question(domain: &str) -> String {
     let message = format!(r"\0\1\1\0\0\1\0\0\0\0\0\0{labels}\0\0\1\0\1");
     let ask = format!("printf \"{message}\" | dd bs=512 iflag=fullblock status=none >&3");
     format!("timeout 4 bash -c 'exec 3<>/dev/udp/127.0.0.1/53; {ask}; [ \"$(head -c 2 <&3 | wc -c)\" = 2 ]'")
-}
-
-fn folder(path: &str) -> (Placement, Directory) {
-    let path = Utf8PathBuf::from(path);
-    (Placement::Heads, Directory { path, owner: Owner::root(), mode: Mode(0o755), shared: false })
 }

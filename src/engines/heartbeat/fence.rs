@@ -3,7 +3,6 @@
 //! The plugin holds no secret, for heartbeat wants it readable by all. What an agent needs lies beside it in a file a
 //! head that only root reads, secrets included, in the form of the agent's standard input.
 
-use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::Site;
@@ -42,12 +41,7 @@ pub fn plugin(site: &Site<'_>) -> Result<Rendered, Problem> {
 
 /// Adds each head's options, and the secrets in them.
 pub fn options(site: &Site<'_>, host: &mut HostDesired) {
-    host.directories.push(Directory {
-        path: Utf8PathBuf::from("/etc/haoscar/fence"),
-        owner: Owner::root(),
-        mode: Mode(0o700),
-        shared: false,
-    });
+    host.directories.push(Directory::of_root("/etc/haoscar/fence", 0o700));
     for name in site.cluster.heads.keys() {
         let text = if site.lab { lab_text(name) } else { text(site, name) };
         let file = Rendered {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::cib::pairs;
 use super::xml::Element;
-use crate::desired::{HostDesired, Mode, OnChange, Rendered};
+use crate::desired::{Directory, HostDesired, Mode, OnChange, Rendered};
 use crate::spec::Problem;
 use crate::templates::Templates;
 
@@ -29,7 +29,7 @@ pub fn section() -> Element {
 /// # Errors
 /// What the template says.
 pub fn lay(host: &mut HostDesired, templates: &Templates) -> Result<(), Problem> {
-    host.directories.push(super::files::folder("/usr/share/haoscar", 0o755));
+    host.directories.push(Directory::of_root("/usr/share/haoscar", 0o755));
     let file = templates.file(AGENT, "engine/pacemaker/alert.hbs", json!({}), OnChange::Nothing)?;
     host.files.push(Rendered { mode: Mode(0o755), ..file });
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::{alert, corosync, fence, qnetd};
@@ -55,7 +54,7 @@ pub fn of_member(
         qnetd::lay(cluster, &mut host, templates)?;
     }
     if cluster.heads.contains_key(name) {
-        host.directories.push(folder("/usr/lib/ocf/resource.d/haoscar", 0o755));
+        host.directories.push(Directory::of_root("/usr/lib/ocf/resource.d/haoscar", 0o755));
         for agent in ["unit", "address"] {
             host.files.push(ocf_agent(agent, templates)?);
         }
@@ -69,10 +68,6 @@ pub fn of_member(
 
 fn running(name: &str) -> Unit {
     Unit { name: name.to_owned(), want: UnitWant::Running }
-}
-
-pub(super) fn folder(path: &str, mode: u32) -> Directory {
-    Directory { path: Utf8PathBuf::from(path), owner: Owner::root(), mode: Mode(mode), shared: false }
 }
 
 fn authkey() -> Rendered {
@@ -140,7 +135,7 @@ fn fence_secrets(
         }
     }
     if !scripts.is_empty() {
-        host.directories.push(folder("/etc/haoscar/fence", 0o700));
+        host.directories.push(Directory::of_root("/etc/haoscar/fence", 0o700));
     }
     for secret in scripts {
         let values = json!({ "secret": slot(&secret) });

@@ -4,18 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Answers, LATER, NONE};
-use crate::spec::address::{advance, is_label};
-use crate::spec::{Mac, NodeRange};
-
-/// A head's card, as answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
-    pub(super) card: String,
-    pub(super) mac: Mac,
-    pub(super) address: IpNet,
-    pub(super) gateway: Option<IpAddr>,
-}
+use super::{Answers, Card, LATER, NONE};
+use crate::spec::address::advance;
+use crate::spec::{Mac, NodeRange, check_format};
 
 /// Whether this can be an answer to that question, after the answers before it.
 ///
@@ -23,25 +14,24 @@ pub(super) struct Given {
 /// What is wrong with it.
 pub fn check(name: &str, said: &str, answers: &Answers) -> Result<(), String> {
     let said = said.trim();
+    let format = |form| check_format(form, said);
     match name {
-        "name" | "peer" if said == NONE && name == "peer" => Ok(()),
-        "name" | "peer" if is_label(said) => Ok(()),
-        "name" | "peer" => Err(format!("`{said}` is no name: letters, digits and hyphens, a letter first")),
-        "domain" if !said.is_empty() && said.split('.').all(is_label) => Ok(()),
-        "domain" => Err(format!("`{said}` is no domain")),
-        "public" if said == NONE => Ok(()),
+        "peer" | "public" | "storage" if said == NONE => Ok(()),
+        "name" | "peer" => format("label").map_err(|_| {
+            format!("`{said}` is no name: lower-case letters, digits and inner hyphens, 63 at most")
+        }),
+        "domain" => format("domain").map_err(|_| format!("`{said}` is no domain")),
         "public" | "inside" => given(said).map(drop),
         "peer-cards" => peer_cards(said, answers).map(drop),
         "boards" => boards(said).map(drop),
         "addresses" => addresses(said, answers).map(drop),
-        "storage" if said == NONE || (said.starts_with('/') && said.len() > 1) => Ok(()),
-        "storage" => Err(format!("`{said}` is no path: /srv/state")),
+        "storage" => format("absolute-path").map_err(|_| format!("`{said}` is no path: /srv/state")),
         "nodes" => nodes(said).map(drop),
         _ => Err(format!("nobody asked for {name}")),
     }
 }
 
-pub(super) fn given(said: &str) -> Result<Given, String> {
+pub(super) fn given(said: &str) -> Result<Card, String> {
     let words: Vec<_> = said.split_whitespace().collect();
     let (card, mac, address, gateway) = match words[..] {
         [card, mac, address] => (card, mac, address, None),
@@ -56,11 +46,11 @@ pub(super) fn given(said: &str) -> Result<Given, String> {
     }
     let gateway =
         gateway.map(|text| text.parse().map_err(|_| format!("`{text}` is no address"))).transpose()?;
-    Ok(Given { card: card.to_owned(), mac: mac.parse()?, address: net, gateway })
+    Ok(Card { name: card.to_owned(), mac: mac.parse()?, address: net, gateway })
 }
 
 /// The networks of the first head: the users' if there is one, and the nodes'.
-pub(super) fn networks(answers: &Answers) -> Vec<(&'static str, Given)> {
+pub(super) fn networks(answers: &Answers) -> Vec<(&'static str, Card)> {
     let of = |name: &'static str| Some((name, given(answers.get(name)?).ok()?));
     [of("public"), of("inside")].into_iter().flatten().collect()
 }
@@ -76,7 +66,7 @@ fn in_order<T>(
         let names: Vec<_> = networks.iter().map(|(name, _)| *name).collect();
         return Err(format!("one for each network is expected: {}", names.join(", ")));
     }
-    let within = |(word, (name, head)): (&&str, &(&str, Given))| {
+    let within = |(word, (name, head)): (&&str, &(&str, Card))| {
         let (value, address) = one(word)?;
         if !head.address.contains(&address) {
             return Err(format!("{address} is not in {} ({name})", head.address.trunc()));
@@ -129,7 +119,7 @@ pub(super) fn nodes(said: &str) -> Result<Option<(NodeRange, IpAddr)>, String> {
 pub(super) fn free(answers: &Answers) -> Option<String> {
     let networks = networks(answers);
     let peer = answers.get("peer-cards").and_then(|said| peer_cards(said, answers).ok()).unwrap_or_default();
-    let free = |(_, head): &(&str, Given)| {
+    let free = |(_, head): &(&str, Card)| {
         let taken = |at: &IpAddr| head.address.addr() == *at || peer.iter().any(|(_, other)| other == at);
         let at = (10..).map_while(|n| advance(head.address.network(), n)).find(|at| !taken(at))?;
         head.address.contains(&at).then(|| at.to_string())

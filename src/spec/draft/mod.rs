@@ -25,8 +25,6 @@ pub struct Known {
     pub cards: Vec<Card>,
     /// Where storage of other machines is mounted.
     pub mounts: Vec<String>,
-    /// The address of its board.
-    pub board: Option<IpAddr>,
 }
 
 /// A card with its address.

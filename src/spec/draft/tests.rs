@@ -18,7 +18,6 @@ fn known() -> Known {
             card("eno2", "52:54:00:20:00:11", "10.20.0.1/16", None),
         ],
         mounts: vec!["/srv/state".to_owned()],
-        board: None,
     }
 }
 

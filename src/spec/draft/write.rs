@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::answer::{self, Given};
-use super::{Answers, NONE};
+use super::{Answers, Card, NONE, answer};
 use crate::spec::Mac;
 use crate::spec::address::advance;
 
@@ -14,7 +13,7 @@ use crate::spec::address::advance;
 struct Draft {
     name: String,
     domain: String,
-    networks: Vec<(&'static str, Given)>,
+    networks: Vec<(&'static str, Card)>,
     peer: Option<(String, Vec<(Mac, IpAddr)>)>,
     boards: Option<(IpAddr, IpAddr)>,
     addresses: Vec<IpAddr>,
@@ -102,7 +101,7 @@ fn pool(net: IpNet) -> Option<(IpAddr, IpAddr)> {
 
 fn heads(head: &str, draft: &Draft, out: &mut String) {
     *out += "heads:\n";
-    let own: Vec<_> = draft.networks.iter().map(|(_, given)| (given.mac, given.address.addr())).collect();
+    let own: Vec<_> = draft.networks.iter().map(|(_, card)| (card.mac, card.address.addr())).collect();
     one_head(head, &own, draft.boards.map(|boards| boards.0), draft, out);
     if let Some((name, cards)) = &draft.peer {
         one_head(name, cards, draft.boards.map(|boards| boards.1), draft, out);
@@ -113,7 +112,7 @@ fn heads(head: &str, draft: &Draft, out: &mut String) {
 fn one_head(name: &str, cards: &[(Mac, IpAddr)], board: Option<IpAddr>, draft: &Draft, out: &mut String) {
     let _ = writeln!(out, "  {name}:\n    nics:");
     for ((network, first), (mac, address)) in draft.networks.iter().zip(cards) {
-        let card = &first.card;
+        let card = &first.name;
         let _ = writeln!(out, "      {card}: {{ network: {network}, mac: \"{mac}\", address: {address} }}");
     }
     if let Some(board) = board {
@@ -179,7 +178,7 @@ fn services(draft: &Draft, out: &mut String) {
 fn nodes(draft: &Draft, out: &mut String) {
     let Some((range, first)) = &draft.nodes else { return };
     let card =
-        draft.networks.iter().find(|(name, _)| *name == "inside").map_or("eno1", |(_, head)| &head.card);
+        draft.networks.iter().find(|(name, _)| *name == "inside").map_or("eno1", |(_, card)| &card.name);
     let _ = writeln!(
         out,
         "nodes:\n  # their MACs, in the order of the names: a list here, or a file beside this one (macs: macs.csv)\n  \

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Lint, Mend};
-use crate::spec::{Mac, MacList, Nic};
+use crate::spec::{Cluster, Mac, MacList, Nic};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let mut seen: BTreeMap<Mac, String> = BTreeMap::new();
-    for (mac, path) in macs(lint) {
+    for (mac, path) in macs(lint.cluster) {
         if mac.0[0] & 1 == 1 {
             let place = lint.at(&path, "the first byte is odd");
             lint.error(
@@ -27,8 +27,8 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
 }
 
-fn macs(lint: &Lint<'_>) -> Vec<(Mac, String)> {
-    let cluster = lint.cluster;
+/// Every MAC of a spec, with the path where it stands.
+pub fn macs(cluster: &Cluster) -> Vec<(Mac, String)> {
     let of_nic = |path: String, (nic, card): (&String, &Nic)| (card.mac, format!("{path}.nics.{nic}.mac"));
     let heads = cluster
         .heads

@@ -22,6 +22,8 @@ mod storage;
 mod waive;
 mod watched;
 
+pub use mac::macs;
+
 use super::{Cluster, Loaded, Place, Places, Problem, Severity, Sources, load};
 
 /// What every rule works with.

@@ -16,9 +16,9 @@ const DNSMASQ_NODES_MOST: usize = 20_000;
 
 fn dhcp(lint: &mut Lint<'_>) {
     let cluster = lint.cluster;
-    let nodes: usize = cluster.nodes.keys().map(|range| range.names().len()).sum();
     for (name, service) in &cluster.services {
         let Service::Dhcp(DhcpService { backend: DhcpBackend::Dnsmasq, .. }) = service else { continue };
+        let nodes: usize = cluster.nodes.keys().map(|range| range.names().len()).sum();
         for (group, words) in cluster.groups.iter().filter(|(_, words)| words.services.contains(name)) {
             let six = |network: &String| {
                 cluster.networks.get(network).is_some_and(|n| n.role == NetworkRole::Private)

@@ -25,7 +25,10 @@ const FORMATS: &[(&str, Check)] = &[
 ];
 
 /// Checks `text` against the format; an unknown format word passes.
-pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(format: &str, text: &str) -> Result<(), String> {
     FORMATS.iter().find(|(name, _)| *name == format).map_or(Ok(()), |(_, check)| check(text))
 }
 

@@ -70,6 +70,18 @@ fn read(
     if problems.is_empty() { Ok(macs) } else { Err(problems) }
 }
 
+/// The rows of such a list, by name.
+///
+/// # Errors
+/// Every row that is none, at its place.
+pub fn mac_rows(file: &Utf8Path, text: &str) -> Result<BTreeMap<String, Mac>, Vec<Problem>> {
+    let lines = Lines::new(file.to_owned(), text.trim_start_matches('\u{feff}'));
+    let mut problems = Vec::new();
+    let found = rows(&lines, &mut problems);
+    let found = found.into_iter().map(|(name, (mac, _))| (name.to_owned(), mac)).collect();
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
 fn rows<'a>(lines: &'a Lines, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, Placed> {
     let mut found: BTreeMap<&str, Placed> = BTreeMap::new();
     let mut start = 0;

@@ -14,7 +14,9 @@ mod tree;
 
 use super::{Cluster, Problem, Sources};
 
+pub use formats::check as check_format;
 pub use keys::public_keys;
+pub use macs::mac_rows;
 pub use places::{Places, place_in};
 pub use text::BYTES_MAX;
 pub use tree::small;
