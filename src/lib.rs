@@ -11,6 +11,7 @@
 //! - [`observed`] is what hosts really are, as plain facts. Pure.
 //! - [`plan`] is the difference, in order, with reasons, impact and what it waits for. Pure.
 //! - [`host`] reaches a machine: this one, or an agent over stdio. Effects.
+//! - [`images`] takes an image of a head that runs, keeps it in versions, proves it. Effects.
 //! - [`history`] keeps every accepted generation in git, and finds the commit of a spec. Effects.
 //! - [`apply`] carries a plan out over `host`: checkpoint, stage, check, swap, reload, verify, commit or revert. Effects.
 //! - [`probe`] is what clients see: it speaks each protocol itself. Effects; what is asked is derived from the spec.
@@ -27,6 +28,7 @@ pub mod desired;
 pub mod engines;
 pub mod history;
 pub mod host;
+pub mod images;
 pub mod lab;
 pub mod observed;
 pub mod plan;

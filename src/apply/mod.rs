@@ -30,7 +30,7 @@ pub use gate::STEADY_FOR;
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 pub use remove::remove;
-pub use secrets::rotate;
+pub use secrets::{rotate, spread};
 
 use crate::desired::{Answer, Check, Desired, HostName, Question, Rendered, Verdict};
 use crate::engines::{membership_daemon, pacemaker};

@@ -32,6 +32,23 @@ pub enum Exit {
     TimedOut = 124,
 }
 
+impl Exit {
+    /// The exit of a haoscar that ran elsewhere; what it never says is a failure.
+    pub fn of_code(code: Option<i32>) -> Self {
+        let known = [Self::Done, Self::Failed, Self::Changes, Self::Usage, Self::Invalid, Self::Missing];
+        let more = [
+            Self::Unreachable,
+            Self::Stale,
+            Self::NotPermitted,
+            Self::NoQuorum,
+            Self::Unsafe,
+            Self::TimedOut,
+        ];
+        let mut all = known.into_iter().chain(more);
+        all.find(|exit| code == Some(*exit as i32)).unwrap_or(Self::Failed)
+    }
+}
+
 /// Why a verb could not do its work: what, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

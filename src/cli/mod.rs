@@ -21,6 +21,7 @@ mod failover;
 mod fenced;
 mod generate;
 mod history;
+mod image;
 mod init;
 mod lab;
 mod look;
@@ -113,6 +114,8 @@ enum Verb {
     Generate(generate::Options),
     /// List machines that asked for an address and are not in the spec, and name them in order
     Macs(macs::Options),
+    /// Images of heads: take one from a head that runs, list, prove, compare
+    Image(image::Options),
     /// Show what would change on every machine
     Plan(plan::Options),
     /// Write what a plan needs to know of the hosts to a file, for a plan that is made elsewhere
@@ -190,6 +193,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Explain(options) => explain::run(&cli.common, options),
         Verb::Generate(options) => generate::run(&cli.common, options),
         Verb::Macs(options) => macs::run(&cli.common, options),
+        Verb::Image(options) => image::run(&cli.common, options),
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Observe(options) => observe::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),

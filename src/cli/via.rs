@@ -53,10 +53,10 @@ impl FromStr for Via {
 pub struct Reach {
     /// How hosts are reached: ssh; head (this host without ssh, the default on one); local; lab:NAME (or
     /// HAOSCAR_LAB=NAME); facts:FILE (what `haoscar observe` wrote, for a plan)
-    #[arg(long, value_name = "WAY")]
+    #[arg(long, global = true, value_name = "WAY")]
     via: Option<Via>,
     /// Only these hosts
-    #[arg(long, value_delimiter = ',', value_name = "HOST")]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "HOST")]
     on: Vec<HostName>,
 }
 
@@ -252,36 +252,57 @@ fn reason(error: &HostError) -> String {
 }
 
 fn session(name: &str, way: &Via) -> Result<(Remote, Facts), HostError> {
+    Remote::start(name, command(name, way, &["haoscar", "agent"])?)
+}
+
+/// Runs haoscar on another host for the person who runs this one: what it says is said here, and its exit status is the
+/// answer.
+///
+/// # Errors
+/// It is not reached.
+pub fn elsewhere(name: &str, reach: &Reach, argv: &[String]) -> Result<Exit, Failure> {
+    let unreachable = |why: String| Failure::new(Exit::Unreachable, format!("{name}: {why}"));
+    let words: Vec<_> = argv.iter().map(String::as_str).collect();
+    let mut command = command(name, &reach.way(), &words).map_err(|error| unreachable(reason(&error)))?;
+    let status = command.status().map_err(|error| unreachable(error.to_string()))?;
+    match status.code() {
+        Some(0) => Ok(Exit::Done),
+        Some(SSH_FAILED) => Err(unreachable("ssh says why above".to_owned())),
+        code => Err(Failure::new(Exit::of_code(code), "")), // it has said why
+    }
+}
+
+/// ssh(1), EXIT STATUS.
+const SSH_FAILED: i32 = 255;
+
+/// haoscar on a host.
+fn command(name: &str, way: &Via, argv: &[&str]) -> Result<Command, HostError> {
     let unreachable = |why: String| HostError::Unreachable { host: name.to_owned(), why };
     let here = own_name() == name;
-    let command = match way {
+    Ok(match way {
         Via::Local if !here => return Err(unreachable("only this host is reached (--via local)".to_owned())),
         Via::Head | Via::Local if here => {
-            let mut agent = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
-            agent.arg("agent");
-            agent
+            let mut own = Command::new(std::env::current_exe().map_err(|e| unreachable(e.to_string()))?);
+            own.args(&argv[1..]);
+            own
         }
         Via::Facts(path) => return Err(unreachable(format!("only {path} is read"))),
         Via::Ssh | Via::Head | Via::Local => {
             let mut ssh = Command::new("ssh");
             ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]);
             // a host that loses its power answers no more, and ssh would wait for it for ever
-            ssh.args([
-                "-o",
-                "ServerAliveInterval=5",
-                "-o",
-                "ServerAliveCountMax=3",
-                name,
-                "haoscar",
-                "agent",
-            ]);
+            ssh.args(["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3", name]);
+            ssh.args(argv.iter().map(|word| quoted(word)));
             ssh
         }
-        Via::Lab(lab) => {
-            crate::lab::command(lab, name, &["haoscar", "agent"]).map_err(|e| unreachable(e.to_string()))?
-        }
-    };
-    Remote::start(name, command)
+        Via::Lab(lab) => crate::lab::command(lab, name, argv).map_err(|e| unreachable(e.to_string()))?,
+    })
+}
+
+/// A word as the shell on the other side reads it as one.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=".contains(&byte);
+    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// What one host says of itself, for a first spec.

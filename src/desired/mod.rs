@@ -7,6 +7,7 @@
 mod accepted;
 mod file;
 mod fingerprint;
+mod image;
 mod live;
 pub mod names;
 mod resolve;
@@ -24,6 +25,7 @@ use crate::spec::{Cluster, WitnessKind};
 pub use accepted::Accepted;
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
 pub use fingerprint::{fingerprint, hex};
+pub use image::{IMAGE_KEY, make_image_key};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
 pub use site::{SiteFile, judge_site};

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Desired, HostDesired, HostName, OnChange, Rendered, Role, SecretKind, SiteFile, Surroundings, Unit,
-    UnitWant, names, site,
+    UnitWant, image, names, site,
 };
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
@@ -41,6 +41,7 @@ pub fn resolve(
     }
     problems.extend(builder.hosts_files(templates).err());
     problems.extend(builder.engine(surroundings, templates).err());
+    image::lay(cluster, &mut builder.hosts);
     problems.extend(builder.site(templates));
     let desired = builder.finish();
     problems.extend(twice(&desired));

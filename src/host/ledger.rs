@@ -9,6 +9,7 @@ use super::HostError;
 use super::file::{put, take_away};
 use super::journal::Saved;
 use super::machine::Machine;
+use super::real::Real;
 use crate::desired::{Mode, Owner, fingerprint};
 use crate::observed::Origin;
 
@@ -53,6 +54,24 @@ pub struct UnitBefore {
     pub enabled: bool,
     /// It ran.
     pub active: bool,
+}
+
+/// Paths on the machine that this runs on that are haoscar's: files that it wrote, and links that start units of its own at
+/// boot.
+///
+/// # Errors
+/// A ledger that is there and cannot be read.
+pub fn owned_here() -> Result<Vec<Utf8PathBuf>, HostError> {
+    const UNITS: &str = "/etc/systemd/system";
+    let machine = Real::under("/");
+    let ledger = Ledger::read(&machine)?;
+    let wants: Vec<_> = machine.list(Utf8Path::new(UNITS));
+    let wants =
+        wants.iter().filter(|name| name.ends_with(".wants")).map(|name| Utf8Path::new(UNITS).join(name));
+    let links =
+        wants.flat_map(|folder| ledger.units.keys().map(move |unit| folder.join(unit)).collect::<Vec<_>>());
+    let links = links.filter(|link| machine.link_of(link).is_some());
+    Ok(ledger.files.keys().cloned().chain(links).collect())
 }
 
 /// Where it lies.

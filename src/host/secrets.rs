@@ -29,6 +29,14 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// Where secrets lie.
+const FOLDER: &str = "/etc/haoscar/secrets";
+
+/// The file of a secret on the machine that this runs on.
+pub fn path(name: &str) -> Utf8PathBuf {
+    Utf8PathBuf::from(FOLDER).join(name)
+}
+
+/// The store of one machine.
 pub struct Secrets<'a> {
     machine: &'a dyn Machine,
     folder: Utf8PathBuf,
@@ -37,7 +45,7 @@ pub struct Secrets<'a> {
 impl<'a> Secrets<'a> {
     /// The store of a machine.
     pub fn of(machine: &'a dyn Machine) -> Self {
-        Self { machine, folder: "/etc/haoscar/secrets".into() }
+        Self { machine, folder: FOLDER.into() }
     }
 
     /// A secret's bytes.

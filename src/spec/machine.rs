@@ -121,6 +121,34 @@ pub fn fence_agent(device: &FenceDevice) -> &str {
     }
 }
 
+/// The disk of a machine that haoscar builds: exactly one must fit. All on it is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// Its serial number, as `lsblk -o NAME,SERIAL` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"S4EVNX0R123456")]
+    pub serial: Option<String>,
+    /// Its size, in GiB, or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub at_least_gib: Option<u32>,
+    /// It may be wiped without asking again.
+    #[serde(default)]
+    pub wipe: bool,
+}
+
+impl std::fmt::Display for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.serial, self.at_least_gib) {
+            (Some(serial), None) => write!(f, "serial {serial}"),
+            (Some(serial), Some(gib)) => write!(f, "serial {serial}, of {gib} GiB or more"),
+            (None, Some(gib)) => write!(f, "the only one of {gib} GiB or more"),
+            (None, None) => write!(f, "the only one"),
+        }
+    }
+}
+
 /// A machine that can carry protected services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +156,13 @@ pub struct Head {
     /// The image that this head is built from, if haoscar builds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The disk that its image is written to; none: the only one that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// The kernel's console beside the screen, where haoscar builds it: a serial line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z]+[A-Za-z0-9]*(,[0-9a-z]+)?$"), example = &"ttyS0,115200")]
+    pub console: Option<String>,
     /// Network cards, by interface name.
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
     pub nics: BTreeMap<String, Nic>,

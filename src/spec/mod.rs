@@ -43,7 +43,9 @@ pub use lint::{judge, lint, macs};
 pub use load::{
     BYTES_MAX, Loaded, PROBLEMS_MAX, Places, check_format, load, mac_rows, place_in, public_keys, small,
 };
-pub use machine::{Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent};
+pub use machine::{
+    Disk, Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent,
+};
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};

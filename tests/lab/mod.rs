@@ -13,6 +13,7 @@ mod heal;
 mod heartbeat;
 mod history;
 mod hosts;
+mod image;
 mod init;
 mod joint;
 mod levels;

@@ -1,0 +1,238 @@
+//! Takes an image of the machine that this runs on, while its services run: nothing of it is written to.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::process::{Command, Stdio};
+
+use camino::Utf8Path;
+use fastcdc::v2020::StreamCDC;
+use sha2::{Digest, Sha256};
+
+use super::error::{ImageError, disk};
+use super::manifest::{FORMAT, Manifest};
+use super::rules::Rule;
+use super::seal::Seal;
+use super::store::Store;
+use super::tree::{Tree, within};
+use super::{Progress, Say};
+use crate::desired::{HostName, fingerprint};
+
+/// What an image is taken of.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    /// The image's name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// This head.
+    pub from: HostName,
+    /// What stays behind.
+    pub rules: &'a [Rule],
+    /// Generation and commit that are accepted here.
+    pub generation: Option<u64>,
+    /// See there.
+    pub commit: Option<String>,
+    /// The program that every machine made of it has as /usr/sbin/haoscar.
+    pub program: &'a Utf8Path,
+}
+
+/// Pieces are cut where the content says so (FastCDC), so that a file that grew changes the pieces around it alone.
+/// Smaller ones are found again more often, and are more files: 1 MiB is some thousand for a head.
+const PIECE_BYTES: [usize; 3] = [256 << 10, 1 << 20, 4 << 20];
+
+/// ext4's own tables, journal, and files that grow while they are read.
+const SPARE_PERCENT: u64 = 12;
+const SPARE_BYTES: u64 = 192 << 20;
+
+/// mke2fs makes one inode for so many bytes unless it is told a number.
+const BYTES_AN_INODE: u64 = 16_384;
+
+const PROGRAM: &str = "/usr/sbin/haoscar";
+
+/// Takes an image and keeps it. Answers its manifest, and how many bytes of pieces are new in the store, which is locked.
+///
+/// # Errors
+/// Nothing is kept then but pieces that the next one finds, or `prune` takes away.
+pub fn capture(
+    store: &Store,
+    seal: &Seal,
+    order: &Order<'_>,
+    say: Say<'_>,
+) -> Result<(Manifest, u64), ImageError> {
+    seal.public()?; // before the work
+    let stage = |stage| Progress { stage, done: 0, total: 0 };
+    say(stage("looking"));
+    let mut tree = Tree::of_this_machine()?;
+    for rule in order.rules {
+        tree.leave_out(rule)?;
+    }
+    tree.put(order.program, PROGRAM.into())?;
+    let (files, file_count, bytes) = tree.listed()?;
+    say(stage("copying"));
+    let half = store.half("image");
+    file_system(tree.root(), &half, order.name, (bytes, file_count))?;
+    let (pieces, new) = pieces(&half, store, say)?;
+    fs::remove_file(&half).map_err(disk(&half))?;
+    let manifest = Manifest {
+        format: FORMAT,
+        name: order.name.to_owned(),
+        version: order.version.to_owned(),
+        from: order.from.clone(),
+        haoscar: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: order.generation,
+        commit: order.commit.clone(),
+        os: os(tree.root()),
+        architecture: std::env::consts::ARCH.to_owned(),
+        kernel: kernel(tree.root()),
+        packages: packages(tree.root())?,
+        left_out: tree.left_out().to_vec(),
+        files: fingerprint(files.as_bytes()),
+        file_count,
+        bytes: pieces.iter().map(|piece| u64::from(piece.bytes)).sum(),
+        pieces,
+    };
+    store.keep(&manifest, &files, seal)?;
+    Ok((manifest, new))
+}
+
+/// An ext4 file system with all of the tree. The same tree gives the same bytes (but for times of reading, in the inodes), so
+/// that the store finds them again: its UUID is made of the name, and whoever writes it to a disk gives it another one.
+fn file_system(
+    tree: &Utf8Path,
+    to: &Utf8Path,
+    name: &str,
+    (bytes, files): (u64, u64),
+) -> Result<(), ImageError> {
+    let size = bytes + bytes * SPARE_PERCENT / 100 + SPARE_BYTES;
+    let inodes = (files + files / 5).max(size / BYTES_AN_INODE);
+    let uuid = uuid_of(name);
+    let _ = fs::remove_file(to); // mke2fs leaves what it does not use
+    let mut mke2fs = Command::new("mke2fs");
+    mke2fs.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-N", &inodes.to_string(), "-U", &uuid]);
+    mke2fs.args(["-E", &format!("hash_seed={uuid},root_owner=0:0"), "-d", tree.as_str(), to.as_str()]);
+    mke2fs.arg(format!("{}k", size.div_ceil(1_024)));
+    mke2fs.env("E2FSPROGS_FAKE_TIME", "1").env("LC_ALL", "C").stdin(Stdio::null());
+    let said = |said: String| ImageError::Program { program: "mke2fs", said };
+    let output = mke2fs.output().map_err(|error| said(format!("{error} (package e2fsprogs)")))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            Err(said(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned()))
+        }
+    }
+}
+
+/// RFC 9562, version 8: of our own making.
+fn uuid_of(name: &str) -> String {
+    let mut bytes: [u8; 16] = std::array::from_fn(|_| 0);
+    bytes.copy_from_slice(&Sha256::digest(format!("haoscar image {name}"))[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// The file system in pieces, and how many bytes of them are new.
+fn pieces(from: &Utf8Path, store: &Store, say: Say<'_>) -> Result<(Vec<super::Piece>, u64), ImageError> {
+    let file = File::open(from).map_err(disk(from))?;
+    let total = file.metadata().map_err(disk(from))?.len();
+    let [min, average, max] = PIECE_BYTES;
+    let (mut pieces, mut new, mut done) = (Vec::new(), 0, 0);
+    for chunk in StreamCDC::new(BufReader::new(file).take(total), min, average, max) {
+        let chunk = chunk.map_err(|error| disk(from)(error.into()))?;
+        let (piece, fresh) = store.put(&chunk.data)?;
+        done += u64::from(piece.bytes);
+        new += if fresh { u64::from(piece.kept) } else { 0 };
+        pieces.push(piece);
+        say(Progress { stage: "packing", done, total });
+    }
+    Ok((pieces, new))
+}
+
+fn os(root: &Utf8Path) -> String {
+    let text = fs::read_to_string(within(root, "/etc/os-release")).unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.unwrap_or("an unknown distribution").trim_matches('"').to_owned()
+}
+
+/// The newest kernel with its modules.
+fn kernel(root: &Utf8Path) -> Option<String> {
+    let entries = within(root, "/boot").read_dir_utf8().ok()?.flatten();
+    let names = entries.filter_map(|entry| Some(entry.file_name().strip_prefix("vmlinuz-")?.to_owned()));
+    let whole = names.filter(|name| within(root, "/lib/modules").join(name).is_dir());
+    whole.max_by_key(|name| in_order(name))
+}
+
+/// Numbers in a version count as numbers.
+fn in_order(version: &str) -> Vec<u64> {
+    let digits = version.split(|c: char| !c.is_ascii_digit());
+    digits.filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// Packages by the tree's own package manager: dpkg or rpm.
+fn packages(root: &Utf8Path) -> Result<std::collections::BTreeMap<String, String>, ImageError> {
+    let debian = within(root, "/var/lib/dpkg/status").exists();
+    let (program, argv): (&'static str, [&str; 3]) = match debian {
+        true => ("dpkg-query", ["-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"]),
+        false => ("rpm", ["-qa", "--qf", "ii  %{NAME}.%{ARCH} %{EVR}\n"]),
+    };
+    let said = |said: String| ImageError::Program { program, said };
+    let output =
+        Command::new(program).args(argv).env("LC_ALL", "C").output().map_err(|e| said(e.to_string()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (state, name, version) = (words.next()?, words.next()?, words.next()?);
+        (state == "ii").then(|| (name.to_owned(), version.to_owned()))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8PathBuf;
+
+    #[test]
+    fn the_newest_kernel_is_that_of_the_highest_numbers() {
+        let mut names = ["6.1.0-9-amd64", "6.1.0-50-amd64", "5.10.0-99-amd64"];
+        names.sort_by_key(|name| in_order(name));
+        assert_eq!(names.last(), Some(&"6.1.0-50-amd64"));
+    }
+
+    #[test]
+    fn a_tree_gives_the_same_bytes_again_and_a_file_that_grew_only_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let (tree, store) = (folder.join("tree"), Store::at(folder.join("store")));
+        fs::create_dir_all(tree.join("etc")).unwrap();
+        let noise = |seed: u64, bytes: u64| -> Vec<u8> {
+            (0..bytes / 8)
+                .flat_map(|n| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).to_ne_bytes())
+                .collect()
+        };
+        for number in 0..12 {
+            fs::write(tree.join(format!("etc/{number:02}")), noise(number << 32, 3 << 20)).unwrap();
+        }
+        let _lock = store.lock().unwrap();
+        // mke2fs takes the time of the last reading over, which the kernel sets at the first one
+        fs::read_dir(tree.join("etc"))
+            .unwrap()
+            .for_each(|entry| drop(fs::read(entry.unwrap().path()).unwrap()));
+        let taken = || {
+            let image = folder.join("image");
+            file_system(&tree, &image, "head", (40 << 20, 20)).unwrap();
+            pieces(&image, &store, &mut |_| ()).unwrap()
+        };
+        let (first, new) = taken();
+        assert!(new > 30 << 20, "{new}");
+        assert_eq!(taken(), (first.clone(), 0));
+        fs::write(tree.join("etc/03"), noise(99 << 32, 5 << 20)).unwrap();
+        let (second, new) = taken();
+        assert!((4 << 20..14 << 20).contains(&new), "{new}");
+        let again: u64 = second.iter().filter(|p| first.contains(p)).map(|p| u64::from(p.bytes)).sum();
+        let all: u64 = second.iter().map(|p| u64::from(p.bytes)).sum();
+        assert!(again * 100 > all * 80, "{again} of {all}");
+    }
+}

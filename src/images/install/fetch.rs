@@ -1,0 +1,126 @@
+//! What a machine that is built asks its head, over HTTP. A head that is away for a while is waited for.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use ureq::Agent;
+
+use super::{InstallError, system};
+use crate::images::manifest::{Manifest, Piece};
+use crate::images::public;
+use crate::images::store::{parsed, unpacked};
+use crate::images::ticket::{Ticket, Word};
+
+/// A group that moves to another head is away for seconds; a head that restarts, for minutes.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// One answer: a piece of 4 MiB over a slow network.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// No manifest of a head is larger.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// A head, by what its ticket is asked at.
+pub(super) struct Head<'a> {
+    url: String,
+    agent: Agent,
+    told: &'a dyn Fn(&str),
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn at(url: &str, told: &'a dyn Fn(&str)) -> Self {
+        let agent = Agent::config_builder().timeout_global(Some(LIMIT)).build().into();
+        Self { url: url.trim_end_matches('/').to_owned(), agent, told }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Tells the person at the console, and the head if it listens: a word that is lost is no reason to stop.
+    pub(super) fn say(&self, word: &Word) {
+        if word.done == 0 {
+            (self.told)(format!("{} {}", word.stage, word.text).trim_end());
+        }
+        let _ = self.post(word);
+    }
+
+    /// The head must hear this one.
+    pub(super) fn must_say(&self, word: &Word) -> Result<(), InstallError> {
+        self.patiently(|| self.post(word))
+    }
+
+    fn post(&self, word: &Word) -> Result<(), InstallError> {
+        let url = format!("{}/say", self.url);
+        let body = serde_json::to_vec(word).unwrap_or_default(); // strings and numbers: it cannot fail
+        let sent = self.agent.post(&url).header("content-type", "application/json").send(&body[..]);
+        sent.map(|_| ()).map_err(|error| refused(&url, &error))
+    }
+
+    /// Waits for a head that does not answer; one that says no is believed.
+    fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, InstallError>) -> Result<T, InstallError> {
+        for _ in 1..TRIES {
+            match ask() {
+                Err(error) if error.retry() => (self.told)(&format!("{error}; waiting")),
+                settled => return settled,
+            }
+            std::thread::sleep(PAUSE);
+        }
+        ask()
+    }
+
+    fn get(&self, path: &str) -> Result<Vec<u8>, InstallError> {
+        let url = format!("{}/{path}", self.url);
+        self.patiently(|| {
+            let mut answer = match self.agent.get(&url).call() {
+                Ok(answer) => answer,
+                Err(ureq::Error::StatusCode(404)) => {
+                    let why =
+                        "the head says that there is no such build, or that its time is over".to_owned();
+                    return Err(InstallError::System { subject: url.clone(), why });
+                }
+                Err(error) => return Err(refused(&url, &error)),
+            };
+            answer
+                .body_mut()
+                .with_config()
+                .limit(BYTES_MAX)
+                .read_to_vec()
+                .map_err(|error| refused(&url, &error))
+        })
+    }
+
+    pub(super) fn ticket(&self) -> Result<Ticket, InstallError> {
+        let bytes = self.get("ticket")?;
+        serde_json::from_slice(&bytes).map_err(|error| InstallError::System {
+            subject: "the ticket".to_owned(),
+            why: error.to_string(),
+        })
+    }
+
+    /// The manifest, proven by the key in this file.
+    pub(super) fn manifest(&self, key: &Utf8Path) -> Result<Manifest, InstallError> {
+        let (bytes, signature) = (self.get("file/manifest.json")?, self.get("file/manifest.json.sig")?);
+        let key = std::fs::read_to_string(key).map_err(system(key))?;
+        let beside = Utf8Path::new("/tmp/manifest.json.sig");
+        std::fs::write(beside, signature).map_err(system(beside))?;
+        public(key.trim(), "the image", &bytes, beside)?;
+        Ok(parsed(Utf8Path::new("manifest.json"), &bytes)?)
+    }
+
+    /// The bytes of a piece, proven by its name: one that came damaged is asked for once more.
+    pub(super) fn piece(&self, piece: &Piece) -> Result<Vec<u8>, InstallError> {
+        let path = format!("piece/{}", piece.sha256);
+        let once = || unpacked(&self.get(&path)?, piece).map_err(|why| damaged(piece, why));
+        once().or_else(|error| if matches!(error, InstallError::Piece { .. }) { once() } else { Err(error) })
+    }
+}
+
+fn damaged(piece: &Piece, why: String) -> InstallError {
+    InstallError::Piece { piece: piece.sha256.clone(), why }
+}
+
+fn refused(url: &str, error: &ureq::Error) -> InstallError {
+    InstallError::Head { url: url.to_owned(), why: error.to_string() }
+}

@@ -1,0 +1,240 @@
+//! Makes a copy of one machine another one: name, cards, keys, disks, boot loader.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use super::medium::{Medium, Parts, run};
+use super::{InstallError, SAY_UP, TARGET, system};
+use crate::images::ticket::{Card, Ticket};
+
+/// Mounted in it while programs of the new system run.
+const KERNEL: &[&str] = &["dev", "proc", "sys"];
+
+/// The new system on its disk.
+pub(super) struct Target {
+    root: Utf8PathBuf,
+    parts: Parts,
+}
+
+impl Target {
+    /// Gives the file system its own name and the whole partition, and mounts it.
+    pub(super) fn mount(parts: &Parts) -> Result<Self, InstallError> {
+        let disk = parts.root.as_str();
+        run("e2fsck", &["-f", "-y", disk], "").or_else(|error| match error {
+            InstallError::System { .. } => run("e2fsck", &["-f", "-n", disk], ""), // it ends with 1 when it has mended something
+            other => Err(other),
+        })?;
+        run("resize2fs", &[disk], "")?;
+        run("tune2fs", &["-U", "random", disk], "y\n")?;
+        run("mkfs.vfat", &["-F", "32", "-n", "ESP", parts.esp.as_str()], "")?;
+        let root = Utf8PathBuf::from(TARGET);
+        fs::create_dir_all(&root).map_err(system(&root))?;
+        attach(&parts.root, &root, Some("ext4"), MsFlags::empty())?;
+        let target = Self { root, parts: parts.clone() };
+        for name in KERNEL {
+            let (from, to) = (Utf8Path::new("/").join(name), target.root.join(name));
+            fs::create_dir_all(&to).map_err(system(&to))?;
+            attach(&from, &to, None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
+        }
+        let efi = target.root.join("boot/efi");
+        fs::create_dir_all(&efi).map_err(system(&efi))?;
+        attach(&parts.esp, &efi, Some("vfat"), MsFlags::empty())?;
+        Ok(target)
+    }
+
+    /// Writes what makes it itself; answers its public keys of ssh.
+    pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<Vec<String>, InstallError> {
+        let blkid = |disk: &Utf8Path| run("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "");
+        let (root, esp) = (blkid(&self.parts.root)?, blkid(&self.parts.esp)?);
+        let mut id = [0_u8; 16];
+        getrandom::fill(&mut id).map_err(|error| system("random bytes")(error.into()))?;
+        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        for (path, text) in files(ticket, &id, root.trim(), esp.trim(), url) {
+            self.write(&path, &text, 0o644)?;
+        }
+        let keys = "root/.ssh/authorized_keys";
+        let mut known = fs::read_to_string(self.root.join(keys)).unwrap_or_default();
+        for key in &ticket.identity.authorized {
+            if known.contains(key.as_str()) {
+                continue;
+            }
+            let end = if known.is_empty() || known.ends_with('\n') { "" } else { "\n" };
+            known += &format!("{end}{key}\n");
+        }
+        self.write(keys, &known, 0o600)?;
+        let ssh = self.root.join("root/.ssh");
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o700)).map_err(system(&ssh))?;
+        self.chroot(&["ssh-keygen", "-A"])?;
+        self.chroot(&["systemctl", "enable", "--quiet", "systemd-networkd.service", UP_UNIT])?;
+        let _ = self.chroot(&["systemctl", "enable", "--quiet", "ssh.service"]); // sshd.service elsewhere
+        let made = self.root.join("etc/ssh").read_dir_utf8().map_err(system("etc/ssh"))?.flatten();
+        let public = made.filter(|entry| {
+            entry.file_name().starts_with("ssh_host_") && entry.file_name().ends_with(".pub")
+        });
+        let mut keys: Vec<_> = public.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+        keys.iter_mut().for_each(|key| *key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+        keys.sort();
+        Ok(keys)
+    }
+
+    fn write(&self, path: &str, text: &str, mode: u32) -> Result<(), InstallError> {
+        let place = self.root.join(path);
+        if let Some(folder) = place.parent() {
+            fs::create_dir_all(folder).map_err(system(folder))?;
+        }
+        let _ = fs::remove_file(&place); // a link of the image's leads elsewhere
+        fs::write(&place, text).map_err(system(&place))?;
+        fs::set_permissions(&place, fs::Permissions::from_mode(mode)).map_err(system(&place))
+    }
+
+    /// GRUB of the new system itself, for the firmware that has booted this machine.
+    pub(super) fn boot_loader(&self, medium: &Medium) -> Result<(), InstallError> {
+        let uefi = Utf8Path::new("/sys/firmware/efi").exists();
+        let disk = medium.path.as_str();
+        // removable: found without an entry in the firmware's memory, which may hold another machine's
+        let argv: &[&str] = match uefi {
+            true => &[
+                "grub-install",
+                "--target=x86_64-efi",
+                "--efi-directory=/boot/efi",
+                "--removable",
+                "--no-nvram",
+            ],
+            false => &["grub-install", "--target=i386-pc", disk],
+        };
+        self.chroot(argv)?;
+        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"])
+    }
+
+    fn chroot(&self, argv: &[&str]) -> Result<(), InstallError> {
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let within = [&[self.root.as_str(), "/usr/bin/env", path][..], argv].concat();
+        run("chroot", &within, "").map(|_| ()).map_err(|error| match error {
+            InstallError::System { why, .. } => InstallError::System { subject: argv[0].to_owned(), why },
+            other => other,
+        })
+    }
+
+    /// All is on the disk, and nothing holds it.
+    pub(super) fn leave(self) -> Result<(), InstallError> {
+        nix::unistd::sync();
+        let places = ["boot/efi", "sys", "proc", "dev"].map(|name| self.root.join(name));
+        for place in places.iter().chain([&self.root]) {
+            umount2(place.as_std_path(), MntFlags::MNT_DETACH)
+                .map_err(|error| system(place)(error.into()))?;
+        }
+        nix::unistd::sync();
+        Ok(())
+    }
+}
+
+fn attach(from: &Utf8Path, to: &Utf8Path, kind: Option<&str>, flags: MsFlags) -> Result<(), InstallError> {
+    let none: Option<&str> = None;
+    mount(Some(from.as_std_path()), to.as_std_path(), kind, flags, none)
+        .map_err(|error| system(to)(error.into()))
+}
+
+/// Says to the head that the machine is up.
+const UP_UNIT: &str = "haoscar-built.service";
+
+const UP_TEXT: &str = "[Unit]
+Description=Tell the head that has built this machine that it is up
+Wants=network-online.target
+After=network-online.target ssh.service
+ConditionPathExists=/etc/haoscar/built
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/sbin/haoscar install --up
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Text files of a machine's own, by path below its root.
+fn files(ticket: &Ticket, machine_id: &str, root: &str, esp: &str, url: &str) -> Vec<(String, String)> {
+    let (host, domain) = (&ticket.identity.host, &ticket.identity.domain);
+    let mut files = vec![
+        ("etc/hostname".to_owned(), format!("{host}\n")),
+        // never empty: systemd would take this boot for the first one and enable what packages like
+        ("etc/machine-id".to_owned(), format!("{machine_id}\n")),
+        (
+            "etc/hosts".to_owned(),
+            format!("127.0.0.1 localhost\n127.0.1.1 {host}.{domain} {host}\n::1 localhost ip6-localhost\n"),
+        ),
+        (
+            "etc/fstab".to_owned(),
+            format!(
+                "UUID={root} / ext4 errors=remount-ro 0 1\nUUID={esp} /boot/efi vfat umask=0077,nofail 0 2\n"
+            ),
+        ),
+        (SAY_UP.trim_start_matches('/').to_owned(), format!("{url}\n")),
+        (format!("etc/systemd/system/{UP_UNIT}"), UP_TEXT.to_owned()),
+    ];
+    for card in &ticket.identity.cards {
+        let base = format!("etc/systemd/network/10-{}", card.name);
+        files.push((
+            format!("{base}.link"),
+            format!("[Match]\nMACAddress={}\nType=ether\n\n[Link]\nName={}\n", card.mac, card.name),
+        ));
+        files.push((format!("{base}.network"), network(card)));
+    }
+    let console =
+        ticket.console.as_ref().map(|console| format!(" console=tty0 console={console}")).unwrap_or_default();
+    let grub = format!(
+        "GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\nGRUB_CMDLINE_LINUX=\"{}\"\n",
+        console.trim_start()
+    );
+    files.push(("etc/default/grub.d/haoscar.cfg".to_owned(), grub));
+    files
+}
+
+/// systemd.network(5).
+fn network(card: &Card) -> String {
+    let mut text = format!("[Match]\nMACAddress={}\n\n[Network]\nLinkLocalAddressing=ipv6\n", card.mac);
+    for address in &card.addresses {
+        let _ = writeln!(text, "Address={address}");
+    }
+    if let Some(gateway) = card.gateway {
+        let _ = writeln!(text, "Gateway={gateway}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::ticket::tests::sample;
+
+    #[test]
+    fn a_machine_gets_its_own_name_cards_disks_and_console() {
+        let ticket = Ticket { console: Some("ttyS0".to_owned()), ..sample(1) };
+        let files = files(&ticket, "0123", "root-uuid", "esp-uuid", "http://10.0.0.10:4081/build/secret");
+        let text = |path: &str| {
+            files.iter().find(|(known, _)| known == path).map(|(_, text)| text.as_str()).unwrap()
+        };
+        assert_eq!(text("etc/hostname"), "head-2\n");
+        assert_eq!(text("etc/machine-id"), "0123\n");
+        assert!(text("etc/fstab").starts_with("UUID=root-uuid / ext4 "));
+        assert_eq!(
+            text("etc/systemd/network/10-eno1.link"),
+            "[Match]\nMACAddress=52:54:00:20:00:02\nType=ether\n\n[Link]\nName=eno1\n"
+        );
+        assert!(
+            text("etc/systemd/network/10-eno1.network")
+                .ends_with("Address=192.0.2.12/24\nGateway=192.0.2.1\n")
+        );
+        assert!(
+            text("etc/default/grub.d/haoscar.cfg")
+                .contains("GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0\"")
+        );
+        assert_eq!(text("etc/haoscar/built"), "http://10.0.0.10:4081/build/secret\n");
+    }
+}

@@ -1,0 +1,193 @@
+//! The disk that a ticket means, and its partitions.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{InstallError, system};
+use crate::spec::Disk;
+
+/// A disk of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Medium {
+    /// `/dev/vda`.
+    pub path: Utf8PathBuf,
+    /// What the disk says of itself; empty: nothing.
+    pub serial: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Medium {
+    /// For people.
+    pub fn about(&self) -> String {
+        let serial = if self.serial.is_empty() { "no serial number" } else { self.serial.as_str() };
+        format!("{serial}, {:.1} GiB", gib(self.bytes))
+    }
+
+    /// Its partition of that number, as the kernel calls it.
+    fn part(&self, number: u32) -> Utf8PathBuf {
+        let between = if self.path.as_str().ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
+        format!("{}{between}{number}", self.path).into()
+    }
+}
+
+/// Where a machine's own things lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The EFI system partition.
+    pub(super) esp: Utf8PathBuf,
+    /// The root file system.
+    pub(super) root: Utf8PathBuf,
+}
+
+#[allow(clippy::cast_precision_loss)] // for people
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
+}
+
+/// A boot loader, an EFI system partition, and ext4's own needs.
+const BESIDE_BYTES: u64 = 1 << 30;
+
+/// The one disk that may be wiped.
+///
+/// # Errors
+/// None, or more than one: what was found is told.
+pub fn choose(found: &[Medium], wanted: &Disk, image_bytes: u64) -> Result<Medium, String> {
+    let at_least = u64::from(wanted.at_least_gib.unwrap_or_default()) << 30;
+    let fits = |medium: &&Medium| {
+        wanted.serial.as_ref().is_none_or(|serial| *serial == medium.serial) && medium.bytes >= at_least
+    };
+    let fitting: Vec<_> = found.iter().filter(fits).collect();
+    let listed: Vec<_> = found.iter().map(|medium| format!("{} ({})", medium.path, medium.about())).collect();
+    let listed =
+        if listed.is_empty() { "it has none".to_owned() } else { format!("it has {}", listed.join(", ")) };
+    match fitting.as_slice() {
+        [one] if one.bytes < image_bytes + BESIDE_BYTES => Err(format!(
+            "{} has {:.1} GiB, and the image needs {:.1} GiB",
+            one.path,
+            gib(one.bytes),
+            gib(image_bytes + BESIDE_BYTES)
+        )),
+        [one] => Ok((*one).clone()),
+        [] => Err(format!("no disk of this machine is the one that may be wiped ({wanted}): {listed}")),
+        _ => Err(format!("more than one disk of this machine fits {wanted}, and one may be wiped: {listed}")),
+    }
+}
+
+/// Disks that can be written to and stay in the machine.
+pub(super) fn found() -> Vec<Medium> {
+    const NO_DISKS: &[&str] = &["loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd"];
+    let entries = Utf8Path::new("/sys/block").read_dir_utf8().into_iter().flatten().flatten();
+    let disks = entries.filter(|entry| !NO_DISKS.iter().any(|kind| entry.file_name().starts_with(kind)));
+    let mut found: Vec<_> = disks.filter_map(|entry| medium(entry.file_name())).collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn medium(name: &str) -> Option<Medium> {
+    let about = |file: &str| {
+        fs::read_to_string(format!("/sys/block/{name}/{file}")).map(|text| text.trim().to_owned())
+    };
+    let number = |file: &str| about(file).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    if number("removable") != 0 || number("ro") != 0 || number("size") == 0 {
+        return None;
+    }
+    let udev = |device: String| {
+        let text = fs::read_to_string(format!("/run/udev/data/b{device}")).ok()?;
+        let serial = |word| text.lines().find_map(|line| line.strip_prefix(word));
+        serial("E:ID_SERIAL_SHORT=").or_else(|| serial("E:ID_SERIAL=")).map(str::to_owned)
+    };
+    let own = about("serial").or_else(|_| about("device/serial")).ok().filter(|text| !text.is_empty());
+    let serial = own.or_else(|| udev(about("dev").ok()?)).unwrap_or_default();
+    Some(Medium { path: format!("/dev/{name}").into(), serial, bytes: number("size") * SECTOR_BYTES })
+}
+
+/// `size` of sysfs counts these, whatever the disk's own sectors are (block/size in sysfs-block of the kernel).
+const SECTOR_BYTES: u64 = 512;
+
+/// GPT, for BIOS and UEFI alike: GRUB's own partition, the EFI system partition, the root (UEFI 2.10, 5.3; DPS for the types).
+const TABLE: &str = "label: gpt
+size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name=bios
+size=256MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
+type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
+";
+
+/// udev needs a moment.
+const PARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Wipes a disk, and divides it.
+pub(super) fn partition(medium: &Medium) -> Result<Parts, InstallError> {
+    let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
+    run("sfdisk", &argv, TABLE)?;
+    let parts = Parts { esp: medium.part(2), root: medium.part(3) };
+    let begin = Instant::now();
+    while !(parts.esp.exists() && parts.root.exists()) {
+        if begin.elapsed() > PARTS_WITHIN {
+            let why = "the kernel does not show the partitions that were made".to_owned();
+            return Err(InstallError::System { subject: medium.path.to_string(), why });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(parts)
+}
+
+/// Runs a program to its end; what it prints is the answer, its last lines the reason.
+pub(super) fn run(program: &str, argv: &[&str], input: &str) -> Result<String, InstallError> {
+    const LINES: usize = 6;
+    let mut command = Command::new(program);
+    command.args(argv).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(system(program))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input.as_bytes()); // a program that ends early says why
+    }
+    let output = child.wait_with_output().map_err(system(program))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let why = lines[lines.len().saturating_sub(LINES)..].join("; ");
+    Err(InstallError::System { subject: program.to_owned(), why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(path: &str, serial: &str, gib: u64) -> Medium {
+        Medium { path: path.into(), serial: serial.to_owned(), bytes: gib << 30 }
+    }
+
+    #[test]
+    fn one_disk_is_the_one_that_may_be_wiped_or_none_is() {
+        let found = [disk("/dev/vda", "A1", 8), disk("/dev/vdb", "", 100)];
+        let by = |serial: Option<&str>, at_least_gib| Disk {
+            serial: serial.map(str::to_owned),
+            at_least_gib,
+            ..Disk::default()
+        };
+        assert_eq!(choose(&found, &by(Some("A1"), None), 1 << 30).unwrap().path, "/dev/vda");
+        assert_eq!(choose(&found, &by(None, Some(50)), 1 << 30).unwrap().path, "/dev/vdb");
+        let two = choose(&found, &by(None, Some(4)), 1 << 30).unwrap_err();
+        assert!(
+            two.starts_with("more than one disk") && two.contains("/dev/vdb (no serial number, 100.0 GiB)"),
+            "{two}"
+        );
+        let none = choose(&found, &by(Some("B2"), None), 1 << 30).unwrap_err();
+        assert!(none.contains("(serial B2): it has /dev/vda (A1, 8.0 GiB)"), "{none}");
+        let small = choose(&found, &by(Some("A1"), None), 8 << 30).unwrap_err();
+        assert_eq!(small, "/dev/vda has 8.0 GiB, and the image needs 9.0 GiB");
+        assert!(choose(&[], &by(Some("A1"), None), 0).unwrap_err().ends_with("it has none"));
+    }
+
+    #[test]
+    fn a_disk_whose_name_ends_in_a_digit_has_a_p_before_the_number_of_its_partitions() {
+        assert_eq!(disk("/dev/nvme0n1", "", 1).part(3), "/dev/nvme0n1p3");
+        assert_eq!(disk("/dev/sda", "", 1).part(3), "/dev/sda3");
+    }
+}

@@ -1,0 +1,75 @@
+//! Writes an image to a partition, and reads it back.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+
+use super::fetch::Head;
+use super::{InstallError, system};
+use crate::desired::fingerprint;
+use crate::images::manifest::{Manifest, Piece};
+use crate::images::ticket::Word;
+
+/// How often the head is told how far it is.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Every piece from its beginning to its end; zeros too, for the disk was somebody's.
+pub(super) fn write(head: &Head<'_>, manifest: &Manifest, to: &Utf8Path) -> Result<(), InstallError> {
+    let disk = OpenOptions::new().write(true).open(to).map_err(system(to))?;
+    each(head, manifest, "writing", |piece, at| {
+        if piece.is_zeros() {
+            return zeros(&disk, at, piece.bytes).map_err(system(to));
+        }
+        disk.write_all_at(&head.piece(piece)?, at).map_err(system(to))
+    })?;
+    disk.sync_all().map_err(system(to))
+}
+
+/// What is read from the disk is what was written to it.
+pub(super) fn prove(head: &Head<'_>, manifest: &Manifest, from: &Utf8Path) -> Result<(), InstallError> {
+    let disk = File::open(from).map_err(system(from))?;
+    // not what memory still knows of it
+    posix_fadvise(&disk, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+        .map_err(|e| system(from)(e.into()))?;
+    let mut bytes = Vec::new();
+    each(head, manifest, "proving", |piece, at| {
+        bytes.resize(piece.bytes as usize, 0);
+        disk.read_exact_at(&mut bytes, at).map_err(system(from))?;
+        let same = match piece.is_zeros() {
+            true => bytes.iter().all(|byte| *byte == 0),
+            false => fingerprint(&bytes) == piece.sha256,
+        };
+        if same { Ok(()) } else { Err(InstallError::Lost { disk: from.to_owned(), at }) }
+    })
+}
+
+fn each(
+    head: &Head<'_>,
+    manifest: &Manifest,
+    stage: &str,
+    mut work: impl FnMut(&Piece, u64) -> Result<(), InstallError>,
+) -> Result<(), InstallError> {
+    let (mut at, mut told) = (0, Instant::now());
+    for piece in &manifest.pieces {
+        work(piece, at)?;
+        at += u64::from(piece.bytes);
+        if told.elapsed() > EVERY {
+            told = Instant::now();
+            head.say(&Word { stage: stage.to_owned(), done: at, total: manifest.bytes, ..Word::default() });
+        }
+    }
+    Ok(())
+}
+
+/// The disk makes them itself where it can.
+fn zeros(disk: &File, at: u64, bytes: u32) -> std::io::Result<()> {
+    let (from, length) = (i64::try_from(at).unwrap_or(i64::MAX), i64::from(bytes));
+    let flags = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    if fallocate(disk, flags, from, length).is_ok() {
+        return Ok(());
+    }
+    disk.write_all_at(&vec![0; bytes as usize], at)
+}

@@ -1,0 +1,201 @@
+//! What a machine that is to be built asks over HTTP. Nobody else gets anything: what is served is named by a ticket, and a
+//! ticket is told to its own MAC alone, once.
+//!
+//! ```text
+//! GET  /boot              a script of iPXE that asks for the next one with the card's own MAC
+//! GET  /boot/MAC          a script that boots the installer; 404 where no ticket is open for that card
+//! GET  /build/TOKEN/ticket            what the machine becomes
+//! GET  /build/TOKEN/file/NAME         vmlinuz, initrd, manifest.json, manifest.json.sig (with ranges, RFC 9110)
+//! GET  /build/TOKEN/piece/SHA256      a piece of the image, as it is kept
+//! POST /build/TOKEN/say               a word
+//! ```
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use camino::Utf8Path;
+use tower::ServiceExt;
+use tower_http::services::ServeFile;
+
+use super::error::{ImageError, disk};
+use super::store::Store;
+use super::ticket::{self, Ticket, Word};
+use crate::spec::Mac;
+
+/// Not one of those that services.md of Debian or IANA gives to anybody.
+pub const PORT: u16 = 4_081;
+
+/// A word of a machine with the end of a program's output.
+const WORD_BYTES_MAX: usize = 64 << 10;
+
+type Answer = Result<Response, StatusCode>;
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// The port is taken.
+pub fn serve(store: Store, port: u16) -> Result<(), ImageError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(disk("the server of images"))?;
+    runtime.block_on(async {
+        let both = tokio::net::TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await;
+        let listener = match both {
+            Ok(listener) => Ok(listener),
+            // a machine without IPv6
+            Err(_) => tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
+        };
+        let listener = listener.map_err(disk(format!("port {port}")))?;
+        axum::serve(listener, routes(store)).await.map_err(disk(format!("port {port}")))
+    })
+}
+
+fn routes(store: Store) -> Router {
+    Router::new()
+        .route("/boot", get(chain))
+        .route("/boot/{mac}", get(script))
+        .route("/build/{token}/ticket", get(ticket))
+        .route("/build/{token}/file/{name}", get(file))
+        .route("/build/{token}/piece/{sha256}", get(piece))
+        .route("/build/{token}/say", post(say))
+        .layer(DefaultBodyLimit::max(WORD_BYTES_MAX))
+        .with_state(Arc::new(store))
+}
+
+fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default()
+}
+
+/// As the client calls this server.
+fn own_name(headers: &HeaderMap) -> Result<String, StatusCode> {
+    let name = headers.get(header::HOST).and_then(|name| name.to_str().ok());
+    let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+    name.filter(plain).map(str::to_owned).ok_or(StatusCode::BAD_REQUEST)
+}
+
+async fn chain(headers: HeaderMap) -> Answer {
+    let own = own_name(&headers)?;
+    Ok(format!("#!ipxe\nchain http://{own}/boot/${{netX/mac}} || exit\n").into_response())
+}
+
+async fn script(State(store): State<Arc<Store>>, Path(mac): Path<String>, headers: HeaderMap) -> Answer {
+    let (own, mac) = (own_name(&headers)?, mac.parse::<Mac>().map_err(|_| StatusCode::NOT_FOUND)?);
+    let open = |ticket: &Ticket| {
+        ticket.macs.contains(&mac) && ticket.is_open(now(), &ticket::said(&store, &ticket.head))
+    };
+    let ticket = ticket::all(&store).into_iter().find(open).ok_or(StatusCode::NOT_FOUND)?;
+    let (at, dashed) = (format!("http://{own}/build/{}", ticket.token), mac.to_string().replace(':', "-"));
+    let console =
+        ticket.console.map(|console| format!(" console=tty0 console={console}")).unwrap_or_default();
+    Ok(format!(
+        "#!ipxe\n\
+         kernel {at}/file/{kernel} initrd={initrd} boot=haoscar haoscar={at} ip=dhcp BOOTIF=01-{dashed}{console}\n\
+         initrd --name {initrd} {at}/file/{initrd}\n\
+         boot\n",
+        kernel = ticket::KERNEL,
+        initrd = ticket::INITRAMFS
+    )
+    .into_response())
+}
+
+/// The ticket of a token that is not over.
+fn of_token(store: &Store, token: &str) -> Result<Ticket, StatusCode> {
+    let mut all = ticket::all(store).into_iter();
+    let valid = |ticket: &Ticket| ticket.token == token && now() < ticket.expires;
+    all.find(valid).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn ticket(State(store): State<Arc<Store>>, Path(token): Path<String>) -> Answer {
+    Ok(Json(of_token(&store, &token)?).into_response())
+}
+
+async fn file(
+    State(store): State<Arc<Store>>,
+    Path((token, name)): Path<(String, String)>,
+    asked: Request,
+) -> Answer {
+    let ticket = of_token(&store, &token)?;
+    let path = ticket::file(&store, &ticket, &name).ok_or(StatusCode::NOT_FOUND)?;
+    sent(&path, asked).await
+}
+
+async fn piece(
+    State(store): State<Arc<Store>>,
+    Path((token, sha256)): Path<(String, String)>,
+    asked: Request,
+) -> Answer {
+    of_token(&store, &token)?;
+    if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    sent(&store.path_of(&sha256), asked).await
+}
+
+async fn sent(path: &Utf8Path, asked: Request) -> Answer {
+    let answer = ServeFile::new(path).oneshot(asked).await;
+    answer.map(|answer| answer.map(Body::new)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn say(State(store): State<Arc<Store>>, Path(token): Path<String>, Json(word): Json<Word>) -> Answer {
+    let ticket = of_token(&store, &token)?;
+    let kept = ticket::say(&store, &ticket.head, &Word { at: now(), ..word });
+    kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::ticket::tests::sample;
+    use camino::Utf8PathBuf;
+
+    fn ask(store: &Store, method: &str, path: &str, body: &str) -> (StatusCode, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = axum::http::Request::builder().method(method).uri(path);
+            let request = request.header("host", "10.0.0.10:4081").header("content-type", "application/json");
+            let request = request.body(Body::from(body.to_owned())).unwrap();
+            let answer = routes(store.clone()).oneshot(request).await.unwrap();
+            let status = answer.status();
+            let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            (status, String::from_utf8_lossy(&bytes).into_owned())
+        })
+    }
+
+    #[test]
+    fn only_the_card_of_an_open_ticket_is_told_anything_and_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        ticket::open(&store, &sample(u64::MAX)).unwrap();
+        assert_eq!(ask(&store, "GET", "/boot/52:54:00:99:99:99", "").0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(&store, "GET", "/build/guess/ticket", "").0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(&store, "GET", "/build/secret/file/ticket.json", "").0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(&store, "GET", "/build/secret/piece/..%2f..%2flock", "").0, StatusCode::NOT_FOUND);
+        let (status, said) = ask(&store, "GET", "/boot/52:54:00:20:00:02", "");
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            said.contains("haoscar=http://10.0.0.10:4081/build/secret ip=dhcp BOOTIF=01-52-54-00-20-00-02\n"),
+            "{said}"
+        );
+        assert_eq!(
+            ask(&store, "POST", "/build/secret/say", r#"{"stage":"begun"}"#).0,
+            StatusCode::NO_CONTENT
+        );
+        assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:00:02", "").0, StatusCode::NOT_FOUND, "it was used");
+        assert!(ask(&store, "GET", "/build/secret/ticket", "").1.contains("head@1"), "and goes on with it");
+    }
+
+    #[test]
+    fn a_ticket_whose_time_is_over_is_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        ticket::open(&store, &sample(1)).unwrap();
+        for path in ["/boot/52:54:00:20:00:02", "/build/secret/ticket"] {
+            assert_eq!(ask(&store, "GET", path, "").0, StatusCode::NOT_FOUND);
+        }
+    }
+}

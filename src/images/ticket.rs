@@ -1,0 +1,238 @@
+//! What one machine may be built of, once: bound to its MACs, with an end. And what that machine says while it is built.
+//!
+//! A ticket lies in `builds/HEAD/` of the store: `ticket.json`, what the machine boots (`vmlinuz`, `initrd`), and `said`, one
+//! line of JSON a word. It is used as soon as the machine has said anything.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::error::{ImageError, disk};
+use super::store::Store;
+use crate::desired::HostName;
+use crate::spec::{Disk, Mac};
+
+/// What a machine is built of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The head that it becomes.
+    pub head: HostName,
+    /// `NAME@VERSION`.
+    pub image: String,
+    /// What it says to be let in; nobody else knows it.
+    pub token: String,
+    /// Its cards: no other machine gets anything.
+    pub macs: Vec<Mac>,
+    /// Seconds since the epoch after which it is nothing.
+    pub expires: u64,
+    /// The disk that is wiped.
+    pub disk: Disk,
+    /// What makes it itself.
+    pub identity: Identity,
+    /// The kernel's console, beside the screen: `ttyS0,115200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
+}
+
+/// What makes a machine itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its host name.
+    pub host: HostName,
+    /// Its domain.
+    pub domain: String,
+    /// Its cards.
+    pub cards: Vec<Card>,
+    /// Public keys of ssh that may come in as root: that of the head which brings it into the cluster.
+    pub authorized: Vec<String>,
+}
+
+/// A card of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The interface's name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Its own addresses.
+    pub addresses: Vec<IpNet>,
+    /// Where the rest is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+}
+
+/// Something that a machine says while it is built.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Seconds since the epoch, by the head's clock.
+    #[serde(default)]
+    pub at: u64,
+    /// Where it is: `disk`, `writing`, …; `up` is the last one.
+    pub stage: String,
+    /// Bytes done.
+    #[serde(default)]
+    pub done: u64,
+    /// Bytes in all.
+    #[serde(default)]
+    pub total: u64,
+    /// What people should know.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// It goes no further.
+    #[serde(default)]
+    pub failed: bool,
+    /// Its own public keys of ssh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+/// The last stage: it runs on its own disk.
+pub const UP: &str = "up";
+
+/// Where what a machine boots lies, beside its ticket.
+pub const KERNEL: &str = "vmlinuz";
+/// See there.
+pub const INITRAMFS: &str = "initrd";
+
+const BUILDS: &str = "builds";
+const TICKET: &str = "ticket.json";
+const SAID: &str = "said";
+
+impl Ticket {
+    /// Whether a machine may still begin with it.
+    pub fn is_open(&self, now: u64, said: &[Word]) -> bool {
+        now < self.expires && said.is_empty()
+    }
+}
+
+/// The folder of a head's build.
+pub fn folder(store: &Store, head: &str) -> Utf8PathBuf {
+    store.folder().join(BUILDS).join(head)
+}
+
+/// Writes a ticket in place of what was there before, with nothing said.
+///
+/// # Errors
+/// The disk refuses.
+pub fn open(store: &Store, ticket: &Ticket) -> Result<(), ImageError> {
+    let folder = folder(store, &ticket.head);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(disk(&folder))?;
+    let _ = fs::remove_file(folder.join(SAID));
+    let text = serde_json::to_vec_pretty(ticket).unwrap_or_default(); // strings and numbers: it cannot fail
+    let (path, beside) = (folder.join(TICKET), folder.join("ticket.new"));
+    let write = || {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)?;
+        File::open(&folder)?.sync_all()
+    };
+    write().map_err(disk(&path))
+}
+
+/// Takes a head's build away; answers whether there was one.
+///
+/// # Errors
+/// The disk refuses.
+pub fn close(store: &Store, head: &str) -> Result<bool, ImageError> {
+    let folder = folder(store, head);
+    match fs::remove_dir_all(&folder) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(disk(&folder)(error)),
+    }
+}
+
+/// A head's ticket; none: it is not being built.
+pub fn of(store: &Store, head: &str) -> Option<Ticket> {
+    serde_json::from_slice(&fs::read(folder(store, head).join(TICKET)).ok()?).ok()
+}
+
+/// Every ticket.
+pub fn all(store: &Store) -> Vec<Ticket> {
+    let entries = store.folder().join(BUILDS).read_dir_utf8().into_iter().flatten().flatten();
+    let mut all: Vec<_> = entries.filter_map(|entry| of(store, entry.file_name())).collect();
+    all.sort_by(|a, b| a.head.cmp(&b.head));
+    all
+}
+
+/// What a machine has said so far.
+pub fn said(store: &Store, head: &str) -> Vec<Word> {
+    let text = fs::read_to_string(folder(store, head).join(SAID)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Keeps a word.
+///
+/// # Errors
+/// The disk refuses.
+pub fn say(store: &Store, head: &str, word: &Word) -> Result<(), ImageError> {
+    let path = folder(store, head).join(SAID);
+    let mut line = serde_json::to_vec(word).unwrap_or_default();
+    line.push(b'\n');
+    let append = || OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?.write_all(&line);
+    append().map_err(disk(&path))
+}
+
+/// The file of a store that a build may read, if its name is one of them.
+pub fn file(store: &Store, ticket: &Ticket, name: &str) -> Option<Utf8PathBuf> {
+    let image = || store.find(&ticket.image).ok();
+    match name {
+        KERNEL | INITRAMFS => Some(folder(store, &ticket.head).join(name)),
+        "manifest.json" | "manifest.json.sig" => Some(image()?.join(Utf8Path::new(name))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A ticket of one card.
+    pub fn sample(expires: u64) -> Ticket {
+        let mac: Mac = "52:54:00:20:00:02".parse().unwrap();
+        Ticket {
+            head: "head-2".to_owned(),
+            image: "head@1".to_owned(),
+            token: "secret".to_owned(),
+            macs: vec![mac],
+            expires,
+            disk: Disk { serial: Some("A1".to_owned()), ..Disk::default() },
+            identity: Identity {
+                host: "head-2".to_owned(),
+                domain: "oscar.example".to_owned(),
+                cards: vec![Card {
+                    name: "eno1".to_owned(),
+                    mac,
+                    addresses: vec!["192.0.2.12/24".parse().unwrap()],
+                    gateway: Some("192.0.2.1".parse().unwrap()),
+                }],
+                authorized: vec!["ssh-ed25519 AAAA root@head-1".to_owned()],
+            },
+            console: None,
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_open_until_its_machine_has_said_a_word_or_its_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        let ticket = sample(100);
+        open(&store, &ticket).unwrap();
+        assert_eq!(of(&store, "head-2"), Some(ticket.clone()));
+        assert!(ticket.is_open(99, &said(&store, "head-2")));
+        assert!(!ticket.is_open(100, &said(&store, "head-2")));
+        say(&store, "head-2", &Word { stage: "begun".to_owned(), ..Word::default() }).unwrap();
+        assert!(!ticket.is_open(99, &said(&store, "head-2")));
+        open(&store, &ticket).unwrap();
+        assert!(ticket.is_open(99, &said(&store, "head-2")), "another build begins anew");
+        assert_eq!(file(&store, &ticket, "../../secrets"), None);
+        assert!(close(&store, "head-2").unwrap() && !close(&store, "head-2").unwrap());
+    }
+}
