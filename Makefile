@@ -5,7 +5,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(CARGO_BIN):$(PATH):/usr/sbin:/sbin
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CI,HAOSCAR_CACHE,NO_COLOR)
 
-.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal bench-scale drill-mpi test-vm soak lint ci clean
+.PHONY: help build demo test test-fast simulate bench-failover bench-services bench-nfs bench-false bench-watch bench-heal bench-scale drill-mpi test-vm test-build soak lint ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,11 @@ test-vm: build ## a real kernel's power is cut in the middle of an apply, 5 minu
 	@packaging/setup.sh lab
 	@packaging/setup.sh vm
 	@$(ROOT) tests/vm/cut.sh target/release/haoscar "$(or $(CUTS),8)"
+
+test-build: build ## a blank QEMU guest is built as head-2, joins and takes over; and five machines that must not (CASES="good disk")
+	@packaging/setup.sh lab
+	@packaging/setup.sh vm
+	@$(ROOT) tests/vm/build.sh target/release/haoscar $(CASES)
 
 soak: ## half an hour in which everything happens in any order, then the cluster is what git says (MINUTES=30 SEED=…)
 	@packaging/setup.sh build

@@ -263,6 +263,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "names/dnsmasq/names.conf.hbs",
     "names/dnsmasq/names.hosts.hbs",
     "boot/dnsmasq/boot.conf.hbs",
+    "boot/images.service.hbs",
     "dhcp/kea/kea-dhcp4.conf.hbs",
     "dhcp/kea/kea-dhcp6.conf.hbs",
     "dhcp/kea/reload.conf.hbs",

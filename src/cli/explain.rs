@@ -183,7 +183,7 @@ fn template(name: Option<&str>, json: bool) -> Result<String, Failure> {
 }
 
 /// Specs that render every template together, the plainest first.
-const REFERENCE: [&str; 7] = [
+const REFERENCE: [&str; 8] = [
     include_str!("../../specs/ha-oscar-2004.yaml"),
     include_str!("../../specs/ha-oscar-2004-pbs.yaml"),
     include_str!("../../specs/qnetd.yaml"),
@@ -191,6 +191,7 @@ const REFERENCE: [&str; 7] = [
     include_str!("../../specs/heartbeat.yaml"),
     include_str!("../../specs/ipv6.yaml"),
     include_str!("../../specs/fence-levels.yaml"),
+    include_str!("../../specs/self-build.yaml"),
 ];
 
 /// Stands for any file of a site's own.

@@ -54,6 +54,9 @@ enum Verb {
         #[arg(long, hide = true)]
         here: bool,
     },
+    /// Serve images to machines that are built (started by systemd)
+    #[command(hide = true)]
+    Serve,
     /// Show every version
     List,
     /// Show what is in an image, and what was left out
@@ -87,6 +90,11 @@ enum Verb {
 const KEEP: u32 = 3;
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    if let (Verb::Serve, Some(store)) = (&options.verb, &options.store) {
+        return images::serve(Store::at(store), boot::IMAGE_PORT)
+            .map(|()| Exit::Done)
+            .map_err(|e| failure(&e));
+    }
     let spec = source::read(common, None)?;
     let cluster = &spec.loaded.cluster;
     let head = head(cluster, &options.verb)?;
@@ -103,6 +111,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let seal = Seal::of(secret_path(IMAGE_KEY));
     match &options.verb {
         Verb::Capture { name, .. } => capture(common, cluster, name, &store, &seal),
+        Verb::Serve => Err(Failure::new(Exit::Usage, "which images? --store FOLDER")),
         Verb::List => list(common, &store, &seal),
         Verb::Show { name } => show(common, &store, name),
         Verb::Verify { name } => verify(common, &store, name.as_deref(), &seal),
@@ -151,6 +160,7 @@ fn argv(common: &Common, options: &Options) -> Vec<String> {
     let mut argv = vec!["haoscar".to_owned(), "image".to_owned()];
     match &options.verb {
         Verb::Capture { name, .. } => argv.extend(["capture", "--here", name].map(str::to_owned)),
+        Verb::Serve => argv.push("serve".to_owned()),
         Verb::List => argv.push("list".to_owned()),
         Verb::Show { name } => argv.extend(["show", name].map(str::to_owned)),
         Verb::Verify { name } => argv.extend(["verify".to_owned()].into_iter().chain(name.clone())),

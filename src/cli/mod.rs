@@ -8,6 +8,7 @@ mod agent;
 mod agents;
 mod apply;
 mod ask;
+mod build;
 mod confirm;
 mod difference;
 mod doctor;
@@ -116,6 +117,8 @@ enum Verb {
     Macs(macs::Options),
     /// Images of heads: take one from a head that runs, list, prove, compare
     Image(image::Options),
+    /// Build a blank machine as a head, from an image
+    Build(build::Options),
     /// Show what would change on every machine
     Plan(plan::Options),
     /// Write what a plan needs to know of the hosts to a file, for a plan that is made elsewhere
@@ -166,6 +169,9 @@ enum Verb {
     /// Finish or put back an apply that was cut short on this host (started by systemd at boot)
     #[command(hide = true)]
     Recover(recover::Options),
+    /// Make this machine a head, by its ticket (started by the initramfs that haoscar build makes)
+    #[command(hide = true)]
+    Install(build::InstallOptions),
     /// The same cluster as namespaces on this machine, with the real daemons
     Lab(lab::Options),
     /// Probe a lab's services from the network namespace that it is started in
@@ -194,6 +200,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Generate(options) => generate::run(&cli.common, options),
         Verb::Macs(options) => macs::run(&cli.common, options),
         Verb::Image(options) => image::run(&cli.common, options),
+        Verb::Build(options) => build::run(&cli.common, options),
+        Verb::Install(options) => build::install(options),
         Verb::Plan(options) => plan::run(&cli.common, options),
         Verb::Observe(options) => observe::run(&cli.common, options),
         Verb::Apply(options) => apply::run(&cli.common, options),

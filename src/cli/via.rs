@@ -67,6 +67,11 @@ impl Reach {
         Self { via: way, on: self.on.clone() }
     }
 
+    /// As a head reaches the others.
+    pub fn of_head() -> Self {
+        Self { via: Some(Via::Head), on: Vec::new() }
+    }
+
     /// This machine.
     pub fn here() -> Self {
         Self { via: Some(Via::Local), on: Vec::new() }

@@ -23,7 +23,7 @@ pub use install::{InstallError, PUBLIC_KEY, install, say_up};
 pub use manifest::{FileLine, LeftOut, Manifest, Piece};
 pub use rules::{Keep, Rule, rules};
 pub use seal::{Seal, public};
-pub use serve::{PORT, serve};
+pub use serve::serve;
 pub use store::{Pruned, Store, Verified, parse_name};
 
 /// How far a long work is.

@@ -28,9 +28,6 @@ use super::store::Store;
 use super::ticket::{self, Ticket, Word};
 use crate::spec::Mac;
 
-/// Not one of those that services.md of Debian or IANA gives to anybody.
-pub const PORT: u16 = 4_081;
-
 /// A word of a machine with the end of a program's output.
 const WORD_BYTES_MAX: usize = 64 << 10;
 

@@ -12,7 +12,7 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 10] = [
+const SPECS: [&str; 11] = [
     "dnsmasq",
     "fence-levels",
     "ha-oscar-2004",
@@ -21,6 +21,7 @@ const SPECS: [&str; 10] = [
     "ipv6",
     "minimal",
     "qnetd",
+    "self-build",
     "three-heads",
     "two-node",
 ];

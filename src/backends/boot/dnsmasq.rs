@@ -24,12 +24,14 @@ impl Backend for Dnsmasq {
         let root = context.state()?;
         let restart = OnChange::Restart(UNIT.to_owned());
         let conf = context.file(CONF, "boot/dnsmasq/boot.conf.hbs", json!({ "root": root }), restart)?;
-        Ok(Part {
+        let mut part = Part {
             files: vec![(Placement::Heads, conf)],
             directories: vec![state_folder(root, "root", "root", 0o755)],
             carried: vec![Carried::everywhere(context.name, UNIT)],
             packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
             ..Part::default()
-        })
+        };
+        super::images(context, &mut part)?;
+        Ok(part)
     }
 }

@@ -2,9 +2,15 @@
 
 mod dnsmasq;
 
-use camino::Utf8PathBuf;
+use std::net::IpAddr;
 
-use crate::spec::{Cluster, Service};
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use crate::backends::{Context, Part, Placement, state_folder};
+use crate::desired::OnChange;
+use crate::engines::Carried;
+use crate::spec::{Cluster, Problem, Service};
 
 pub use dnsmasq::Dnsmasq;
 
@@ -20,4 +26,54 @@ pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
     let groups = cluster.groups.values().filter(|group| group.services.iter().any(carries));
     let mut storages = groups.filter_map(|group| cluster.storage.get(group.storage.as_ref()?));
     storages.next().map_or_else(|| OWN.into(), |storage| storage.path.join(SHARED))
+}
+
+/// What serves images to machines that are built, on every head of the group; only the address moves.
+const UNIT: &str = "haoscar-images.service";
+
+/// Where it listens: free of what IANA and Debian's /etc/services give to others.
+pub const IMAGE_PORT: u16 = 4_081;
+
+/// What iPXE is given where haoscar builds heads: the programs of Debian's package ipxe.
+pub const BIOS: &str = "undionly.kpxe";
+/// See there.
+pub const UEFI: &str = "snponly.efi";
+
+/// Programs that a head needs to have another one built (Debian's names).
+const PACKAGES: [&str; 9] = [
+    "ipxe",
+    "initramfs-tools",
+    "zstd",
+    "fdisk",
+    "e2fsprogs",
+    "dosfstools",
+    "udev",
+    "openssh-client",
+    "grub2-common",
+];
+
+/// Whether some head is built by haoscar.
+pub fn builds(cluster: &Cluster) -> bool {
+    cluster.heads.values().any(|head| head.image.is_some())
+}
+
+/// What iPXE asks for first, at the group's address.
+pub fn script(address: IpAddr) -> String {
+    format!("http://{}/boot", std::net::SocketAddr::from((address, IMAGE_PORT)))
+}
+
+/// The server of images, where heads are built.
+fn images(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
+    if !builds(context.cluster) {
+        return Ok(());
+    }
+    let path = format!("/etc/systemd/system/{UNIT}");
+    let values = json!({ "store": image_store(context.cluster) });
+    let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
+    part.files.push((Placement::Heads, context.file(path, "boot/images.service.hbs", values, change)?));
+    part.carried.push(Carried::everywhere(context.name, UNIT));
+    // root's alone: an image holds what a head holds
+    part.directories.push(state_folder(image_store(context.cluster), "root", "root", 0o700));
+    part.packages.extend(PACKAGES.map(|name| (Placement::Heads, name.to_owned())));
+    Ok(())
 }

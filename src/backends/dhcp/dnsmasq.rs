@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::{boot_files, lease_seconds, leases, options, reservations};
+use crate::backends::boot::builds;
 use crate::backends::{Backend, Context, Part, Placement, folder, state_folder, validator};
 use crate::desired::{OnChange, Rendered};
 use crate::engines::Carried;
@@ -65,7 +66,7 @@ fn files(service: &DhcpService, context: &Context<'_>) -> Result<(Rendered, Rend
     }
     let values = json!({
         "state": context.state()?, "hosts": HOSTS, "domain": context.cluster.domain, "lease": lease_seconds(service),
-        "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets,
+        "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets, "ipxe": builds(context.cluster),
     });
     let conf =
         context.file(CONF, "dhcp/dnsmasq/dhcp.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))?;
@@ -92,9 +93,14 @@ fn subnet(name: &str, network: &Network, address: IpAddr, context: &Context<'_>)
             Some(json!({ "name": name, "data": data }))
         })
         .collect();
-    let boot: Vec<_> = boot_files(context)
+    let files = boot_files(context);
+    let not_ipxe = if files.iter().any(|(asks, _)| *asks == "ipxe") { ",tag:!ipxe" } else { "" };
+    let boot: Vec<_> = files
         .into_iter()
-        .map(|(firmware, file)| json!({ "firmware": firmware, "file": file }))
+        .map(|(firmware, file)| match firmware {
+            "ipxe" => json!({ "tags": "tag:ipxe", "file": file }),
+            _ => json!({ "tags": format!("tag:{firmware}{not_ipxe}"), "file": file }),
+        })
         .collect();
     json!({
         "name": name, "address": address, "netmask": network.cidr.0.netmask(), "first": first, "last": last,

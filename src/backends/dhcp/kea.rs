@@ -192,10 +192,11 @@ fn identifier(context: &Context<'_>) -> String {
         .collect()
 }
 
-/// Boot files by what the client's firmware is, as Kea tests it.
+/// Boot files by what asks, as Kea tests it: the first class that a client is in gives it its file.
 fn classes(context: &Context<'_>) -> Vec<Value> {
-    let class = |(firmware, file)| {
+    let class = |(firmware, file): (&str, String)| {
         let test = match firmware {
+            "ipxe" => "option[77].hex == 'iPXE'",
             "bios" => "option[93].hex == 0x0000",
             _ => "option[93].hex == 0x0007 or option[93].hex == 0x0009 or option[93].hex == 0x000b",
         };

@@ -12,7 +12,7 @@ pub use dnsmasq::Dnsmasq;
 pub use kea::Kea;
 pub use lease::{LEASE_FILES, Lease, read as read_leases};
 
-use crate::backends::{Backend, Context, Part, Placement, folder};
+use crate::backends::{Backend, Context, Part, Placement, boot, folder};
 use crate::desired::{Mode, OnChange, Rendered, names};
 use crate::spec::{DhcpBackend, DhcpService, Problem, Service, Span};
 
@@ -47,7 +47,7 @@ fn lease_seconds(service: &DhcpService) -> u64 {
     service.lease.unwrap_or(LEASE).as_millis() / 1000
 }
 
-/// The nodes' own addresses on a network, by MAC, in the family of `address`.
+/// The own addresses of nodes, and of heads that are built, on a network, by MAC, in the family of `address`.
 fn reservations(network: &str, address: IpAddr, context: &Context<'_>) -> Result<Vec<Value>, Problem> {
     let nodes = names::nodes(context.cluster)?;
     let here =
@@ -55,7 +55,14 @@ fn reservations(network: &str, address: IpAddr, context: &Context<'_>) -> Result
     let known = here.filter_map(|node| {
         node.mac.map(|mac| json!({ "mac": mac, "address": node.address, "name": node.name }))
     });
-    Ok(known.collect())
+    let heads = context.cluster.heads.iter().filter(|(_, head)| head.image.is_some());
+    let cards = heads.flat_map(|(name, head)| head.nics.values().map(move |nic| (name, nic)));
+    let built = cards.filter(|(_, nic)| nic.network == network).filter_map(|(name, nic)| {
+        let mut own = [Some(nic.address), nic.address6].into_iter().flatten();
+        let own = own.find(|own| own.is_ipv4() == address.is_ipv4())?;
+        Some(json!({ "mac": nic.mac, "address": own, "name": name }))
+    });
+    Ok(built.chain(known).collect())
 }
 
 /// What clients are told beside their address: the group's own services, where the group has them. By Kea's names.
@@ -68,13 +75,18 @@ fn options(gateway: Option<IpAddr>, address: IpAddr, context: &Context<'_>) -> V
     options
 }
 
-/// Boot files by what the client's firmware is, `bios` or `uefi` (RFC 4578, option 93), where the group has a boot service.
-fn boot_files<'a>(context: &Context<'a>) -> Vec<(&'static str, &'a str)> {
+/// Boot files by what asks: `ipxe` itself (RFC 3004, option 77) where haoscar builds heads, else the client's firmware, `bios` or
+/// `uefi` (RFC 4578, option 93), where the group has a boot service. The first that fits is the one.
+fn boot_files(context: &Context<'_>) -> Vec<(&'static str, String)> {
     let boot = context.services().find_map(|service| match service {
         Service::Boot(boot) => Some(boot),
         _ => None,
     });
     let Some(boot) = boot else { return Vec::new() };
-    let files = [("bios", &boot.bios), ("uefi", &boot.uefi)];
-    files.into_iter().filter_map(|(firmware, file)| Some((firmware, file.as_deref()?))).collect()
+    let builds = boot::builds(context.cluster);
+    let or = |file: &Option<String>, own: &str| file.clone().or_else(|| builds.then(|| own.to_owned()));
+    let script = context.private_address().ok().filter(|_| builds).map(boot::script);
+    let files =
+        [("ipxe", script), ("bios", or(&boot.bios, boot::BIOS)), ("uefi", or(&boot.uefi, boot::UEFI))];
+    files.into_iter().filter_map(|(asks, file)| Some((asks, file?))).collect()
 }

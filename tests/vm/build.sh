@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
+# is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
+# its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
+# CASES: any of good mac disk key piece cut; all if none is named. A case but `good` is a machine that must not become a head, and why.
+# Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+haoscar=$(realpath "${1:-target/release/haoscar}")
+shift || true
+cases=${*:-mac disk key piece cut good}
+spec=$(realpath tests/vm/build.yaml)
+out=${OUT:-target/vm}
+mkdir -p "$out"
+out=$(realpath "$out")
+work=$(mktemp -d)
+lab=build-$$
+net=haoscar-$lab
+export HAOSCAR_LAB=$lab
+packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod
+guest= relay= build=
+ends() {
+    for process in $guest $relay $build; do kill -KILL "$process" 2>/dev/null || true; done
+    "$haoscar" lab down "$lab" -q || true
+    rm -rf "$work"
+}
+trap ends EXIT
+trap 'exit 130' INT TERM
+fail() { echo "FAILED: $*" >&2; exit 1; }
+on() { "$haoscar" lab exec "$1" -- sh -c "$2"; }
+say() { printf '%7.1f s  %s\n' "$(awk -v a="$(date +%s%N)" -v b="$begin" 'BEGIN { print (a - b) / 1e9 }')" "$*"; }
+begin=$(date +%s%N)
+
+"$haoscar" lab up "$spec" --name "$lab" --hosts head-1,arbiter --packages "$packages" -q
+# a real head has devices, modules and a console; a namespace has them from the machine, so the lab's root does without
+on head-1 'cd /etc/systemd/system && for unit in *; do [ "$(readlink "$unit")" != /dev/null ] || rm "$unit"; done
+    ln -s /dev/null run-rpc_pipefs.mount; rm -f /etc/resolv.conf; : >/etc/resolv.conf; ssh-keygen -A >/dev/null
+    cat >lab-keeper.service <<UNIT
+[Unit]
+Description=The fence devices of the lab, for a guest
+ConditionPathExists=!/run/haoscar-lab/socket
+Before=pacemaker.service
+[Service]
+ExecStartPre=mkdir -p /run/haoscar-lab
+ExecStart=socat UNIX-LISTEN:/run/haoscar-lab/socket,fork TCP:10.20.255.254:7700
+[Install]
+WantedBy=multi-user.target
+UNIT
+    mkdir -p multi-user.target.wants; ln -sf ../lab-keeper.service multi-user.target.wants/'
+# heads reach the other members by ssh, as an administrator has set it up
+on head-1 'mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519'
+key=$(on head-1 'cat /root/.ssh/id_ed25519.pub')
+on arbiter "ssh-keygen -A >/dev/null; mkdir -p -m 700 /root/.ssh /run/sshd; echo '$key' >/root/.ssh/authorized_keys; systemctl enable --quiet --now ssh"
+on head-1 "echo 'arbiter,10.20.0.3 $(on arbiter 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')' >/root/.ssh/known_hosts"
+"$haoscar" apply "$spec" --adopt --yes >"$out/apply.txt" 2>&1 || { cat "$out/apply.txt"; fail "apply"; }
+switch=$(ip netns exec "$net" ip -o -4 address show dev wire0 | awk '{ print $4 }' | cut -d/ -f1 | head -1)
+[ "$switch" = 10.20.255.254 ] || fail "the switch is $switch on the inside"
+ip netns exec "$net" socat TCP-LISTEN:7700,fork,reuseaddr "UNIX-CONNECT:/run/haoscar/lab/$lab/keeper/socket" &
+relay=$!
+say "head-1 and arbiter serve"
+"$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
+say "the image is taken"
+for tap in 0 1; do
+    ip netns exec "$net" ip tuntap add "tap$tap" mode tap
+    ip netns exec "$net" ip link set "tap$tap" master "wire$tap" up
+done
+
+machine() { # NAME DISK-GIB MAC: a machine with an empty disk is switched on
+    console=$out/build-$1.txt
+    rm -f "$work/disk.img"
+    truncate -s "$2G" "$work/disk.img"
+    : >"$console"
+    power "$3"
+}
+power() { # MAC of the card that boots
+    ip netns exec "$net" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
+        -drive "file=$work/disk.img,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=HEAD2DISK,bootindex=1 \
+        -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2" \
+        -netdev tap,id=n1,ifname=tap1,script=no,downscript=no -device virtio-net-pci,netdev=n1,mac=52:54:00:20:00:02,romfile= \
+        -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 &
+    guest=$!
+}
+off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
+order() { # the entry is opened, and watched
+    said=$out/said-$1.txt
+    "$haoscar" build head-2 --yes --within 15m --spec "$spec" >"$said" 2>&1 &
+    build=$!
+    until_said 120 "ready: switch head-2 on"
+}
+until_said() { # SECONDS WORDS
+    for _ in $(seq $(($1 * 5))); do
+        grep -q "$2" "$said" && return 0
+        kill -0 "$build" 2>/dev/null || break
+        sleep 0.2
+    done
+    grep -q "$2" "$said" || { tail -20 "$said" "$console" 2>/dev/null; fail "\"$2\" was not said within $1 s"; }
+}
+refused() { # WORDS: the build ends with them, and the cluster is as it was
+    local status=0
+    until_said 240 "$1"
+    wait "$build" || status=$?
+    build=
+    off
+    [ "$status" = 1 ] || fail "haoscar build ended with $status"
+    on arbiter 'crm_mon -1 -r' | grep -q 'head-2' && fail "head-2 is known to the engine"
+    say "refused as it must be: $(grep -m1 "$1" "$said" | sed 's/^error: //')"
+}
+store=/srv/state/haoscar-images
+inside=52:54:00:20:00:12
+for case in $cases; do
+    case $case in
+    mac) # another machine that boots gets nothing
+        order mac
+        machine mac 8 52:54:00:99:99:99
+        for _ in $(seq 90); do on head-1 'cat /srv/state/dhcp/*leases4*' | grep -q 52:54:00:99:99:99 && break; sleep 1; done
+        sleep 30 # iPXE waits for IPv6 before it asks for its script
+        off
+        [ ! -s "$console" ] || fail "it has booted something: $(tail -3 "$console")"
+        on head-1 "cat $store/builds/head-2/said 2>/dev/null" | grep . && fail "it was let in"
+        kill "$build"; wait "$build" 2>/dev/null || true; build=
+        "$haoscar" build head-2 --cancel --spec "$spec" | grep -q 'its build is over' || fail "the entry stays"
+        say "another machine got nothing"
+        ;;
+    disk) order disk; machine disk 1 $inside; refused "disk failed: .*has 1.0 GiB, and the image needs\|begun failed: .*has 1.0 GiB, and the image needs" ;;
+    key) # a manifest that somebody else has signed
+        order key
+        on head-1 "cd $store/head/* && cp manifest.json.sig /root/sig && ssh-keygen -q -t ed25519 -N '' -f /root/other && rm manifest.json.sig && ssh-keygen -q -Y sign -n image@haoscar -f /root/other manifest.json"
+        machine key 8 $inside
+        refused "is not signed by this cluster's key"
+        on head-1 "cp /root/sig $store/head/*/manifest.json.sig"
+        ;;
+    piece) # a piece that is damaged on the head
+        order piece
+        on head-1 "f=\$(ls -S $store/pieces/*/* | head -1); cp \$f /root/piece; echo \$f >/root/of; printf damage | dd of=\$f bs=1 seek=5000 conv=notrunc status=none"
+        machine piece 8 $inside
+        refused "writing failed: piece .* is damaged"
+        on head-1 'cp /root/piece "$(cat /root/of)"'
+        ;;
+    cut) # its power is cut while it is written to; the entry is used up, and it is built when that is said again
+        order cut
+        machine cut 8 $inside
+        until_said 240 "writing .* of "
+        off
+        power $inside
+        sleep 45
+        [ "$(on head-1 "grep -c begun $store/builds/head-2/said")" = 1 ] || fail "the entry was used twice"
+        off
+        kill "$build"; wait "$build" 2>/dev/null || true; build=
+        say "cut while it was written to: it does not begin again by itself"
+        ;;
+    good)
+        order good
+        machine good 8 $inside
+        begin=$(date +%s%N)
+        until_said 600 "head-2 is a member\|error:"
+        wait "$build" || { tail -30 "$said"; fail "haoscar build"; }
+        build=
+        say "switched on blank, and a member"
+        sed -n 's/^\[ *\([0-9.]* s\)\] head-2: /    \1  /p' "$said"
+        on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+        say "a plan is empty"
+        [ -z "$(on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"')" ] || fail "head-2 was fenced"
+        "$haoscar" lab fault power head-1 -q
+        for _ in $(seq 60); do
+            answer=$(ip netns exec "$net" curl -s -m 1 -o /dev/null -w '%{http_code}' http://192.0.2.10/ || true)
+            [ "$answer" = 200 ] && break
+            sleep 0.5
+        done
+        [ "$answer" = 200 ] || { on arbiter 'crm_mon -1 -r'; fail "head-2 does not serve"; }
+        ip netns exec "$net" ip neigh show 192.0.2.10 | grep -q 52:54:00:20:00:02 || fail "somebody else serves"
+        say "head-1's power was cut, and head-2 serves"
+        off
+        ;;
+    *) fail "no such case: $case" ;;
+    esac
+done
