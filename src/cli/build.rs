@@ -171,7 +171,7 @@ fn begin(
     }
     installer(&folder, &kernel, &seal)?;
     boot_files(&spec.loaded.cluster)?;
-    let (host, domain) = (name.to_owned(), spec.loaded.cluster.domain.clone());
+    let host = name.to_owned();
     let cards = head.nics.iter().map(|(card, nic)| card_of(&spec.loaded.cluster, card, nic)).collect();
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let ticket = Ticket {
@@ -181,7 +181,7 @@ fn begin(
         macs: head.nics.values().map(|nic| nic.mac).collect(),
         expires: now + options.within.as_duration().as_secs(),
         disk,
-        identity: Identity { host, domain, cards, authorized: vec![own_key()?] },
+        identity: Identity { host, cards, authorized: vec![own_key()?] },
         console: head.console.clone(),
     };
     ticket::open(store, &ticket).map_err(|e| failure(&e))?;
@@ -221,7 +221,10 @@ fn shown(name: &str, head: &Head, manifest: &Manifest, disk: &Disk, within: Span
     let macs: Vec<_> = head.nics.values().map(|nic| nic.mac.to_string()).collect();
     line!("  boots from the network with {}: once, and within {within}", macs.join(" or "));
     line!("  - the disk with {disk}: ALL ON IT IS LOST; {} are written", HumanBytes(manifest.bytes));
-    line!("  + name, machine-id, ssh host keys, addresses and boot loader of its own");
+    line!(
+        "  + name, machine-id, ssh host keys, addresses and boot loader of its own; root of {} may log in",
+        via::own_name()
+    );
     line!("  then joins as a member (haoscar apply); nobody fences it before");
 }
 
@@ -401,7 +404,7 @@ fn join(
     let mut last = None;
     for _ in 0..JOIN_TRIES {
         let mut apply = Command::new(&own);
-        apply.args(["apply", "--via", "head", "--adopt"]).args(options.yes.then_some("--yes"));
+        apply.args(["apply", "--via", "head"]).args(options.yes.then_some("--yes"));
         apply.args(common.spec.iter().flat_map(|spec| ["--spec", spec.as_str()]));
         apply.args(common.quiet.then_some("--quiet"));
         let status = apply.status().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;

@@ -47,6 +47,9 @@ const SPARE_BYTES: u64 = 192 << 20;
 /// mke2fs makes one inode for so many bytes unless it is told a number.
 const BYTES_AN_INODE: u64 = 16_384;
 
+/// A person's own PATH may lack where Debian has mke2fs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 const PROGRAM: &str = "/usr/sbin/haoscar";
 
 /// Takes an image and keeps it. Answers its manifest, and how many bytes of pieces are new in the store, which is locked.
@@ -111,7 +114,7 @@ fn file_system(
     mke2fs.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-N", &inodes.to_string(), "-U", &uuid]);
     mke2fs.args(["-E", &format!("hash_seed={uuid},root_owner=0:0"), "-d", tree.as_str(), to.as_str()]);
     mke2fs.arg(format!("{}k", size.div_ceil(1_024)));
-    mke2fs.env("E2FSPROGS_FAKE_TIME", "1").env("LC_ALL", "C").stdin(Stdio::null());
+    mke2fs.env("PATH", PATH).env("E2FSPROGS_FAKE_TIME", "1").env("LC_ALL", "C").stdin(Stdio::null());
     let said = |said: String| ImageError::Program { program: "mke2fs", said };
     let output = mke2fs.output().map_err(|error| said(format!("{error} (package e2fsprogs)")))?;
     let words = String::from_utf8_lossy(&output.stderr);

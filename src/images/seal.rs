@@ -68,7 +68,7 @@ pub fn public(key: &str, subject: &str, bytes: &[u8], signature: &Utf8Path) -> R
     let refused = |why: String| ImageError::Seal { subject: subject.to_owned(), why };
     let signers = Signers::of(key)?;
     let mut verify = Command::new("ssh-keygen");
-    verify.args(["-q", "-Y", "verify", "-n", PURPOSE, "-I", WHO, "-f", signers.path.as_str(), "-s"]);
+    verify.args(["-Y", "verify", "-n", PURPOSE, "-I", WHO, "-f", signers.path.as_str(), "-s"]);
     run(verify.arg(signature), bytes).map(|_| ()).map_err(refused)
 }
 

@@ -44,8 +44,6 @@ pub struct Ticket {
 pub struct Identity {
     /// Its host name.
     pub host: HostName,
-    /// Its domain.
-    pub domain: String,
     /// Its cards.
     pub cards: Vec<Card>,
     /// Public keys of ssh that may come in as root: that of the head which brings it into the cluster.
@@ -206,7 +204,6 @@ pub(super) mod tests {
             disk: Disk { serial: Some("A1".to_owned()), ..Disk::default() },
             identity: Identity {
                 host: "head-2".to_owned(),
-                domain: "oscar.example".to_owned(),
                 cards: vec![Card {
                     name: "eno1".to_owned(),
                     mac,

@@ -161,7 +161,7 @@ pub struct Head {
     pub disk: Option<Disk>,
     /// The kernel's console beside the screen, where haoscar builds it: a serial line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z]+[A-Za-z0-9]*(,[0-9a-z]+)?$"), example = &"ttyS0,115200")]
+    #[schemars(extend("format" = "console"), example = &"ttyS0,115200")]
     pub console: Option<String>,
     /// Network cards, by interface name.
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]

@@ -160,15 +160,11 @@ WantedBy=multi-user.target
 
 /// Text files of a machine's own, by path below its root.
 fn files(ticket: &Ticket, machine_id: &str, root: &str, esp: &str, url: &str) -> Vec<(String, String)> {
-    let (host, domain) = (&ticket.identity.host, &ticket.identity.domain);
+    let host = &ticket.identity.host;
     let mut files = vec![
         ("etc/hostname".to_owned(), format!("{host}\n")),
         // never empty: systemd would take this boot for the first one and enable what packages like
         ("etc/machine-id".to_owned(), format!("{machine_id}\n")),
-        (
-            "etc/hosts".to_owned(),
-            format!("127.0.0.1 localhost\n127.0.1.1 {host}.{domain} {host}\n::1 localhost ip6-localhost\n"),
-        ),
         (
             "etc/fstab".to_owned(),
             format!(

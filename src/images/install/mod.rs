@@ -1,7 +1,7 @@
 //! In a machine that has booted from the network to be built: from its ticket to its own disk. Nothing of the cluster is
 //! decided here; the ticket says all.
 //!
-//! Stages, as they are said to the head: `begun`, `disk`, `partitioning`, `writing`, `proving`, `identity`, `loader`,
+//! Stages, as they are said to the head: `begun`, `image`, `disk`, `partitioning`, `writing`, `proving`, `identity`, `loader`,
 //! `restarting`; the built machine says `up` itself. A stage that fails says why, and the machine goes off: nothing boots
 //! half a system, and `haoscar build` can be said again.
 
@@ -105,7 +105,9 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
     };
     enter("begun", String::new());
     let ticket = head.ticket()?;
+    enter("image", ticket.image.clone());
     let manifest: Manifest = head.manifest(Utf8Path::new(PUBLIC_KEY))?;
+    enter("disk", String::new());
     let medium = choose(&medium::found(), &ticket.disk, manifest.bytes).map_err(InstallError::Medium)?;
     enter("disk", format!("{} ({}) is wiped", medium.path, medium.about()));
     enter("partitioning", String::new());

@@ -22,6 +22,7 @@ const FORMATS: &[(&str, Check)] = &[
     ("unit", unit),
     ("ocf-agent", agent),
     ("absolute-path", absolute),
+    ("console", console),
 ];
 
 /// Checks `text` against the format; an unknown format word passes.
@@ -94,6 +95,18 @@ fn agent(text: &str) -> Result<(), String> {
             "`{text}` is not an OCF agent: ocf:PROVIDER:NAME is expected, for example ocf:heartbeat:Dummy"
         )),
     }
+}
+
+/// Documentation/admin-guide/serial-console of the kernel: a device, and a rate with parity and bits.
+fn console(text: &str) -> Result<(), String> {
+    let (device, options) = text.split_once(',').unwrap_or((text, "115200"));
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain(device) && plain(options) && device.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{text}` is not a console of the kernel: DEVICE or DEVICE,RATE is expected, for example ttyS0,115200"
+    ))
 }
 
 fn absolute(text: &str) -> Result<(), String> {
