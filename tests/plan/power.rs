@@ -14,7 +14,7 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 10] = [
+const SPECS: [&str; 11] = [
     "dnsmasq",
     "fence-levels",
     "ha-oscar-2004",
@@ -23,6 +23,7 @@ const SPECS: [&str; 10] = [
     "ipv6",
     "minimal",
     "qnetd",
+    "self-build",
     "three-heads",
     "two-node",
 ];
