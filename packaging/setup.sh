@@ -69,7 +69,7 @@ scale)
     python3 -c 'import jinja2, yaml' 2>/dev/null || install python3 python3-yaml python3-jinja2
     ;;
 vm)
-    install_missing qemu-system-x86 qemu-system-x86_64 busybox-static busybox cpio cpio xz-utils xz socat socat
+    install_missing qemu-system-x86 qemu-system-x86_64 busybox-static busybox cpio cpio xz-utils xz socat socat curl curl
     [ -e /usr/lib/ipxe/qemu ] || install ipxe-qemu
     ;;
 *)
