@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{ApplyError, Crew, Say};
-use crate::desired::{Answer, Desired, HostDesired, HostName, SecretKind};
+use crate::desired::{Answer, Desired, HostDesired, HostName, SecretKind, hex};
 use crate::host::{HostError, Request, Response};
 
 /// Two key pairs and three signatures took 3.5 s on a busy machine.
@@ -142,5 +142,5 @@ fn random(size: usize) -> Result<String, ApplyError> {
     let mut bytes = vec![0; size];
     getrandom::fill(&mut bytes)
         .map_err(|e| HostError::Failed { subject: "random bytes".to_owned(), why: e.to_string() })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }

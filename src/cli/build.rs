@@ -1,25 +1,22 @@
 //! `haoscar build`: a blank machine becomes a head, from an image; and what such a machine itself runs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
-use ipnet::IpNet;
 
 use super::ask::confirmed;
 use super::image::failure;
 use super::out::line;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, source};
+use super::{Common, Exit, Failure, own_program, source};
 use crate::backends::boot;
-use crate::desired::IMAGE_KEY;
-use crate::host::secret_path;
-use crate::images::ticket::{self, Card, INITRAMFS, Identity, KERNEL, Ticket, UP, Word};
-use crate::images::{self, Manifest, PUBLIC_KEY, Seal, Store};
+use crate::desired::{IMAGE_KEY, hex};
+use crate::host::{now_s, secret_path};
+use crate::images::ticket::{self, Card, Identity, Ticket, UP, Word};
+use crate::images::{self, Manifest, Seal, Store, prepare};
 use crate::spec::{Cluster, Disk, Head, Nic, Span};
 
 /// Options of `haoscar build`.
@@ -164,24 +161,22 @@ fn begin(
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing will be built"));
     }
     let _lock = store.lock().map_err(|e| failure(&e))?;
-    let folder = ticket::folder(store, name);
-    fs::create_dir_all(&folder).map_err(|e| Failure::new(Exit::Failed, format!("{folder}: {e}")))?;
     if !common.quiet {
         line!("making what it boots (linux {kernel})");
     }
-    installer(&folder, &kernel, &seal)?;
+    prepare::installer(store, name, &kernel, &seal, &own_program()?).map_err(|e| failure(&e))?;
     boot_files(&spec.loaded.cluster)?;
     let host = name.to_owned();
     let cards = head.nics.iter().map(|(card, nic)| card_of(&spec.loaded.cluster, card, nic)).collect();
-    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let key = prepare::own_key(&via::own_name()).map_err(|e| failure(&e))?;
     let ticket = Ticket {
         head: name.to_owned(),
         image: manifest.title(),
         token: token()?,
         macs: head.nics.values().map(|nic| nic.mac).collect(),
-        expires: now + options.within.as_duration().as_secs(),
+        expires: now_s() + options.within.as_duration().as_secs(),
         disk,
-        identity: Identity { host, cards, authorized: vec![own_key()?] },
+        identity: Identity { host, cards, authorized: vec![key] },
         console: head.console.clone(),
     };
     ticket::open(store, &ticket).map_err(|e| failure(&e))?;
@@ -229,113 +224,21 @@ fn shown(name: &str, head: &Head, manifest: &Manifest, disk: &Disk, within: Span
 }
 
 fn card_of(cluster: &Cluster, name: &str, nic: &Nic) -> Card {
-    let network = cluster.networks.get(&nic.network);
-    let length = |address: std::net::IpAddr| {
-        let nets = network.into_iter().flat_map(|network| [Some(network.cidr), network.cidr6]).flatten();
-        nets.map(|net| net.0).find(|net| net.contains(&address)).map(|net| net.prefix_len())
-    };
-    let own = [Some(nic.address), nic.address6].into_iter().flatten();
-    let addresses = own.filter_map(|own| IpNet::new(own, length(own)?).ok()).collect();
-    Card {
-        name: name.to_owned(),
-        mac: nic.mac,
-        addresses,
-        gateway: network.and_then(|network| network.gateway),
-    }
+    let gateway = cluster.networks.get(&nic.network).and_then(|network| network.gateway);
+    Card { name: name.to_owned(), mac: nic.mac, addresses: cluster.own_addresses(nic), gateway }
 }
 
 /// 128 random bits, in hex.
 fn token() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| Failure::new(Exit::Failed, format!("random bytes: {e}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The key by which this head comes into the one that it builds; made where root has none.
-fn own_key() -> Result<String, Failure> {
-    let path = Utf8Path::new("/root/.ssh/id_ed25519");
-    if !path.exists() {
-        let folder = path.parent().unwrap_or(path);
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o700)))
-            .map_err(|e| Failure::new(Exit::Failed, format!("{folder}: {e}")))?;
-        let comment = format!("root@{}", via::own_name());
-        ran("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f", path.as_str()])?;
-    }
-    let public = path.with_extension("pub");
-    let text =
-        fs::read_to_string(&public).map_err(|e| Failure::new(Exit::Missing, format!("{public}: {e}")))?;
-    Ok(text.trim().to_owned())
-}
-
-/// What initramfs-tools(7) puts into the installer, and what it runs there.
-const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
-const SCRIPT: &str = include_str!("../../templates/boot/installer.sh");
-
-/// The installer: this machine's kernel of that version, and an initramfs of the distribution's own tools.
-fn installer(folder: &Utf8Path, kernel: &str, seal: &Seal) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("{folder}: {e}"));
-    let own = Utf8PathBuf::from(format!("/boot/vmlinuz-{kernel}"));
-    fs::copy(&own, folder.join(KERNEL)).map_err(|e| {
-        Failure::new(Exit::Missing, format!("{own}: {e}"))
-            .hint("the installer runs the image's kernel, and takes it from this head: take the image again")
-    })?;
-    let conf = folder.join("initramfs-tools");
-    let _ = fs::remove_dir_all(&conf);
-    ran("cp", &["-a", "/etc/initramfs-tools", conf.as_str()])?;
-    let key = folder.join("image-key.pub");
-    fs::write(&key, seal.public().map_err(|e| failure(&e))? + "\n").map_err(failed)?;
-    let program = std::env::current_exe().map_err(failed)?.display().to_string();
-    for (name, text) in [("hooks/haoscar", HOOK), ("scripts/haoscar", SCRIPT)] {
-        let text =
-            text.replace("@PROGRAM@", &program).replace("@KEY@", key.as_str()).replace("@PLACE@", PUBLIC_KEY);
-        let path = conf.join(name);
-        fs::create_dir_all(path.parent().unwrap_or(&conf)).map_err(failed)?;
-        fs::write(&path, text).map_err(failed)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    }
-    let settings = "MODULES=most\nBUSYBOX=y\nCOMPRESS=zstd\nRESUME=none\n";
-    fs::create_dir_all(conf.join("conf.d"))
-        .and_then(|()| fs::write(conf.join("conf.d/haoscar"), settings))
-        .map_err(failed)?;
-    let made = folder.join(INITRAMFS);
-    ran("mkinitramfs", &["-d", conf.as_str(), "-o", made.as_str(), kernel])?;
-    let _ = fs::remove_dir_all(&conf);
-    Ok(())
+    Ok(hex(&bytes))
 }
 
 /// iPXE for machines whose firmware has none, where TFTP gives it.
 fn boot_files(cluster: &Cluster) -> Result<(), Failure> {
-    let services = cluster.groups.values().flat_map(|group| {
-        let storage = group.storage.as_ref().and_then(|name| cluster.storage.get(name));
-        group.services.iter().filter_map(move |name| Some((name, storage?)))
-    });
-    for (name, storage) in services {
-        if !matches!(cluster.services.get(name), Some(crate::spec::Service::Boot(_))) {
-            continue;
-        }
-        for file in [boot::BIOS, boot::UEFI] {
-            let (from, to) = (Utf8Path::new("/usr/lib/ipxe").join(file), storage.path.join(name).join(file));
-            if !to.exists() && from.exists() {
-                fs::copy(&from, &to).map_err(|e| Failure::new(Exit::Failed, format!("{to}: {e}")))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn ran(program: &str, argv: &[&str]) -> Result<(), Failure> {
-    let output = Command::new(program).args(argv).env("LC_ALL", "C").stdin(Stdio::null()).output();
-    let output = output.map_err(|e| {
-        Failure::new(Exit::Missing, format!("{program}: {e}"))
-            .hint("haoscar plan names the packages that this head needs")
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned();
-    Err(Failure::new(Exit::Failed, format!("{program}: {last}")))
+    let mut folders = cluster.stored("boot").map(|(_, folder)| folder);
+    folders.try_for_each(|folder| prepare::ipxe(&[boot::BIOS, boot::UEFI], &folder)).map_err(|e| failure(&e))
 }
 
 /// Tells what the machine says until it is up; answers its public keys of ssh.
@@ -366,8 +269,7 @@ fn follow(common: &Common, store: &Store, name: &str) -> Result<Vec<String>, Fai
         if said.iter().any(|word| word.stage == UP) {
             return Ok(said.into_iter().flat_map(|word| word.keys).collect());
         }
-        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-        if now > ticket.expires {
+        if now_s() > ticket.expires {
             let heard = said.last().map_or("nothing", |word| word.stage.as_str());
             let failure =
                 Failure::new(Exit::TimedOut, format!("{name}: its time is over; heard last: {heard}"));
@@ -396,11 +298,13 @@ fn join(
     options: &Options,
 ) -> Result<Exit, Failure> {
     let cluster = &spec.loaded.cluster;
-    known_to_ssh(cluster, name, keys)?;
+    let own = cluster.heads[name].nics.values().map(|nic| nic.address.to_string());
+    let names: Vec<_> = std::iter::once(name.to_owned()).chain(own).collect();
+    prepare::know(&names, keys).map_err(|e| failure(&e))?;
     if !common.quiet {
         line!("{name} is up; it joins");
     }
-    let own = std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    let own = own_program()?;
     let mut last = None;
     for _ in 0..JOIN_TRIES {
         let mut apply = Command::new(&own);
@@ -434,21 +338,6 @@ fn member(spec: &source::Spec, name: &str) -> Result<bool, Failure> {
     let found = via::survey(spec, &Reach::of_head())?;
     let node = found.observed.engine.as_ref().and_then(|engine| engine.nodes.get(name));
     Ok(node.is_some_and(|node| node.online))
-}
-
-fn known_to_ssh(cluster: &Cluster, name: &str, keys: &[String]) -> Result<(), Failure> {
-    let known = Utf8Path::new("/root/.ssh/known_hosts");
-    let own = cluster.heads[name].nics.values().map(|nic| nic.address.to_string());
-    let names: Vec<_> = std::iter::once(name.to_owned()).chain(own).collect();
-    for old in &names {
-        let _ = Command::new("ssh-keygen").args(["-q", "-R", old, "-f", known.as_str()]).output(); // a machine of before
-    }
-    let mut text = fs::read_to_string(known).unwrap_or_default();
-    let mut keys = keys.to_vec();
-    keys.sort();
-    keys.dedup();
-    keys.iter().for_each(|key| text += &format!("{} {key}\n", names.join(",")));
-    fs::write(known, text).map_err(|e| Failure::new(Exit::Failed, format!("{known}: {e}")))
 }
 
 /// Options of `haoscar install`.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::out::line;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, source};
+use super::{Common, Exit, Failure, Format, own_program, source};
 use crate::apply::spread;
 use crate::backends::boot;
 use crate::desired::IMAGE_KEY;
@@ -190,8 +190,7 @@ fn capture(
     let failed = |error: crate::host::HostError| Failure::new(Exit::Failed, error.to_string());
     let accepted = accepted_here().map_err(failed)?;
     let storages: Vec<_> = cluster.storage.values().map(|storage| storage.path.clone()).collect();
-    let program = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
-    let program = program.unwrap_or_else(|| "/usr/sbin/haoscar".into());
+    let program = own_program()?;
     let order = Order {
         name,
         version: &jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string(),
@@ -402,13 +401,19 @@ impl Bar {
 /// An image's failure with its exit code and mend.
 pub(super) fn failure(error: &ImageError) -> Failure {
     let exit = match error {
-        ImageError::Missing { .. } | ImageError::NoKey(_) => Exit::Missing,
+        ImageError::Missing { .. }
+        | ImageError::NoKey(_)
+        | ImageError::NoKernel { .. }
+        | ImageError::NoProgram { .. } => Exit::Missing,
         ImageError::Busy { .. } => Exit::Stale,
         _ => Exit::Failed,
     };
     let failed = Failure::new(exit, error.to_string());
     match error {
         ImageError::Missing { .. } => failed.hint("haoscar image list"),
+        ImageError::NoKernel { .. } => failed
+            .hint("the installer runs the image's kernel, and takes it from this head: take the image again"),
+        ImageError::NoProgram { .. } => failed.hint("haoscar plan names the packages that this head needs"),
         ImageError::NoKey(_) => {
             failed.hint("haoscar image capture NAME makes it on every head that is reached")
         }

@@ -15,8 +15,8 @@ use super::{Common, Exit, Failure, Format, out, problems, source};
 use crate::apply::Crew;
 use crate::backends::dhcp::{LEASE_FILES, Lease, read_leases};
 use crate::desired::Question;
-use crate::host::{Request, Response};
-use crate::spec::{Cluster, Mac, NodeRange, Service, mac_rows, macs};
+use crate::host::{Request, Response, now_s};
+use crate::spec::{Mac, NodeRange, mac_rows, macs};
 
 /// Options of `haoscar macs`.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ const READ_LIMIT_MS: u64 = 10_000;
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, None)?;
     let cluster = &spec.loaded.cluster;
-    let folders = states(cluster);
+    let folders: Vec<_> = cluster.stored("dhcp").map(|(_, folder)| folder).collect();
     if folders.is_empty() {
         let failure = Failure::new(Exit::Missing, "no group carries a dhcp service with a storage");
         return Err(failure
@@ -85,19 +85,6 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
 }
 
-/// Where dhcp services keep their state.
-fn states(cluster: &Cluster) -> Vec<Utf8PathBuf> {
-    let groups = cluster
-        .groups
-        .values()
-        .filter_map(|group| Some((group, cluster.storage.get(group.storage.as_ref()?)?)));
-    let of = |(group, storage): (&crate::spec::Group, &crate::spec::Storage)| {
-        let dhcp = |name: &&String| matches!(cluster.services.get(*name), Some(Service::Dhcp(_)));
-        group.services.iter().filter(dhcp).map(|name| storage.path.join(name)).collect::<Vec<_>>()
-    };
-    groups.flat_map(of).collect()
-}
-
 /// Leases of machines that no spec knows; any head sees the storage.
 fn strangers(
     crew: &mut Crew,
@@ -113,8 +100,7 @@ fn strangers(
         _ => None,
     };
     let text = heads.iter().find_map(&mut ask).unwrap_or_default();
-    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-    let leases = read_leases(&text, now);
+    let leases = read_leases(&text, now_s());
     leases.into_iter().filter(|lease| !known.contains(&lease.mac)).collect()
 }
 

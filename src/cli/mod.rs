@@ -231,3 +231,10 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::LabDrill(options) => drill::run_on_ground(&cli.common, options),
     }
 }
+
+/// This program's own file: what a lab's hosts and machines that are built get.
+fn own_program() -> Result<Utf8PathBuf, Failure> {
+    let broken = |said: String| Failure::new(Exit::Failed, format!("this program's own file: {said}"));
+    let path = std::env::current_exe().map_err(|error| broken(error.to_string()))?;
+    Utf8PathBuf::from_path_buf(path).map_err(|path| broken(format!("{} is not UTF-8", path.display())))
+}

@@ -47,7 +47,7 @@ pub fn fixed(cluster: &Cluster) -> Vec<Line> {
 }
 
 fn of_nic(nic: &Nic) -> impl Iterator<Item = (String, IpAddr)> {
-    [Some(nic.address), nic.address6].into_iter().flatten().map(|address| (nic.network.clone(), address))
+    nic.addresses().map(|address| (nic.network.clone(), address))
 }
 
 fn named(cluster: &Cluster, name: &str, mut addresses: Vec<(String, IpAddr)>) -> Vec<Line> {

@@ -31,7 +31,7 @@ mod transaction;
 mod trusted;
 mod units;
 
-pub use clock::utc_now;
+pub use clock::{now_s, utc_now};
 pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
 pub use events::{EVENTS, parsed as events};
 pub use generation::{ACCEPTED, accepted_here, accepted_spec_here};

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use camino::Utf8Path;
 use fastcdc::v2020::StreamCDC;
@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 
 use super::error::{ImageError, disk};
 use super::manifest::{FORMAT, Manifest};
+use super::program::{ran, run};
 use super::rules::Rule;
 use super::seal::Seal;
 use super::store::Store;
 use super::tree::{Tree, within};
 use super::{Progress, Say};
-use crate::desired::{HostName, fingerprint};
+use crate::desired::{HostName, fingerprint, hex};
 
 /// What an image is taken of.
 #[derive(Debug, Clone)]
@@ -46,9 +47,6 @@ const SPARE_BYTES: u64 = 192 << 20;
 
 /// mke2fs makes one inode for so many bytes unless it is told a number.
 const BYTES_AN_INODE: u64 = 16_384;
-
-/// A person's own PATH may lack where Debian has mke2fs.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const PROGRAM: &str = "/usr/sbin/haoscar";
 
@@ -114,16 +112,7 @@ fn file_system(
     mke2fs.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-N", &inodes.to_string(), "-U", &uuid]);
     mke2fs.args(["-E", &format!("hash_seed={uuid},root_owner=0:0"), "-d", tree.as_str(), to.as_str()]);
     mke2fs.arg(format!("{}k", size.div_ceil(1_024)));
-    mke2fs.env("PATH", PATH).env("E2FSPROGS_FAKE_TIME", "1").env("LC_ALL", "C").stdin(Stdio::null());
-    let said = |said: String| ImageError::Program { program: "mke2fs", said };
-    let output = mke2fs.output().map_err(|error| said(format!("{error} (package e2fsprogs)")))?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            Err(said(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned()))
-        }
-    }
+    run(mke2fs.env("E2FSPROGS_FAKE_TIME", "1"), b"").map(|_| ())
 }
 
 /// RFC 9562, version 8: of our own making.
@@ -132,7 +121,7 @@ fn uuid_of(name: &str) -> String {
     bytes.copy_from_slice(&Sha256::digest(format!("haoscar image {name}"))[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
@@ -176,14 +165,11 @@ fn in_order(version: &str) -> Vec<u64> {
 /// Packages by the tree's own package manager: dpkg or rpm.
 fn packages(root: &Utf8Path) -> Result<std::collections::BTreeMap<String, String>, ImageError> {
     let debian = within(root, "/var/lib/dpkg/status").exists();
-    let (program, argv): (&'static str, [&str; 3]) = match debian {
+    let (program, argv) = match debian {
         true => ("dpkg-query", ["-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"]),
         false => ("rpm", ["-qa", "--qf", "ii  %{NAME}.%{ARCH} %{EVR}\n"]),
     };
-    let said = |said: String| ImageError::Program { program, said };
-    let output =
-        Command::new(program).args(argv).env("LC_ALL", "C").output().map_err(|e| said(e.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = ran(program, &argv, "")?;
     let line = |line: &str| {
         let mut words = line.split_whitespace();
         let (state, name, version) = (words.next()?, words.next()?, words.next()?);

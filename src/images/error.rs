@@ -17,9 +17,23 @@ pub enum ImageError {
     #[error("{program}: {said}")]
     Program {
         /// Its name.
-        program: &'static str,
+        program: String,
         /// Its last words.
         said: String,
+    },
+    /// A program that is not installed.
+    #[error("{program} is not installed")]
+    NoProgram {
+        /// Its name.
+        program: String,
+    },
+    /// This machine does not have the kernel that an image has.
+    #[error("{path}: {source}")]
+    NoKernel {
+        /// Where it was looked for.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// There is no such image.
     #[error("there is no image {name} in {store}")]

@@ -9,6 +9,8 @@ mod difference;
 mod error;
 mod install;
 mod manifest;
+pub mod prepare;
+mod program;
 mod rules;
 mod seal;
 mod serve;
@@ -22,7 +24,7 @@ pub use error::ImageError;
 pub use install::{InstallError, PUBLIC_KEY, install, say_up};
 pub use manifest::{FileLine, LeftOut, Manifest, Piece};
 pub use rules::{Keep, Rule, rules};
-pub use seal::{Seal, public};
+pub use seal::{Seal, prove_by};
 pub use serve::serve;
 pub use store::{Pruned, Store, Verified, parse_name};
 

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::{ImageError, disk};
+use super::program::{ran, run};
 
 /// What a signature is for: one of another purpose is none (ssh-keygen(1), -n).
 const PURPOSE: &str = "image@haoscar";
@@ -34,8 +35,7 @@ impl Seal {
         if !self.key.exists() {
             return Err(ImageError::NoKey(self.key.clone()));
         }
-        let said = run(Command::new("ssh-keygen").args(["-y", "-P", "", "-f", self.key.as_str()]), b"");
-        Ok(String::from_utf8_lossy(&said.map_err(program)?).trim().to_owned())
+        Ok(ran("ssh-keygen", &["-y", "-P", "", "-f", self.key.as_str()], "")?.trim().to_owned())
     }
 
     /// A signature of these bytes.
@@ -48,7 +48,7 @@ impl Seal {
         }
         let mut sign = Command::new("ssh-keygen");
         sign.args(["-q", "-Y", "sign", "-n", PURPOSE, "-f", self.key.as_str()]);
-        run(&mut sign, bytes).map_err(program)
+        run(&mut sign, bytes)
     }
 
     /// Whether the signature is of these bytes and this key.
@@ -56,7 +56,7 @@ impl Seal {
     /// # Errors
     /// It is not, or it cannot be told.
     pub fn prove(&self, subject: &str, bytes: &[u8], signature: &Utf8Path) -> Result<(), ImageError> {
-        public(&self.public()?, subject, bytes, signature)
+        prove_by(&self.public()?, subject, bytes, signature)
     }
 }
 
@@ -64,8 +64,11 @@ impl Seal {
 ///
 /// # Errors
 /// It is not, or it cannot be told.
-pub fn public(key: &str, subject: &str, bytes: &[u8], signature: &Utf8Path) -> Result<(), ImageError> {
-    let refused = |why: String| ImageError::Seal { subject: subject.to_owned(), why };
+pub fn prove_by(key: &str, subject: &str, bytes: &[u8], signature: &Utf8Path) -> Result<(), ImageError> {
+    let refused = |error| match error {
+        ImageError::Program { said, .. } => ImageError::Seal { subject: subject.to_owned(), why: said },
+        other => other,
+    };
     let signers = Signers::of(key)?;
     let mut verify = Command::new("ssh-keygen");
     verify.args(["-Y", "verify", "-n", PURPOSE, "-I", WHO, "-f", signers.path.as_str(), "-s"]);
@@ -97,28 +100,6 @@ impl Drop for Signers {
     }
 }
 
-/// What a program prints; else its last words.
-fn run(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, String> {
-    command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| format!("ssh-keygen: {error}"))?;
-    let mut stdin = child.stdin.take();
-    let fed = std::thread::scope(|threads| {
-        threads.spawn(move || stdin.take().map(|mut stdin| stdin.write_all(input)));
-        child.wait_with_output()
-    });
-    let output = fed.map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    Err(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned())
-}
-
-fn program(said: String) -> ImageError {
-    ImageError::Program { program: "ssh-keygen", said }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,9 +107,7 @@ mod tests {
 
     fn key(folder: &Utf8Path, name: &str) -> Seal {
         let path = folder.join(name);
-        let mut make = Command::new("ssh-keygen");
-        make.args(["-q", "-t", "ed25519", "-N", "", "-f", path.as_str()]);
-        run(&mut make, b"").unwrap();
+        ran("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", path.as_str()], "").unwrap();
         Seal::of(path)
     }
 
@@ -156,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("key");
         fs::write(&path, bytes).unwrap();
-        run(Command::new("chmod").args(["600", path.as_str()]), b"").unwrap();
+        ran("chmod", &["600", path.as_str()], "").unwrap();
         assert!(Seal::of(path).public().unwrap().starts_with("ssh-ed25519 "));
     }
 }

@@ -26,6 +26,7 @@ use tower_http::services::ServeFile;
 use super::error::{ImageError, disk};
 use super::store::Store;
 use super::ticket::{self, Ticket, Word};
+use crate::host::now_s;
 use crate::spec::Mac;
 
 /// A word of a machine with the end of a program's output.
@@ -64,10 +65,6 @@ fn routes(store: Store) -> Router {
         .with_state(Arc::new(store))
 }
 
-fn now() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default()
-}
-
 /// As the client calls this server.
 fn own_name(headers: &HeaderMap) -> Result<String, StatusCode> {
     let name = headers.get(header::HOST).and_then(|name| name.to_str().ok());
@@ -83,17 +80,16 @@ async fn chain(headers: HeaderMap) -> Answer {
 async fn script(State(store): State<Arc<Store>>, Path(mac): Path<String>, headers: HeaderMap) -> Answer {
     let (own, mac) = (own_name(&headers)?, mac.parse::<Mac>().map_err(|_| StatusCode::NOT_FOUND)?);
     let open = |ticket: &Ticket| {
-        ticket.macs.contains(&mac) && ticket.is_open(now(), &ticket::said(&store, &ticket.head))
+        ticket.macs.contains(&mac) && ticket.is_open(now_s(), &ticket::said(&store, &ticket.head))
     };
     let ticket = ticket::all(&store).into_iter().find(open).ok_or(StatusCode::NOT_FOUND)?;
     let (at, dashed) = (format!("http://{own}/build/{}", ticket.token), mac.to_string().replace(':', "-"));
-    let console =
-        ticket.console.map(|console| format!(" console=tty0 console={console}")).unwrap_or_default();
     Ok(format!(
         "#!ipxe\n\
-         kernel {at}/file/{kernel} initrd={initrd} boot=haoscar haoscar={at} ip=dhcp BOOTIF=01-{dashed}{console}\n\
+         kernel {at}/file/{kernel} initrd={initrd} boot=haoscar haoscar={at} ip=dhcp BOOTIF=01-{dashed}{consoles}\n\
          initrd --name {initrd} {at}/file/{initrd}\n\
          boot\n",
+        consoles = ticket.consoles(),
         kernel = ticket::KERNEL,
         initrd = ticket::INITRAMFS
     )
@@ -103,7 +99,7 @@ async fn script(State(store): State<Arc<Store>>, Path(mac): Path<String>, header
 /// The ticket of a token that is not over.
 fn of_token(store: &Store, token: &str) -> Result<Ticket, StatusCode> {
     let mut all = ticket::all(store).into_iter();
-    let valid = |ticket: &Ticket| ticket.token == token && now() < ticket.expires;
+    let valid = |ticket: &Ticket| ticket.token == token && now_s() < ticket.expires;
     all.find(valid).ok_or(StatusCode::NOT_FOUND)
 }
 
@@ -140,7 +136,7 @@ async fn sent(path: &Utf8Path, asked: Request) -> Answer {
 
 async fn say(State(store): State<Arc<Store>>, Path(token): Path<String>, Json(word): Json<Word>) -> Answer {
     let ticket = of_token(&store, &token)?;
-    let kept = ticket::say(&store, &ticket.head, &Word { at: now(), ..word });
+    let kept = ticket::say(&store, &ticket.head, &Word { at: now_s(), ..word });
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 

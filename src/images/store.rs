@@ -20,8 +20,10 @@ use crate::desired::fingerprint;
 const LEVEL: i32 = 3;
 
 const PIECES: &str = "pieces";
-const MANIFEST: &str = "manifest.json";
-const SIGNATURE: &str = "manifest.json.sig";
+/// A manifest's file in the folder of its version.
+pub(super) const MANIFEST: &str = "manifest.json";
+/// Its signature's.
+pub(super) const SIGNATURE: &str = "manifest.json.sig";
 const FILES: &str = "files";
 
 /// What is not there when its making ends: swept by the next one.
@@ -85,11 +87,7 @@ impl Store {
 
     /// What a making that was cut short has left.
     fn sweep(&self) {
-        let within = |folder: &Utf8Path| folder.read_dir_utf8().into_iter().flatten().flatten();
-        let names = within(&self.folder).map(|entry| entry.into_path());
-        for path in names
-            .flat_map(|name| within(&name).map(|e| e.into_path()).chain([name.clone()]).collect::<Vec<_>>())
-        {
+        for path in entries(&self.folder).chain(entries(&self.folder).flat_map(|folder| entries(&folder))) {
             if path.file_name().is_some_and(|name| name.starts_with(HALF)) {
                 let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
             }
@@ -104,9 +102,8 @@ impl Store {
     /// Versions of every image, the oldest first.
     pub fn images(&self) -> BTreeMap<String, Vec<String>> {
         let within = |folder: &Utf8Path| {
-            let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
-            let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_owned()).collect();
-            names.retain(|name| !name.starts_with('.'));
+            let names = entries(folder).filter_map(|path| Some(path.file_name()?.to_owned()));
+            let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
             names.sort();
             names
         };
@@ -276,16 +273,19 @@ impl Store {
                 named.extend(manifest.pieces.into_iter().map(|piece| piece.sha256));
             }
         }
-        for folder in self.folder.join(PIECES).read_dir_utf8().into_iter().flatten().flatten() {
-            for entry in folder.path().read_dir_utf8().into_iter().flatten().flatten() {
-                if !named.contains(entry.file_name()) {
-                    pruned.bytes += entry.metadata().map(|meta| meta.len()).unwrap_or_default();
-                    fs::remove_file(entry.path()).map_err(disk(entry.path()))?;
-                }
+        for piece in entries(&self.folder.join(PIECES)).flat_map(|folder| entries(&folder)) {
+            if !piece.file_name().is_some_and(|name| named.contains(name)) {
+                pruned.bytes += fs::metadata(&piece).map(|meta| meta.len()).unwrap_or_default();
+                fs::remove_file(&piece).map_err(disk(&piece))?;
             }
         }
         Ok(pruned)
     }
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> + use<> {
+    folder.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.into_path())
 }
 
 /// A piece out of its zstd, proven by its name and size: no more than that is ever unpacked.

@@ -8,12 +8,12 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ImageError, disk};
-use super::store::Store;
+use super::store::{MANIFEST, SIGNATURE, Store};
 use crate::desired::HostName;
 use crate::spec::{Disk, Mac};
 
@@ -102,6 +102,11 @@ const TICKET: &str = "ticket.json";
 const SAID: &str = "said";
 
 impl Ticket {
+    /// What the kernel is told of consoles, with a blank before it; nothing where it has the screen alone.
+    pub fn consoles(&self) -> String {
+        self.console.as_ref().map(|console| format!(" console=tty0 console={console}")).unwrap_or_default()
+    }
+
     /// Whether a machine may still begin with it.
     pub fn is_open(&self, now: u64, said: &[Word]) -> bool {
         now < self.expires && said.is_empty()
@@ -183,7 +188,7 @@ pub fn file(store: &Store, ticket: &Ticket, name: &str) -> Option<Utf8PathBuf> {
     let image = || store.find(&ticket.image).ok();
     match name {
         KERNEL | INITRAMFS => Some(folder(store, &ticket.head).join(name)),
-        "manifest.json" | "manifest.json.sig" => Some(image()?.join(Utf8Path::new(name))),
+        MANIFEST | SIGNATURE => Some(image()?.join(name)),
         _ => None,
     }
 }

@@ -111,7 +111,7 @@ fn taken(cluster: &Cluster) -> BTreeSet<IpAddr> {
     let machines = cluster.heads.values().map(|head| &head.nics);
     let nics =
         machines.chain(cluster.witnesses.values().map(|witness| &witness.nics)).flat_map(BTreeMap::values);
-    let own = nics.flat_map(|nic| [Some(nic.address), nic.address6]).flatten();
+    let own = nics.flat_map(Nic::addresses);
     let groups = cluster.groups.values();
     let groups = groups.flat_map(|group| group.addresses.values().chain(group.addresses6.values())).copied();
     let gateways = cluster.networks.values().filter_map(|network| network.gateway);
@@ -152,22 +152,11 @@ fn machine(
         port: String::new(),
         network: nic.network.clone(),
         mac: Some(nic.mac.to_string()),
-        addresses: own_addresses(cluster, nic),
+        addresses: cluster.own_addresses(nic),
         dhcp6: false,
     });
     let gateways = nics.values().filter_map(|nic| cluster.networks.get(&nic.network)?.gateway);
     LabHost { kind, ports: ports.collect(), gateways: gateways.collect(), storage }
-}
-
-/// The NIC's addresses with the prefix of the subnet that holds them.
-fn own_addresses(cluster: &Cluster, nic: &Nic) -> Vec<IpNet> {
-    let Some(network) = cluster.networks.get(&nic.network) else { return Vec::new() };
-    let nets: Vec<IpNet> = [Some(network.cidr), network.cidr6].iter().flatten().map(|c| c.0).collect();
-    let with_prefix = |address: IpAddr| {
-        let net = nets.iter().find(|net| net.contains(&address))?;
-        IpNet::new(address, net.prefix_len()).ok()
-    };
-    [Some(nic.address), nic.address6].into_iter().flatten().filter_map(with_prefix).collect()
 }
 
 fn nodes(cluster: &Cluster) -> BTreeMap<String, LabHost> {

@@ -1,11 +1,14 @@
 //! The whole spec: what one YAML document says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use camino::Utf8PathBuf;
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Ha, Head, Image, Network, NodeRange, Nodes, Policy, Service, Storage, Witness};
+use super::{Group, Ha, Head, Image, Network, Nic, NodeRange, Nodes, Policy, Service, Storage, Witness};
 
 /// The version of the spec's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +91,29 @@ pub struct Cluster {
     /// Lints that this site accepts, each with its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waive: Vec<Waive>,
+}
+
+impl Cluster {
+    /// A card's own addresses with the prefix of the subnet that holds each.
+    pub fn own_addresses(&self, nic: &Nic) -> Vec<IpNet> {
+        let Some(network) = self.networks.get(&nic.network) else { return Vec::new() };
+        let nets: Vec<IpNet> = [Some(network.cidr), network.cidr6].iter().flatten().map(|c| c.0).collect();
+        let with_prefix = |address: IpAddr| {
+            let net = nets.iter().find(|net| net.contains(&address))?;
+            IpNet::new(address, net.prefix_len()).ok()
+        };
+        nic.addresses().filter_map(with_prefix).collect()
+    }
+
+    /// Where each service of a kind keeps its state, `<storage>/<service>`, with the storage; in order of the groups.
+    pub fn stored<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a Storage, Utf8PathBuf)> {
+        let groups = self.groups.values();
+        let groups = groups.filter_map(|group| Some((group, self.storage.get(group.storage.as_ref()?)?)));
+        groups.flat_map(move |(group, storage)| {
+            let of_kind = move |name: &&String| self.services.get(*name).is_some_and(|s| s.kind() == kind);
+            group.services.iter().filter(of_kind).map(move |name| (storage, storage.path.join(name)))
+        })
+    }
 }
 
 /// A lint that this site accepts.

@@ -25,6 +25,13 @@ pub struct Nic {
     pub address6: Option<IpAddr>,
 }
 
+impl Nic {
+    /// The machine's own addresses there.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [Some(self.address), self.address6].into_iter().flatten()
+    }
+}
+
 /// A parameter of a fence agent: a plain value, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]

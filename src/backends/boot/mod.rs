@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::backends::{Context, Part, Placement, state_folder};
 use crate::desired::OnChange;
 use crate::engines::Carried;
-use crate::spec::{Cluster, Problem, Service};
+use crate::spec::{Cluster, Problem};
 
 pub use dnsmasq::Dnsmasq;
 
@@ -22,10 +22,7 @@ const SHARED: &str = "haoscar-images";
 
 /// Where the images of a cluster lie: where every head that serves them can read them.
 pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
-    let carries = |name: &String| matches!(cluster.services.get(name), Some(Service::Boot(_)));
-    let groups = cluster.groups.values().filter(|group| group.services.iter().any(carries));
-    let mut storages = groups.filter_map(|group| cluster.storage.get(group.storage.as_ref()?));
-    storages.next().map_or_else(|| OWN.into(), |storage| storage.path.join(SHARED))
+    cluster.stored("boot").next().map_or_else(|| OWN.into(), |(storage, _)| storage.path.join(SHARED))
 }
 
 /// What serves images to machines that are built, on every head of the group; only the address moves.
@@ -68,12 +65,13 @@ fn images(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
         return Ok(());
     }
     let path = format!("/etc/systemd/system/{UNIT}");
-    let values = json!({ "store": image_store(context.cluster) });
+    let store = image_store(context.cluster);
+    let values = json!({ "store": store });
     let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
     part.files.push((Placement::Heads, context.file(path, "boot/images.service.hbs", values, change)?));
     part.carried.push(Carried::everywhere(context.name, UNIT));
     // root's alone: an image holds what a head holds
-    part.directories.push(state_folder(image_store(context.cluster), "root", "root", 0o700));
+    part.directories.push(state_folder(store, "root", "root", 0o700));
     part.packages.extend(PACKAGES.map(|name| (Placement::Heads, name.to_owned())));
     Ok(())
 }

@@ -58,8 +58,7 @@ fn reservations(network: &str, address: IpAddr, context: &Context<'_>) -> Result
     let heads = context.cluster.heads.iter().filter(|(_, head)| head.image.is_some());
     let cards = heads.flat_map(|(name, head)| head.nics.values().map(move |nic| (name, nic)));
     let built = cards.filter(|(_, nic)| nic.network == network).filter_map(|(name, nic)| {
-        let mut own = [Some(nic.address), nic.address6].into_iter().flatten();
-        let own = own.find(|own| own.is_ipv4() == address.is_ipv4())?;
+        let own = nic.addresses().find(|own| own.is_ipv4() == address.is_ipv4())?;
         Some(json!({ "mac": nic.mac, "address": own, "name": name }))
     });
     Ok(built.chain(known).collect())

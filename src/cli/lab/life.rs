@@ -8,8 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 
-use super::super::{Common, Exit, Failure, Format, source};
-use super::{failure, own_program};
+use super::super::{Common, Exit, Failure, Format, own_program, source};
+use super::failure;
 use crate::lab::{self, HostKind, Lab, Request};
 
 /// Options of `haoscar lab up`.

@@ -6,7 +6,6 @@ mod hidden;
 mod inside;
 mod life;
 
-use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Common, Exit, Failure, drill, source};
@@ -71,7 +70,7 @@ fn run_drill(common: &Common, drill: &Drill) -> Result<Exit, Failure> {
     let lab = drill.which.choose()?;
     let spec = source::read(common, None)?;
     let name = spec.gathered.shown(&spec.gathered.sources.root);
-    let program = own_program()?.to_string();
+    let program = super::own_program()?.to_string();
     let ground = LabGround { lab: lab.name.clone(), program, spec: name.to_string() };
     drill::run(common, &drill.options, (&name, &spec.loaded.cluster), &ground)
 }
@@ -159,11 +158,4 @@ fn package(program: &str) -> &str {
         "mount" | "umount" => "mount",
         other => other,
     }
-}
-
-/// The program that hosts get: this one.
-fn own_program() -> Result<Utf8PathBuf, Failure> {
-    let broken = |said: String| Failure::new(Exit::Failed, format!("this program's own file: {said}"));
-    let path = std::env::current_exe().map_err(|error| broken(error.to_string()))?;
-    Utf8PathBuf::from_path_buf(path).map_err(|path| broken(format!("{} is not UTF-8", path.display())))
 }

@@ -7,8 +7,8 @@ use ureq::Agent;
 
 use super::{InstallError, system};
 use crate::images::manifest::{Manifest, Piece};
-use crate::images::public;
-use crate::images::store::{parsed, unpacked};
+use crate::images::prove_by;
+use crate::images::store::{MANIFEST, SIGNATURE, parsed, unpacked};
 use crate::images::ticket::{Ticket, Word};
 
 /// A group that moves to another head is away for seconds; a head that restarts, for minutes.
@@ -91,6 +91,10 @@ impl<'a> Head<'a> {
         })
     }
 
+    fn file(&self, name: &str) -> Result<Vec<u8>, InstallError> {
+        self.get(&format!("file/{name}"))
+    }
+
     pub(super) fn ticket(&self) -> Result<Ticket, InstallError> {
         let bytes = self.get("ticket")?;
         serde_json::from_slice(&bytes).map_err(|error| InstallError::System {
@@ -101,12 +105,12 @@ impl<'a> Head<'a> {
 
     /// The manifest, proven by the key in this file.
     pub(super) fn manifest(&self, key: &Utf8Path) -> Result<Manifest, InstallError> {
-        let (bytes, signature) = (self.get("file/manifest.json")?, self.get("file/manifest.json.sig")?);
+        let (bytes, signature) = (self.file(MANIFEST)?, self.file(SIGNATURE)?);
         let key = std::fs::read_to_string(key).map_err(system(key))?;
-        let beside = Utf8Path::new("/tmp/manifest.json.sig");
-        std::fs::write(beside, signature).map_err(system(beside))?;
-        public(key.trim(), "the image", &bytes, beside)?;
-        Ok(parsed(Utf8Path::new("manifest.json"), &bytes)?)
+        let beside = Utf8Path::new("/tmp").join(SIGNATURE);
+        std::fs::write(&beside, signature).map_err(system(&beside))?;
+        prove_by(key.trim(), "the image", &bytes, &beside)?;
+        Ok(parsed(Utf8Path::new(MANIFEST), &bytes)?)
     }
 
     /// The bytes of a piece, proven by its name: one that came damaged is asked for once more.

@@ -7,8 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::medium::{Medium, Parts, run};
+use super::medium::{Medium, Parts};
 use super::{InstallError, SAY_UP, TARGET, system};
+use crate::desired::hex;
+use crate::images::ImageError;
+use crate::images::program::ran;
 use crate::images::ticket::{Card, Ticket};
 
 /// Mounted in it while programs of the new system run.
@@ -24,13 +27,11 @@ impl Target {
     /// Gives the file system its own name and the whole partition, and mounts it.
     pub(super) fn mount(parts: &Parts) -> Result<Self, InstallError> {
         let disk = parts.root.as_str();
-        run("e2fsck", &["-f", "-y", disk], "").or_else(|error| match error {
-            InstallError::System { .. } => run("e2fsck", &["-f", "-n", disk], ""), // it ends with 1 when it has mended something
-            other => Err(other),
-        })?;
-        run("resize2fs", &[disk], "")?;
-        run("tune2fs", &["-U", "random", disk], "y\n")?;
-        run("mkfs.vfat", &["-F", "32", "-n", "ESP", parts.esp.as_str()], "")?;
+        // it ends with 1 when it has mended something
+        ran("e2fsck", &["-f", "-y", disk], "").or_else(|_| ran("e2fsck", &["-f", "-n", disk], ""))?;
+        ran("resize2fs", &[disk], "")?;
+        ran("tune2fs", &["-U", "random", disk], "y\n")?;
+        ran("mkfs.vfat", &["-F", "32", "-n", "ESP", parts.esp.as_str()], "")?;
         let root = Utf8PathBuf::from(TARGET);
         fs::create_dir_all(&root).map_err(system(&root))?;
         attach(&parts.root, &root, Some("ext4"), MsFlags::empty())?;
@@ -48,11 +49,11 @@ impl Target {
 
     /// Writes what makes it itself; answers its public keys of ssh.
     pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<Vec<String>, InstallError> {
-        let blkid = |disk: &Utf8Path| run("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "");
+        let blkid = |disk: &Utf8Path| ran("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "");
         let (root, esp) = (blkid(&self.parts.root)?, blkid(&self.parts.esp)?);
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|error| system("random bytes")(error.into()))?;
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(&id);
         for (path, text) in files(ticket, &id, root.trim(), esp.trim(), url) {
             self.write(&path, &text, 0o644)?;
         }
@@ -111,11 +112,12 @@ impl Target {
     }
 
     fn chroot(&self, argv: &[&str]) -> Result<(), InstallError> {
-        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let within = [&[self.root.as_str(), "/usr/bin/env", path][..], argv].concat();
-        run("chroot", &within, "").map(|_| ()).map_err(|error| match error {
-            InstallError::System { why, .. } => InstallError::System { subject: argv[0].to_owned(), why },
-            other => other,
+        let within = [&[self.root.as_str()][..], argv].concat();
+        ran("chroot", &within, "").map(|_| ()).map_err(|error| match error {
+            ImageError::Program { said, .. } => {
+                ImageError::Program { program: argv[0].to_owned(), said }.into()
+            }
+            other => other.into(),
         })
     }
 
@@ -182,11 +184,9 @@ fn files(ticket: &Ticket, machine_id: &str, root: &str, esp: &str, url: &str) ->
         ));
         files.push((format!("{base}.network"), network(card)));
     }
-    let console =
-        ticket.console.as_ref().map(|console| format!(" console=tty0 console={console}")).unwrap_or_default();
     let grub = format!(
         "GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\nGRUB_CMDLINE_LINUX=\"{}\"\n",
-        console.trim_start()
+        ticket.consoles().trim_start()
     );
     files.push(("etc/default/grub.d/haoscar.cfg".to_owned(), grub));
     files

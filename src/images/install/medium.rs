@@ -1,13 +1,12 @@
 //! The disk that a ticket means, and its partitions.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{InstallError, system};
+use super::InstallError;
+use crate::images::program::ran;
 use crate::spec::Disk;
 
 /// A disk of this machine.
@@ -122,7 +121,7 @@ const PARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Wipes a disk, and divides it.
 pub(super) fn partition(medium: &Medium) -> Result<Parts, InstallError> {
     let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
-    run("sfdisk", &argv, TABLE)?;
+    ran("sfdisk", &argv, TABLE)?;
     let parts = Parts { esp: medium.part(2), root: medium.part(3) };
     let begin = Instant::now();
     while !(parts.esp.exists() && parts.root.exists()) {
@@ -133,26 +132,6 @@ pub(super) fn partition(medium: &Medium) -> Result<Parts, InstallError> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(parts)
-}
-
-/// Runs a program to its end; what it prints is the answer, its last lines the reason.
-pub(super) fn run(program: &str, argv: &[&str], input: &str) -> Result<String, InstallError> {
-    const LINES: usize = 6;
-    let mut command = Command::new(program);
-    command.args(argv).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(system(program))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(input.as_bytes()); // a program that ends early says why
-    }
-    let output = child.wait_with_output().map_err(system(program))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let why = lines[lines.len().saturating_sub(LINES)..].join("; ");
-    Err(InstallError::System { subject: program.to_owned(), why })
 }
 
 #[cfg(test)]

@@ -1,0 +1,108 @@
+//! What a head lays out before another machine is built: what that machine boots, and how the two know each other by ssh.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::error::{ImageError, disk};
+use super::program::ran;
+use super::seal::Seal;
+use super::ticket::{INITRAMFS, KERNEL};
+use super::{PUBLIC_KEY, Store, ticket};
+
+/// What initramfs-tools(7) puts into the installer, and what it runs there.
+const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
+const SCRIPT: &str = include_str!("../../templates/boot/installer.sh");
+
+/// Every driver that the distribution puts into an initramfs: the machine is not this one.
+const SETTINGS: &str = "MODULES=most\nBUSYBOX=y\nCOMPRESS=zstd\nRESUME=none\n";
+
+/// The installer of a head's build: this machine's kernel of that version, and an initramfs of the distribution's own tools with
+/// `program` in it.
+///
+/// # Errors
+/// This machine has no such kernel, or a program refuses.
+pub fn installer(
+    store: &Store,
+    head: &str,
+    kernel: &str,
+    seal: &Seal,
+    program: &Utf8Path,
+) -> Result<(), ImageError> {
+    let folder = ticket::folder(store, head);
+    fs::create_dir_all(&folder).map_err(disk(&folder))?;
+    let own = Utf8PathBuf::from(format!("/boot/vmlinuz-{kernel}"));
+    fs::copy(&own, folder.join(KERNEL)).map_err(|source| ImageError::NoKernel { path: own, source })?;
+    let (conf, key) = (folder.join("initramfs-tools"), folder.join("image-key.pub"));
+    let _ = fs::remove_dir_all(&conf); // of a build that was cut short
+    ran("cp", &["-a", "/etc/initramfs-tools", conf.as_str()], "")?;
+    fs::write(&key, seal.public()? + "\n").map_err(disk(&key))?;
+    let filled = |text: &str| {
+        let text = text.replace("@PROGRAM@", program.as_str());
+        text.replace("@KEY@", key.as_str()).replace("@PLACE@", PUBLIC_KEY)
+    };
+    let files = [("hooks/haoscar", filled(HOOK)), ("scripts/haoscar", filled(SCRIPT))];
+    for (name, text) in files.into_iter().chain([("conf.d/haoscar", SETTINGS.to_owned())]) {
+        let path = conf.join(name);
+        let parent = path.parent().unwrap_or(&conf);
+        fs::create_dir_all(parent).map_err(disk(parent))?;
+        fs::write(&path, text).map_err(disk(&path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(disk(&path))?;
+    }
+    ran("mkinitramfs", &["-d", conf.as_str(), "-o", folder.join(INITRAMFS).as_str(), kernel], "")?;
+    let _ = fs::remove_dir_all(&conf);
+    Ok(())
+}
+
+/// Where Debian's package ipxe has its programs.
+const IPXE: &str = "/usr/lib/ipxe";
+
+/// Programs of iPXE, for machines whose firmware has none, in the folder that TFTP gives; what is there stays.
+///
+/// # Errors
+/// The disk refuses.
+pub fn ipxe(files: &[&str], folder: &Utf8Path) -> Result<(), ImageError> {
+    for file in files {
+        let (from, to) = (Utf8Path::new(IPXE).join(file), folder.join(file));
+        if !to.exists() && from.exists() {
+            fs::copy(&from, &to).map_err(disk(&to))?;
+        }
+    }
+    Ok(())
+}
+
+const SSH: &str = "/root/.ssh";
+
+/// The public key by which root of this machine comes into the one that is built; made where root has none.
+///
+/// # Errors
+/// The disk or ssh-keygen refuses.
+pub fn own_key(host: &str) -> Result<String, ImageError> {
+    let path = Utf8Path::new(SSH).join("id_ed25519");
+    if !path.exists() {
+        fs::create_dir_all(SSH).map_err(disk(SSH))?;
+        fs::set_permissions(SSH, fs::Permissions::from_mode(0o700)).map_err(disk(SSH))?;
+        let comment = format!("root@{host}");
+        ran("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f", path.as_str()], "")?;
+    }
+    let public = path.with_extension("pub");
+    Ok(fs::read_to_string(&public).map_err(disk(&public))?.trim().to_owned())
+}
+
+/// ssh knows the built machine by these keys from now on, and by no older ones.
+///
+/// # Errors
+/// The disk refuses.
+pub fn know(names: &[String], keys: &[String]) -> Result<(), ImageError> {
+    let known = Utf8Path::new(SSH).join("known_hosts");
+    for old in names {
+        let _ = ran("ssh-keygen", &["-q", "-R", old, "-f", known.as_str()], ""); // there is none of before
+    }
+    let mut text = fs::read_to_string(&known).unwrap_or_default();
+    let mut keys = keys.to_vec();
+    keys.sort();
+    keys.dedup();
+    keys.iter().for_each(|key| text += &format!("{} {key}\n", names.join(",")));
+    fs::write(&known, text).map_err(disk(&known))
+}
