@@ -195,6 +195,21 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u
     })
 }
 
+/// An engine's change carries its edit in the lines below.
+fn first_line(object: &str) -> String {
+    object.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Enough to know where to look: all of it is in the plan above.
+fn shortened(wrong: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = match wrong.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!("; and {n} more, see above"),
+    };
+    wrong.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ") + &more
+}
+
 /// A service that has just been started or reloaded answers within seconds: ganesha's grace is the longest normal one.
 const VERIFY_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -224,10 +239,14 @@ fn verify(
         }
         if begin.elapsed() > VERIFY_LIMIT {
             print(common, &left);
-            let wrong = if wrong.is_empty() { "see above".to_owned() } else { wrong.join("; ") };
+            let mut wrong = wrong;
+            wrong.extend(differ.difference(others).map(|object| first_line(object)));
+            wrong.extend(left.statements().map(|(service, asked)| format!("{service}: {}", asked.text)));
             let seconds = VERIFY_LIMIT.as_secs();
-            let message =
-                format!("applied, but after {seconds} s this is still not as the spec says: {wrong}");
+            let message = format!(
+                "applied, but after {seconds} s this is still not as the spec says: {}",
+                shortened(&wrong)
+            );
             return Err(Failure::new(Exit::Failed, message).hint("haoscar status asks again"));
         }
         std::thread::sleep(std::time::Duration::from_millis(200));
