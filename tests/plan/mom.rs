@@ -39,7 +39,10 @@ impl Node {
 
     fn mom(&mut self, text: &str) {
         self.program("pbs_mom", text);
-        let child = Command::new(self.path("pbs_mom")).current_dir(self.folder.path()).spawn().unwrap();
+        // a shell that was started with SIGHUP ignored, as below nohup, can never catch it
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(self.path("pbs_mom"));
+        let child = command.current_dir(self.folder.path()).spawn().unwrap();
         fs::write(self.path("home/mom_priv/mom.lock"), format!("{}\n", child.id())).unwrap();
         self.mom = Some(child);
     }
