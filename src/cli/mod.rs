@@ -42,6 +42,7 @@ mod render;
 mod rollback;
 mod run;
 mod secret;
+mod serves;
 mod source;
 mod status;
 mod switchover;
@@ -169,6 +170,9 @@ enum Verb {
     /// Finish or put back an apply that was cut short on this host (started by systemd at boot)
     #[command(hide = true)]
     Recover(recover::Options),
+    /// Whether a daemon of this host answers on its socket (asked by the engine)
+    #[command(hide = true)]
+    Serves(serves::Options),
     /// Make this machine a head, by its ticket (started by the initramfs that haoscar build makes)
     #[command(hide = true)]
     Install(build::InstallOptions),
@@ -226,6 +230,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Rehearse(options) => rehearse::run(&cli.common, options),
         Verb::Agent(options) => agent::run(&cli.common, options),
         Verb::Recover(options) => recover::run(&cli.common, options),
+        Verb::Serves(options) => serves::run(&cli.common, options),
         Verb::Lab(options) => lab::run(&cli.common, options),
         Verb::LabProbe(options) => probe::run(&cli.common, options),
         Verb::LabDrill(options) => drill::run_on_ground(&cli.common, options),

@@ -45,6 +45,7 @@ pub use real::Real;
 pub use recorded::{Heard, Listener, Recorded};
 pub use remote::Remote;
 pub use secrets::path as secret_path;
+pub use socket::serves;
 pub use token::{HANGS, TOKEN};
 pub use transaction::recover_alone;
 pub use trusted::{trust, trusted};

@@ -65,6 +65,10 @@ impl Branch {
         &self.site.lab
     }
 
+    pub fn carrier(&self) -> String {
+        self.site.carrier()
+    }
+
     fn sh(&self, script: &str) -> String {
         self.lab().sh("head-1", script)
     }

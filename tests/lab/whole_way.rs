@@ -126,6 +126,7 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
 
     heals_a_hand_edit(&mut site);
     heals_what_only_the_daemon_has(&mut site);
+    finds_what_hangs(&mut site);
     secrets_are_nowhere_else(&site);
 }
 
@@ -174,6 +175,22 @@ fn heals_what_only_the_daemon_has(site: &mut Site) {
     assert_eq!(token, "runtime.config.totem.token (u32) = 500");
     site.good("status", &[]);
     assert!(site.said.contains("  dhcp           answers (asked from compute1)"), "{}", site.said);
+}
+
+/// A process that is stopped is there and runs for systemd, and serves nobody.
+fn finds_what_hangs(site: &mut Site) {
+    let carrier = site.carrier();
+    let units = ["kea-dhcp4-server", "nfs-ganesha", "slurmctld"];
+    let mains =
+        |site: &Site| units.map(|unit| site.lab.sh(&carrier, &format!("systemctl show -P MainPID {unit}")));
+    let before = mains(site);
+    site.lab.sh(&carrier, &format!("systemctl kill --signal=STOP {}", units.join(" ")));
+    until("each is started anew", || {
+        let now = mains(site);
+        now.iter().zip(&before).all(|(now, before)| now != before && now != "0")
+    });
+    until("all is well again", || site.run("status", &[]) == Some(0));
+    assert_eq!(site.carrier(), carrier, "what can be mended here moves nothing");
 }
 
 /// The planted bytes are in the store and in the one file that needs them, on every host, and in nothing that was said.

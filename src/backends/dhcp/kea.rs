@@ -86,10 +86,17 @@ fn daemon(
     part.files.push((Placement::Heads, file));
     part.carried.push(Carried {
         recovery: service.recovery.clone(),
-        ..Carried::moving(context.name, daemon.unit, None)
+        ..Carried::moving(context.name, daemon.unit, Some(&question(daemon)))
     });
     part.packages.push((Placement::Heads, daemon.package.to_owned()));
     Ok(())
+}
+
+/// Whether the daemon answers (Kea's own `version-get`: nothing is changed or counted). A head without haoscar's program has
+/// no way to speak to its socket, and asks nothing: a service must not stop for the want of it.
+fn question(daemon: &Daemon) -> String {
+    let ask = r#"{ "command": "version-get" }"#;
+    format!("! command -v haoscar >/dev/null || haoscar serves {} '{ask}'", daemon.socket)
 }
 
 /// Kea reloads on a signal and only logs when it keeps the old configuration: what it runs with is asked, and the

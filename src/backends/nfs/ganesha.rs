@@ -2,6 +2,8 @@
 //!
 //! Ganesha has no switch that only checks its configuration (knowledge/formats.md): a broken one shows at start.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use crate::backends::{Backend, Context, Part, Placement, state_folder};
@@ -49,12 +51,22 @@ impl Backend for Ganesha {
             directories: folders.collect(),
             carried: vec![Carried {
                 recovery: service.recovery.clone(),
-                ..Carried::moving(context.name, UNIT, None)
+                ..Carried::moving(context.name, UNIT, Some(&question(address)))
             }],
             packages: ["nfs-ganesha", "nfs-ganesha-vfs"].map(|p| (Placement::Heads, p.to_owned())).into(),
             ..Part::default()
         })
     }
+}
+
+/// Whether the daemon answers: a NULL call of NFSv4 over TCP (RFC 5531: record mark, xid, CALL, RPC 2, program 100003, version 4,
+/// procedure 0, no credential, no verifier), which every server answers, also in its grace. Any answer is one.
+fn question(address: IpAddr) -> String {
+    let call = [0x8000_0028_u32, 1, 0, 2, 100_003, 4, 0, 0, 0, 0, 0];
+    let bytes: String =
+        call.iter().flat_map(|word| word.to_be_bytes()).map(|b| format!("\\{b:03o}")).collect();
+    let (ask, heard) = (format!("printf \"{bytes}\" >&3"), "[ \"$(head -c 4 <&3 | wc -c)\" = 4 ]");
+    format!("timeout 4 bash -c 'exec 3<>/dev/tcp/{address}/2049; {ask}; {heard}'")
 }
 
 fn export(id: usize, export: &Export, context: &Context<'_>) -> Result<Value, Problem> {
