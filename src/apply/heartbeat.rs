@@ -4,7 +4,7 @@
 use super::{ApplyError, Crew, Say, engine};
 use crate::desired::{Desired, HostName};
 use crate::engines::{heartbeat, main_unit};
-use crate::host::Request;
+use crate::host::{Host, Request};
 use crate::plan::{HostPlan, Plan, Turn, UnitAction, UnitVerb};
 use crate::spec::EngineKind;
 
@@ -86,4 +86,12 @@ pub fn read_state(members: &[HostName], crew: &mut Crew) -> crate::engines::Engi
     let answers = crew.each(members, |name, host| engine::run(name, host, &ask, ""));
     let said = answers.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?.stdout)));
     heartbeat::state(&said.collect())
+}
+
+/// Has heartbeat on this head give its group to the other one; it only begins here.
+///
+/// # Errors
+/// The host did not answer, or heartbeat refused.
+pub fn give_away(host: &mut dyn Host) -> Result<(), ApplyError> {
+    engine::expect_good(&engine::run("heartbeat", host, &["/usr/share/heartbeat/hb_standby", "all"], "")?)
 }

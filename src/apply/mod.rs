@@ -27,6 +27,7 @@ pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{push_engine, read_cib, read_state, restart, settle};
 pub use gate::STEADY_FOR;
+pub use heartbeat::give_away;
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
 pub use remove::remove;

@@ -1,5 +1,7 @@
 //! `haoscar failover GROUP`: away from the head that carries it, because something is broken; no proof is asked.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::moving::{Moving, consent, failed, gone};
@@ -41,6 +43,11 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         let failure = Failure::new(Exit::Usage, format!("{to} is no head of group {group}"));
         return Err(failure.hint(format!("its heads are: {}", heads.join(", "))));
     }
+    if moving.by_heartbeat() {
+        consent(options.yes, &format!("fail group {group} over?"))?;
+        let (arrived, took) = moving.hand_over()?;
+        return told(&mut moving, &options.reach, &arrived, took);
+    }
     let constraint = match (&options.to, &moving.from) {
         (Some(to), _) => moving.toward(to),
         (None, Some(from)) => moving.away_from(from),
@@ -62,11 +69,13 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         );
     }
     let (arrived, took) = moving.carry_out(&constraint)?;
-    moving.answering(&options.reach)?;
-    let from = moving.from.as_deref().unwrap_or("nowhere");
-    line!(
-        "group {group} failed over from {from} to {arrived} in {:.1} s, and every service answers",
-        took.as_secs_f64()
-    );
+    told(&mut moving, &options.reach, &arrived, took)
+}
+
+fn told(moving: &mut Moving, reach: &Reach, arrived: &str, took: Duration) -> Result<Exit, Failure> {
+    moving.answering(reach)?;
+    let (group, from) = (&moving.group, moving.from.as_deref().unwrap_or("nowhere"));
+    let seconds = took.as_secs_f64();
+    line!("group {group} failed over from {from} to {arrived} in {seconds:.1} s, and every service answers");
     Ok(Exit::Done)
 }

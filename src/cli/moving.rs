@@ -9,7 +9,7 @@ use super::out::line;
 use super::predict::simulated;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, examine, source};
-use crate::apply::{ApplyError, Engine, carried_by};
+use crate::apply::{ApplyError, Engine, carried_by, give_away, read_state};
 use crate::desired::HostName;
 use crate::engines::pacemaker::{Forecast, move_constraint, with_constraint};
 use crate::observed::Examined;
@@ -48,11 +48,6 @@ impl Moving {
     /// No such group (64), no engine (69), no quorum (106).
     pub fn find(common: &Common, reach: &Reach, group: &str) -> Result<Self, Failure> {
         let spec = source::read(common, None)?;
-        pacemaker_only(
-            &spec,
-            "be asked for a move by haoscar yet",
-            "on the head that carries the group: /usr/share/heartbeat/hb_standby all",
-        )?;
         if !spec.loaded.cluster.groups.contains_key(group) {
             let known: Vec<_> = spec.loaded.cluster.groups.keys().map(String::as_str).collect();
             let failure = Failure::new(Exit::Usage, format!("the spec has no group {group}"));
@@ -127,6 +122,11 @@ impl Moving {
         said.iter().any(goes)
     }
 
+    /// Whether heartbeat carries the group: it makes no predictions and knows no constraints.
+    pub fn by_heartbeat(&self) -> bool {
+        self.spec.loaded.cluster.ha.engine == EngineKind::Heartbeat
+    }
+
     /// A constraint that draws the group to a head.
     pub fn toward(&self, head: &str) -> String {
         move_constraint(&self.group, self.base(), head, "INFINITY")
@@ -147,6 +147,39 @@ impl Moving {
         let (group, resources, from) = (self.group.clone(), self.resources.clone(), self.from.clone());
         let host = self.found.crew.get(&self.member).ok_or_else(gone)?;
         moved(&mut Engine::on(host), constraint, &group, &resources, &heads, from.as_ref())
+    }
+
+    /// Has heartbeat hand the group over from the head that carries it. Where it went and how long that took.
+    ///
+    /// # Errors
+    /// Nobody carries it (107), that head is not reached (69), or it did not arrive in time (124).
+    pub fn hand_over(&mut self) -> Result<(HostName, Duration), Failure> {
+        let group = self.group.clone();
+        let from = self.from.clone().ok_or_else(|| {
+            let failure = Failure::new(Exit::Unsafe, format!("group {group} runs nowhere"));
+            failure.hint("haoscar status tells why; heartbeat itself starts it when a head is well")
+        })?;
+        let other = self.declared().heads.iter().find(|head| **head != from).cloned().unwrap_or_default();
+        let engine = self.found.desired.engine.clone().unwrap_or_default();
+        let crew = &mut self.found.crew;
+        let host = crew.get(&from).ok_or_else(|| {
+            let failure =
+                Failure::new(Exit::Unreachable, format!("{from} carries the group and is not reached"));
+            failure.hint("heartbeat fences a head that it does not hear, and takes the group over by itself")
+        })?;
+        let begin = std::time::Instant::now();
+        give_away(host).map_err(failed)?;
+        while begin.elapsed() < MOVE_LIMIT {
+            let state = read_state(&engine, crew, &other).unwrap_or_default();
+            if carried_by(&state, &self.resources, &other) {
+                return Ok((other, begin.elapsed()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let seconds = MOVE_LIMIT.as_secs();
+        let failure =
+            Failure::new(Exit::TimedOut, format!("group {group} is not on {other} after {seconds} s"));
+        Err(failure.hint("haoscar status tells where it is"))
     }
 
     /// Looks whether every service answers again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::look::asked;
-use super::moving::{Moving, consent, failed, moved};
+use super::moving::{Moving, consent, failed, moved, pacemaker_only};
 use super::out::line;
 use super::via::Reach;
 use super::{Common, Exit, Failure, Format};
@@ -46,6 +46,7 @@ const BEFORE: Duration = Duration::from_millis(500);
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut moving = Moving::find(common, &options.reach, &options.group)?;
+    pacemaker_only(&moving.spec, "be rehearsed", "move the group there and back: haoscar switchover")?;
     let group = options.group.clone();
     if moving.spec.loaded.cluster.ha.failback == Failback::Auto {
         return Err(Failure::new(Exit::Unsafe, "ha.failback is auto: a group that is moved returns at once")

@@ -16,7 +16,7 @@ Examples:
   haoscar switchover control                to the group's next head
   haoscar switchover control --to head-1 -y
 
-Shows the engine's own prediction, asks, moves, waits until every service answers, and leaves no constraint behind.
+Shows the engine's own prediction (heartbeat makes none), asks, moves, waits until every service answers, and leaves no constraint behind.
 Exit status: 0 moved; 64 no such group or head, or no terminal to ask; 106 no quorum;
 107 the target is not proven healthy; 124 it did not arrive in time.")]
 pub struct Options {
@@ -41,14 +41,20 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     let to = moving.target(options.to.as_ref())?;
     stays(&moving, &to)?;
-    let constraint = moving.toward(&to);
-    if !moving.predict(&constraint, Some(&to)) {
-        let failure =
-            Failure::new(Exit::Unsafe, format!("the engine says that group {group} would not go to {to}"));
-        return Err(failure.hint("haoscar status tells what keeps it; failures on the head count against it"));
-    }
-    consent(options.yes, &format!("move group {group} to {to}?"))?;
-    let (arrived, took) = moving.carry_out(&constraint)?;
+    let question = format!("move group {group} to {to}?");
+    let (arrived, took) = if moving.by_heartbeat() {
+        consent(options.yes, &question)?;
+        moving.hand_over()?
+    } else {
+        let constraint = moving.toward(&to);
+        if !moving.predict(&constraint, Some(&to)) {
+            let why = format!("the engine says that group {group} would not go to {to}");
+            return Err(Failure::new(Exit::Unsafe, why)
+                .hint("haoscar status tells what keeps it; failures on the head count against it"));
+        }
+        consent(options.yes, &question)?;
+        moving.carry_out(&constraint)?
+    };
     moving.answering(&options.reach)?;
     let from = moving.from.as_deref().unwrap_or("nowhere");
     line!(

@@ -120,6 +120,13 @@ fn a_pair_under_heartbeat_serves_after_one_apply_and_goes_on_after_a_power_cut()
     let drill = &report["drills"][0];
     assert_eq!((status, &drill["moved_to"]), (Some(0), &Value::from("head-2")), "{drill}");
     assert_eq!(drill["owners"]["order"], serde_json::json!(["head-1", "head-2"]));
+    for (verb, to, done) in [("switchover", "head-1", "moved"), ("failover", "head-2", "failed over")] {
+        assert_eq!(site.ask(&[verb, "control", "-y"]), Some(0), "{}", site.said);
+        assert!(site.said.contains(&format!("group control {done} from ")), "{}", site.said);
+        assert!(site.said.contains(&format!(" to {to} in ")), "{}", site.said);
+        assert_eq!(site.holders(), [to]);
+    }
+    assert_eq!(site.ask(&["rehearse", "control", "-y"]), Some(64), "{}", site.said);
     assert_eq!(site.logged("head-2", "now reset"), 1, "a head that gave its group away was fenced");
 }
 
