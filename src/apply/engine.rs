@@ -60,8 +60,22 @@ pub(super) fn ask(crew: &mut Crew, host: &str, argv: &[&str], input: &str) -> Re
 /// # Errors
 /// The host did not answer.
 pub fn run(name: &str, host: &mut dyn Host, argv: &[&str], input: &str) -> Result<Answer, HostError> {
+    run_within(name, host, argv, input, RUN_LIMIT_MS)
+}
+
+/// A program on one host, for so long.
+///
+/// # Errors
+/// The host did not answer.
+pub(super) fn run_within(
+    name: &str,
+    host: &mut dyn Host,
+    argv: &[&str],
+    input: &str,
+    timeout_ms: u64,
+) -> Result<Answer, HostError> {
     let argv = argv.iter().map(ToString::to_string).collect();
-    let request = Request::Run { argv, input: input.to_owned(), timeout_ms: RUN_LIMIT_MS };
+    let request = Request::Run { argv, input: input.to_owned(), timeout_ms };
     match host.ask(&request)? {
         Response::Answer(answer) => Ok(answer),
         other => Err(HostError::Failed { subject: name.to_owned(), why: format!("answered {other:?}") }),

@@ -15,6 +15,7 @@ mod heartbeat;
 mod leave;
 mod live;
 mod moves;
+mod packages;
 mod remove;
 mod secrets;
 
@@ -30,6 +31,7 @@ pub use gate::STEADY_FOR;
 pub use heartbeat::give_away;
 pub use live::{ask as ask_live, feed};
 pub use moves::{Engine, carried_by};
+pub use packages::install;
 pub use remove::remove;
 pub use secrets::{rotate, spread};
 
@@ -84,6 +86,14 @@ pub enum ApplyError {
     /// A secret that haoscar did not make and cannot make anew.
     #[error("secret {0} is given by a person: haoscar cannot make another")]
     SecretGiven(String),
+    /// Packages were not installed; nothing else was changed.
+    #[error("{host}: packages were not installed, and nothing else was changed\n{said}")]
+    Packages {
+        /// The host.
+        host: HostName,
+        /// What apt-get said.
+        said: String,
+    },
     /// A unit that was started and does not go on running.
     #[error("{unit} on {host} does not go on running: it is {state} (journalctl -u {unit} there)")]
     Unsteady {

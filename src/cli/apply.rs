@@ -12,8 +12,8 @@ use super::look::look;
 use super::plan::{Saved, fingerprint, print};
 use super::predict::with_impact;
 use super::via::{self, Reach, Survey};
-use super::{Common, Exit, Failure, agents, source};
-use crate::apply::{ApplyError, Order, STEADY_FOR, apply_for};
+use super::{Common, Exit, Failure, agents, examine, source};
+use crate::apply::{ApplyError, Order, STEADY_FOR, apply_for, install};
 use crate::host::HostError;
 use crate::plan::{Moved, Plan, diff, objects, sentence, unmoved};
 use crate::spec::Span;
@@ -107,6 +107,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let mut found = via::survey(spec, asked.reach)?;
     agents::ask(spec, &mut found, asked.reach.is_lab())?;
+    examine::missing(&mut found);
     let plan = with_impact(diff(&found.desired, &found.observed, asked.adopt), &mut found);
     let (plan, others) = match asked.saved {
         Some(saved) => reviewed(spec, saved, plan)?,
@@ -123,10 +124,43 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
     if !asked.yes && asked.saved.is_none() && !confirmed("apply?")? {
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"));
     }
+    if installed(common, &plan, &mut found)? {
+        drop(found);
+        return again(common, spec, asked);
+    }
     carry_out(common, &plan, &mut found, asked.confirm)?;
     accept(common, spec, &mut found, &plan, asked.origin, asked.confirm.is_some());
     drop(found);
     verify(spec, asked.reach, common, &others)
+}
+
+/// Installs what hosts lack. Whether there was anything.
+fn installed(common: &Common, plan: &Plan, found: &mut Survey) -> Result<bool, Failure> {
+    install(plan, &mut found.crew, &order_id(), &teller(common)).map_err(of_apply)
+}
+
+/// Says each step, with the seconds since now.
+fn teller(common: &Common) -> impl Fn(&str) + Sync + use<> {
+    let begin = std::time::Instant::now();
+    let quiet = common.quiet;
+    move |line: &str| {
+        if !quiet {
+            line!("[{:6.1} s] {line}", begin.elapsed().as_secs_f64());
+        }
+    }
+}
+
+/// What packages brought is looked at: files are there now that were to be made.
+fn again(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Result<Exit, Failure> {
+    if asked.saved.is_some() {
+        let message =
+            "packages were installed, and nothing else was changed: what they brought is in no saved plan";
+        return Err(Failure::new(Exit::Stale, message).hint("make the plan again: haoscar plan -o FILE"));
+    }
+    if !common.quiet {
+        line!("packages are installed; the rest:");
+    }
+    go(common, spec, asked)
 }
 
 fn read(path: &Utf8Path) -> Result<Saved, Failure> {
@@ -165,25 +199,26 @@ fn refused(plan: &Plan) -> Result<(), Failure> {
 }
 
 fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u64>) -> Result<(), Failure> {
-    let begin = std::time::Instant::now();
-    let quiet = common.quiet;
-    let say = move |line: &str| {
-        if !quiet {
-            line!("[{:6.1} s] {line}", begin.elapsed().as_secs_f64());
-        }
-    };
-    let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let id = order_id();
     let generation = Some(found.observed.generation + 1);
     let order = Order { id: &id, confirm, generation, steady_for: STEADY_FOR };
-    apply_for(plan, &found.desired, &mut found.crew, &order, &say).map_err(|error| {
-        let exit = match &error {
-            ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,
-            ApplyError::Host(HostError::Locked { .. } | HostError::Outdated { .. }) => Exit::Stale,
-            ApplyError::Unconfirmable => Exit::Unsafe,
-            _ => Exit::Failed,
-        };
-        let failure = Failure::new(exit, error.to_string());
-        match &error {
+    apply_for(plan, &found.desired, &mut found.crew, &order, &teller(common)).map_err(of_apply)
+}
+
+/// Names an apply: when it began.
+fn order_id() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn of_apply(error: ApplyError) -> Failure {
+    let exit = match &error {
+        ApplyError::Host(HostError::Unreachable { .. }) => Exit::Unreachable,
+        ApplyError::Host(HostError::Locked { .. } | HostError::Outdated { .. }) => Exit::Stale,
+        ApplyError::Unconfirmable => Exit::Unsafe,
+        _ => Exit::Failed,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match &error {
             ApplyError::SecretMissing(name) => failure.hint(format!(
                 "put it on one head: printf %s SECRET | ssh HEAD 'umask 077; mkdir -p /etc/haoscar/secrets; cat > /etc/haoscar/secrets/{name}'"
             )),
@@ -192,7 +227,6 @@ fn carry_out(common: &Common, plan: &Plan, found: &mut Survey, confirm: Option<u
             }
             _ => failure,
         }
-    })
 }
 
 /// An engine's change carries its edit in the lines below.

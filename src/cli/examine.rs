@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::via::{Reached, Survey};
 use crate::apply::Crew;
-use crate::desired::{Answer, Desired, HostName, Question, Role};
+use crate::desired::{Answer, Desired, HostDesired, HostName, Question, Role};
 use crate::engines::pacemaker::fence_devices;
 use crate::host::{HANGS, HostError, Request, Response};
 use crate::observed::{Clock, Examined, Facts, FenceTry, Stall};
@@ -76,9 +76,7 @@ pub fn standing(found: &mut Survey, examined: &mut Examined) {
     let (members, lab) = (members(&found.desired), found.lab);
     for (host, (packages, checks)) in good(found.crew.each(&members, |name, host| {
         let (_, wanted) = &found.desired.hosts[name];
-        // a lab has a fence agent of its own
-        let packages = wanted.packages.iter().filter(|name| !(lab && name.starts_with("fence-agents")));
-        let packages = packages.cloned().collect::<Vec<_>>();
+        let packages = self::wanted(wanted, lab);
         let packages = installed(&packages, &ask(host, dpkg_query(&packages))?);
         let mut checks = BTreeMap::new();
         for check in &wanted.checks {
@@ -89,6 +87,30 @@ pub fn standing(found: &mut Survey, examined: &mut Examined) {
         examined.packages.insert(host.clone(), packages);
         examined.checks.insert(host, checks);
     }
+}
+
+/// Packages that the spec needs and hosts lack, as a part of what was observed. A host that cannot say lacks none.
+pub fn missing(found: &mut Survey) {
+    let lab = found.lab;
+    let names = found.crew.names();
+    let known = |name: &HostName| found.desired.hosts.contains_key(name);
+    let names: Vec<_> = names.into_iter().filter(known).collect();
+    let answers = found.crew.each(&names, |name, host| {
+        let packages = wanted(&found.desired.hosts[name].1, lab);
+        Ok(installed(&packages, &ask(host, dpkg_query(&packages))?))
+    });
+    for (host, packages) in good(answers) {
+        let lacks = packages.into_iter().filter(|(_, version)| version.is_none());
+        let lacks: BTreeSet<_> = lacks.map(|(package, _)| package).collect();
+        if !lacks.is_empty() {
+            found.observed.missing.insert(host, lacks);
+        }
+    }
+}
+
+/// A lab has a fence agent of its own.
+fn wanted(host: &HostDesired, lab: bool) -> Vec<String> {
+    host.packages.iter().filter(|name| !(lab && name.starts_with("fence-agents"))).cloned().collect()
 }
 
 /// Every fence device, by each head that would use it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::predict::with_impact;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, agents, source};
+use super::{Common, Exit, Failure, Format, agents, examine, source};
 use crate::desired;
 use crate::plan::{Plan, diff, markdown, sentence, show};
 
@@ -64,6 +64,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, options.path.as_deref())?;
     let mut found = via::survey(&spec, &options.reach)?;
     agents::ask(&spec, &mut found, options.reach.is_lab())?;
+    examine::missing(&mut found);
     let plan = with_impact(diff(&found.desired, &found.observed, options.adopt), &mut found);
     if let Some(output) = &options.output {
         let folder =

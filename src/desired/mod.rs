@@ -240,6 +240,8 @@ pub struct Desired {
     pub probes: Vec<Probe>,
     /// Objects that running services hold themselves.
     pub live: Vec<Live>,
+    /// Packages that a host lacks are installed; else they are only named.
+    pub ensure_packages: bool,
     /// What people should know before they let the spec in: templates of the site's own in place of haoscar's, what runs as root.
     pub notes: Vec<String>,
 }

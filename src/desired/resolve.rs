@@ -11,7 +11,7 @@ use super::{
 };
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
-use crate::spec::{Cluster, EngineKind, Problem, WitnessKind};
+use crate::spec::{Cluster, EngineKind, Packages, Problem, WitnessKind};
 use crate::templates::Templates;
 
 /// Resolves the spec for every host.
@@ -82,8 +82,12 @@ impl<'a> Builder<'a> {
         let witnesses = cluster.witnesses.keys().map(|name| (name.clone(), Role::Witness));
         let hosts = heads.chain(witnesses).map(|(name, role)| (name, (role, HostDesired::default())));
         let groups = cluster.groups.iter().map(|(name, group)| (name.clone(), group.heads.clone()));
-        let desired =
-            Desired { cluster: cluster.name.clone(), groups: groups.collect(), ..Desired::default() };
+        let desired = Desired {
+            cluster: cluster.name.clone(),
+            groups: groups.collect(),
+            ensure_packages: cluster.policy.packages == Packages::Ensure,
+            ..Desired::default()
+        };
         let (hosts, node) = (hosts.collect(), HostDesired::default());
         Self { cluster, desired, hosts, node, carried: BTreeMap::new() }
     }

@@ -307,6 +307,9 @@ pub struct Observed {
     pub unreachable: BTreeMap<HostName, String>,
     /// Members that the spec no longer has, with why one cannot be reached; none where it can.
     pub leaving: BTreeMap<HostName, Option<String>>,
+    /// Packages that the spec needs and a host lacks, where that was asked.
+    #[serde(default)]
+    pub missing: BTreeMap<HostName, BTreeSet<String>>,
     /// The live CIB, when some member runs the engine.
     pub cib: Option<String>,
     /// The engine's state (crm_mon XML), when some member runs it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::packages::packages;
 use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting};
 use crate::desired::{Desired, HostDesired, HostName, OnChange, Reads, Rendered, Role, Unit, UnitWant};
 use crate::engines::{self, EngineDesired, pacemaker};
@@ -35,6 +36,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| read_again(stale, seen, &moving, &mut found));
         restarts.extend(found.restarts.clone());
+        packages(desired, observed, name, &mut found, &mut plan);
         plan.refused.extend(unowned(name, &found, adopt));
         plan.refused.extend(unconfirmed(name, seen));
         if !found.is_empty() {

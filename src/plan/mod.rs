@@ -7,6 +7,7 @@ mod heal;
 mod impact;
 mod live;
 mod markdown;
+mod packages;
 mod saved;
 mod show;
 
@@ -110,6 +111,9 @@ pub enum Turn {
 pub struct HostPlan {
     /// When it is changed.
     pub turn: Turn,
+    /// Packages to install, before anything else; the rest is planned anew when they are there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub packages: BTreeSet<String>,
     /// Folders to make.
     pub directories: Vec<Directory>,
     /// Files, in order of path.
@@ -146,7 +150,7 @@ impl HostPlan {
 
     /// How many objects change.
     pub fn objects(&self) -> usize {
-        self.directories.len() + self.all_files().count() + self.all_units().count()
+        self.packages.len() + self.directories.len() + self.all_files().count() + self.all_units().count()
     }
 
     /// Files, those that change on all members at once last.

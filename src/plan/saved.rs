@@ -111,7 +111,8 @@ pub fn objects(plan: &Plan) -> BTreeSet<String> {
         let files = host.all_files().map(|change| change.path.to_string());
         let units =
             host.all_units().map(|action| format!("{:?} {}", action.verb, action.unit).to_lowercase());
-        folders.chain(files).chain(units).collect::<Vec<_>>()
+        let packages = host.packages.iter().map(|package| format!("package {package}"));
+        packages.chain(folders).chain(files).chain(units).collect::<Vec<_>>()
     };
     let hosts = plan.hosts.iter().map(|(name, host)| (name, of(host)));
     let named = hosts.flat_map(|(name, all)| all.into_iter().map(move |object| format!("{name}: {object}")));
@@ -134,6 +135,7 @@ fn only(saved: &Plan, mut now: Plan) -> Plan {
 }
 
 fn cut(saved: &HostPlan, now: &mut HostPlan) {
+    now.packages.retain(|package| saved.packages.contains(package));
     now.directories.retain(|folder| saved.directories.contains(folder));
     now.files.retain(|change| saved.files.contains(change));
     now.joint.retain(|change| saved.joint.contains(change));

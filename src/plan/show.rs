@@ -52,6 +52,10 @@ pub(super) fn rest(plan: &Plan, text: &mut String) {
         let _ = writeln!(text, "? {name} unreachable ({}); its {} {objects}", waiting.why, waiting.objects);
     }
     live::waiting(&plan.live).for_each(|line| text.extend(["? ", &line, "\n"]));
+    if plan.hosts.values().any(|host| !host.packages.is_empty()) {
+        *text +=
+            "note: what packages bring is looked at when they are there, and the rest is planned anew then\n";
+    }
     for note in &plan.notes {
         let _ = writeln!(text, "note: {note}");
     }
@@ -61,6 +65,9 @@ pub(super) fn rest(plan: &Plan, text: &mut String) {
 }
 
 fn host_lines(host: &HostPlan, diffs: bool, text: &mut String) {
+    for package in &host.packages {
+        let _ = writeln!(text, "  + package {package}");
+    }
     for folder in &host.directories {
         let (owner, mode): (_, Mode) = (&folder.owner, folder.mode);
         let _ = writeln!(text, "  + {}/ ({}:{} {mode})", folder.path, owner.user, owner.group);

@@ -49,7 +49,7 @@ pub use machine::{
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};
-pub use policy::{Heal, Policy, Rollout, Source, Trust};
+pub use policy::{Heal, Packages, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
 pub use sample::sample;
 pub use service::{

@@ -30,6 +30,24 @@ pub enum Rollout {
     Auto,
 }
 
+/// What happens to packages that a host lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Packages {
+    /// They are named, and nothing is applied where a head or witness lacks one.
+    #[default]
+    Report,
+    /// `haoscar apply` installs them (apt-get), and what they bring is not started by them.
+    Ensure,
+}
+
+impl Packages {
+    /// Whether nothing was said.
+    pub fn is_report(&self) -> bool {
+        *self == Self::Report
+    }
+}
+
 /// Whose commits are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +126,9 @@ pub struct Policy {
     /// What happens to a new commit.
     #[serde(default)]
     pub rollout: Rollout,
+    /// What happens to packages that a host lacks.
+    #[serde(default, skip_serializing_if = "Packages::is_report")]
+    pub packages: Packages,
     /// Where new commits come from; none: only `haoscar apply` brings something new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,

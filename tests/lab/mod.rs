@@ -20,6 +20,7 @@ mod levels;
 mod moves;
 mod mpi;
 mod openpbs;
+mod packages;
 mod placement;
 mod put_back;
 mod recover;
