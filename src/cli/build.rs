@@ -1,5 +1,6 @@
 //! `haoscar build`: a blank machine becomes a head, from an image; and what such a machine itself runs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,11 +11,12 @@ use indicatif::HumanBytes;
 use super::ask::confirmed;
 use super::image::failure;
 use super::out::line;
-use super::via::{self, Reach};
+use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, own_program, source};
 use crate::backends::boot;
 use crate::desired::{IMAGE_KEY, hex};
-use crate::host::{now_s, secret_path};
+use crate::engines::EngineNode;
+use crate::host::{Request, Response, now_s, secret_path};
 use crate::images::ticket::{self, Card, Identity, Ticket, UP, Word};
 use crate::images::{self, Manifest, Seal, Store, prepare};
 use crate::spec::{Cluster, Disk, Head, Nic, Span};
@@ -27,13 +29,15 @@ Examples:
   haoscar build head-2                  show what will happen, ask, wait for the machine, then have it join
   haoscar build head-2 --follow         how far it is
   haoscar build head-2 --cancel         nothing is built any more
+  haoscar build head-1 --replace        a member that is dead and off, on new disks or a new machine
 
 The machine boots from the network, once: its entry is bound to its MACs, is used up when it begins, and ends after --within.
 Any other machine that boots gets nothing. The disk that the spec names (heads.NAME.disk) is wiped. When the machine is up it
 joins by the same `apply` as ever; until then it is no member, and nobody fences it. A stage that fails says why here, leaves
 the cluster as it is and the machine off; say the same again.
 Exit status: 0 it is a member; 1 a stage failed, see there; 64 no terminal to ask and no -y; 66 no image, or a program is
-missing; 69 the head that builds is not reached; 107 it is a member, or answers; 124 nothing was heard in time.")]
+missing; 69 the head that builds is not reached; 107 it answers, or is a member and --replace was not said, or may still run;
+124 nothing was heard in time.")]
 pub struct Options {
     /// The head that is built
     head: String,
@@ -49,6 +53,9 @@ pub struct Options {
     /// Take the entry away
     #[arg(long)]
     cancel: bool,
+    /// It is a member that is off: it is built anew, and is that member again
+    #[arg(long, conflicts_with = "cancel")]
+    replace: bool,
     /// Do not wait: `haoscar apply` has it join when it is up
     #[arg(long)]
     no_wait: bool,
@@ -61,6 +68,9 @@ pub struct Options {
 
 /// Less is no time to walk to a machine, more is no end.
 const WITHIN_MS: std::ops::RangeInclusive<u64> = 60_000..=86_400_000;
+
+/// A head reads and writes a small file.
+const ASK_LIMIT_MS: u64 = 10_000;
 
 /// A person who watches does not see less than this.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -109,13 +119,9 @@ fn wanted<'a>(cluster: &'a Cluster, name: &'a str) -> Result<(&'a str, &'a Head)
 
 /// A head of the group that carries the boot service, and not the one that is built: this one if it is one of them.
 fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
-    let of_kind = |group: &&crate::spec::Group, kind: &str| {
-        group.services.iter().any(|service| cluster.services.get(service).is_some_and(|s| s.kind() == kind))
-    };
-    let group = cluster.groups.values().find(|group| of_kind(group, "boot") && of_kind(group, "dhcp"));
     let own = via::own_name();
-    let mut heads = group.into_iter().flat_map(|group| &group.heads).filter(|head| *head != name);
-    let first = heads.clone().next();
+    let mut heads = cluster.builders(name);
+    let first = cluster.builders(name).next();
     heads.find(|head| **head == own).or(first).cloned().ok_or_else(|| {
         Failure::new(
             Exit::Missing,
@@ -128,8 +134,9 @@ fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
 fn argv(common: &Common, options: &Options) -> Vec<String> {
     let mut argv = vec!["haoscar".to_owned(), "build".to_owned(), options.head.clone()];
     let flags = [("--follow", options.follow), ("--cancel", options.cancel), ("--no-wait", options.no_wait)];
-    let flags = flags.into_iter().chain([("--yes", options.yes), ("--quiet", common.quiet)]);
-    argv.extend(flags.filter(|(_, said)| *said).map(|(flag, _)| flag.to_owned()));
+    let more = [("--replace", options.replace), ("--yes", options.yes), ("--quiet", common.quiet)];
+    let said = flags.into_iter().chain(more).filter(|(_, said)| *said);
+    argv.extend(said.map(|(flag, _)| flag.to_owned()));
     argv.extend(options.image.iter().map(|image| format!("--image={image}")));
     argv.push(format!("--within={}", options.within));
     argv
@@ -143,7 +150,8 @@ fn begin(
     (name, head): (&str, &Head),
     store: &Store,
 ) -> Result<(), Failure> {
-    absent(spec, name)?;
+    let mut found = via::survey(spec, &Reach::of_head())?;
+    let again = absent(&found, name, options.replace)?;
     let image = options.image.as_deref().or(head.image.as_deref()).unwrap_or_default();
     let seal = Seal::of(secret_path(IMAGE_KEY));
     let manifest = store.proven(image, &seal).map_err(|e| failure(&e))?;
@@ -156,6 +164,10 @@ fn begin(
     })?;
     let disk = head.disk.clone().unwrap_or_default();
     shown(name, head, &manifest, &disk, options.within);
+    line!(
+        "  then {} (haoscar apply); nobody fences it before",
+        if again { "is the member again that it was" } else { "joins as a member" }
+    );
     let consent = options.yes || disk.wipe;
     if !consent && !confirmed(&format!("build {name}, and wipe that disk?"))? {
         return Err(Failure::new(Exit::Failed, "not confirmed: nothing will be built"));
@@ -168,7 +180,9 @@ fn begin(
     boot_files(&spec.loaded.cluster)?;
     let host = name.to_owned();
     let cards = head.nics.iter().map(|(card, nic)| card_of(&spec.loaded.cluster, card, nic)).collect();
-    let key = prepare::own_key(&via::own_name()).map_err(|e| failure(&e))?;
+    let own = prepare::own_key(&via::own_name()).map_err(|e| failure(&e))?;
+    let mut authorized: BTreeSet<_> = on_heads(spec, &mut found, &["sh", "-c", prepare::PUBLIC_KEYS], "");
+    authorized.insert(own);
     let ticket = Ticket {
         head: name.to_owned(),
         image: manifest.title(),
@@ -176,7 +190,7 @@ fn begin(
         macs: head.nics.values().map(|nic| nic.mac).collect(),
         expires: now_s() + options.within.as_duration().as_secs(),
         disk,
-        identity: Identity { host, cards, authorized: vec![key] },
+        identity: Identity { host, cards, authorized: authorized.into_iter().collect() },
         console: head.console.clone(),
     };
     ticket::open(store, &ticket).map_err(|e| failure(&e))?;
@@ -186,22 +200,77 @@ fn begin(
     Ok(())
 }
 
-/// A machine that is a member, or runs, is not built over.
-fn absent(spec: &source::Spec, name: &str) -> Result<(), Failure> {
-    let found = via::survey(spec, &Reach::of_head())?;
-    let member = found.observed.engine.as_ref().is_some_and(|engine| engine.nodes.contains_key(name));
-    let reached = found.crew.names().iter().any(|known| known == name);
-    if member {
-        let failure = Failure::new(Exit::Unsafe, format!("{name} is a member of the cluster"));
-        return Err(failure.hint("take it out of the spec and apply, then add it again"));
+/// Every head that is reached is asked this; what they say, a line each.
+fn on_heads(spec: &source::Spec, found: &mut Survey, argv: &[&str], input: &str) -> BTreeSet<String> {
+    let heads = &spec.loaded.cluster.heads;
+    let reached: Vec<_> = found.crew.names().into_iter().filter(|name| heads.contains_key(name)).collect();
+    let argv: Vec<_> = argv.iter().map(ToString::to_string).collect();
+    let ask = Request::Run { argv, input: input.to_owned(), timeout_ms: ASK_LIMIT_MS };
+    let answers = found.crew.each(&reached, |_, host| host.ask(&ask)).into_iter();
+    let said = answers.filter_map(|(_, answer)| match answer.ok()? {
+        Response::Answer(answer) => Some(answer.stdout),
+        _ => None,
+    });
+    said.flat_map(|said| said.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// On a head: every open build, and what its machine said last. `$1`: the store.
+const BUILDS: &str = r#"cd "$1/builds" 2>/dev/null || exit 0
+for build in *; do
+    [ ! -e "$build/ticket.json" ] || echo "$build $(tail -n 1 "$build/said" 2>/dev/null)"
+done"#;
+
+/// Machines that are being built, and how far each is, as the heads have it that could build them.
+pub(super) fn progress(spec: &source::Spec, found: &mut Survey) -> BTreeMap<String, String> {
+    let cluster = &spec.loaded.cluster;
+    if cluster.heads.values().all(|head| head.image.is_none()) {
+        return BTreeMap::new();
     }
-    if reached {
+    let store = boot::image_store(cluster);
+    let said = on_heads(spec, found, &["sh", "-c", BUILDS, "builds", store.as_str()], "");
+    said.iter().filter_map(|line| how_far(line)).collect()
+}
+
+fn how_far(line: &str) -> Option<(String, String)> {
+    let (head, said) = line.split_once(' ')?;
+    let far = match serde_json::from_str::<Word>(said).ok() {
+        None => "its machine has not been heard yet".to_owned(),
+        Some(word) if word.failed => format!("{} failed: {}", word.stage, word.text),
+        Some(word) if word.total > 0 => {
+            format!("{} {} of {}", word.stage, HumanBytes(word.done), HumanBytes(word.total))
+        }
+        Some(word) => format!("{} {}", word.stage, word.text).trim_end().to_owned(),
+    };
+    Some((head.to_owned(), far))
+}
+
+/// A machine that runs is not built over, and a member only where that was said. Whether it is one.
+fn absent(found: &Survey, name: &str, replace: bool) -> Result<bool, Failure> {
+    if found.crew.names().iter().any(|known| known == name) {
         let failure = Failure::new(Exit::Unsafe, format!("{name} runs and answers: it is not blank"));
         return Err(
             failure.hint(format!("have it join: haoscar apply; or switch it off, then haoscar build {name}"))
         );
     }
-    Ok(())
+    let node = found.observed.engine.as_ref().and_then(|engine| engine.nodes.get(name));
+    node.map_or(Ok(false), |node| replaceable(name, node, replace).map(|()| true))
+}
+
+/// A member is built anew when the engine itself is sure that it is off: what still runs would come back beside its successor.
+fn replaceable(name: &str, node: &EngineNode, replace: bool) -> Result<(), Failure> {
+    let refused = |why: &str, mend: String| {
+        Err(Failure::new(Exit::Unsafe, format!("{name} is a member of the cluster{why}")).hint(mend))
+    };
+    let unknown = format!("pull its plug, look at it, then: haoscar fenced {name} --i-saw-it-off");
+    let anew = "take it out of the spec and apply, then add it again; or, if it is dead:";
+    match node {
+        EngineNode { online: true, .. } if replace => {
+            refused(", and runs", format!("haoscar drain {name}, switch it off, then say it again"))
+        }
+        EngineNode { unclean: true, .. } if replace => refused(", lost, and not known to be off", unknown),
+        _ if replace => Ok(()),
+        _ => refused("", format!("{anew} haoscar build {name} --replace")),
+    }
 }
 
 fn shown(name: &str, head: &Head, manifest: &Manifest, disk: &Disk, within: Span) {
@@ -217,10 +286,8 @@ fn shown(name: &str, head: &Head, manifest: &Manifest, disk: &Disk, within: Span
     line!("  boots from the network with {}: once, and within {within}", macs.join(" or "));
     line!("  - the disk with {disk}: ALL ON IT IS LOST; {} are written", HumanBytes(manifest.bytes));
     line!(
-        "  + name, machine-id, ssh host keys, addresses and boot loader of its own; root of {} may log in",
-        via::own_name()
+        "  + name, machine-id, ssh host keys, addresses and boot loader of its own; root of the heads may log in"
     );
-    line!("  then joins as a member (haoscar apply); nobody fences it before");
 }
 
 fn card_of(cluster: &Cluster, name: &str, nic: &Nic) -> Card {
@@ -300,7 +367,9 @@ fn join(
     let cluster = &spec.loaded.cluster;
     let own = cluster.heads[name].nics.values().map(|nic| nic.address.to_string());
     let names: Vec<_> = std::iter::once(name.to_owned()).chain(own).collect();
-    prepare::know(&names, keys).map_err(|e| failure(&e))?;
+    let mut found = via::survey(spec, &Reach::of_head())?;
+    let known = prepare::known(&names, keys);
+    on_heads(spec, &mut found, &["sh", "-c", prepare::KNOW, "know", &names.join(" ")], &known);
     if !common.quiet {
         line!("{name} is up; it joins");
     }
@@ -312,11 +381,11 @@ fn join(
         apply.args(common.spec.iter().flat_map(|spec| ["--spec", spec.as_str()]));
         apply.args(common.quiet.then_some("--quiet"));
         let status = apply.status().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
-        if !status.success() {
-            last = status.code();
-            break;
+        last = Some(Exit::of_code(status.code())).filter(|exit| *exit != Exit::Done);
+        if last.is_some_and(|exit| exit != Exit::Stale) {
+            break; // the loop of a head may be at it too: it brings who is back to what is accepted
         }
-        if member(spec, name)? {
+        if last.is_none() && member(spec, name)? {
             let store = Store::at(boot::image_store(cluster));
             ticket::close(&store, name).map_err(|e| failure(&e))?;
             line!("{name} is a member");
@@ -324,8 +393,7 @@ fn join(
         }
         std::thread::sleep(JOIN_PAUSE); // it was not reached: its own units still start
     }
-    let exit = last.map_or(Exit::Unreachable, |code| Exit::of_code(Some(code)));
-    Err(Failure::new(exit, format!("{name} is up, and has not joined"))
+    Err(Failure::new(last.unwrap_or(Exit::Unreachable), format!("{name} is up, and has not joined"))
         .hint(format!("when what is said above is mended: haoscar build {name} --follow, or haoscar apply")))
 }
 
@@ -367,4 +435,43 @@ pub(super) fn install(options: &InstallOptions) -> Result<Exit, Failure> {
         )
     })?;
     images::install(&url, &told).map(|()| Exit::Done).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_a_build_is_is_what_its_machine_said_last() {
+        let far = |line: &str| how_far(line).unwrap();
+        let said = |word: &Word| format!("head-2 {}", serde_json::to_string(word).unwrap());
+        assert_eq!(far("head-2 "), ("head-2".to_owned(), "its machine has not been heard yet".to_owned()));
+        let writing = Word { stage: "writing".to_owned(), done: 1 << 20, total: 1 << 30, ..Word::default() };
+        assert_eq!(far(&said(&writing)).1, "writing 1.00 MiB of 1.00 GiB");
+        let failed =
+            Word { stage: "disk".to_owned(), text: "too small".to_owned(), failed: true, ..Word::default() };
+        assert_eq!(far(&said(&failed)).1, "disk failed: too small");
+    }
+
+    #[test]
+    fn a_member_is_built_anew_only_where_that_is_said_and_the_engine_knows_that_it_is_off() {
+        let node = |online, unclean| EngineNode { online, unclean, ..EngineNode::default() };
+        let said = |node: EngineNode, replace| {
+            replaceable("head-1", &node, replace).map_err(|e| (e.message, e.hint.unwrap_or_default()))
+        };
+        assert_eq!(said(node(false, false), true), Ok(()));
+        let (why, mend) = said(node(false, false), false).unwrap_err();
+        assert!(why.ends_with("is a member of the cluster") && mend.contains("--replace"), "{why}: {mend}");
+        let (why, mend) = said(node(true, false), true).unwrap_err();
+        assert!(why.ends_with("and runs") && mend.contains("drain head-1"), "{why}: {mend}");
+        for online in [true, false] {
+            let (why, _) = said(node(online, true), true).unwrap_err();
+            assert!(why.contains("member of the cluster, "), "{why}");
+        }
+        let (why, mend) = said(node(false, true), true).unwrap_err();
+        assert!(
+            why.contains("not known to be off") && mend.contains("haoscar fenced head-1"),
+            "{why}: {mend}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::look::look;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, source};
+use super::{Common, Exit, Failure, Format, build, source};
 use crate::observed::{Seen, Word};
 use crate::plan::diff;
 use crate::status::{GroupStatus, Status, of_status, status};
@@ -31,7 +31,8 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut found = via::survey(&spec, &options.reach)?;
     look(&spec, &mut found);
     let plan = diff(&found.desired, &found.observed, true);
-    let now = status(&found.desired, &found.observed, &plan);
+    let mut now = status(&found.desired, &found.observed, &plan);
+    now.building = build::progress(&spec, &mut found);
     match common.format {
         Format::Json => line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default()),
         Format::Prometheus => line!("{}", of_status(&now, &found.observed).trim_end()),
@@ -66,6 +67,9 @@ fn print(status: &Status) {
     }
     for told in &status.told {
         line!("{told}");
+    }
+    for (name, far) in &status.building {
+        line!("{name} is being built: {far}");
     }
     if let Some(follows) = &status.follows {
         line!("branch: {}", follows.sentence);

@@ -1,5 +1,6 @@
 //! What a head lays out before another machine is built: what that machine boots, and how the two know each other by ssh.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -90,19 +91,16 @@ pub fn own_key(host: &str) -> Result<String, ImageError> {
     Ok(fs::read_to_string(&public).map_err(disk(&public))?.trim().to_owned())
 }
 
-/// ssh knows the built machine by these keys from now on, and by no older ones.
-///
-/// # Errors
-/// The disk refuses.
-pub fn know(names: &[String], keys: &[String]) -> Result<(), ImageError> {
-    let known = Utf8Path::new(SSH).join("known_hosts");
-    for old in names {
-        let _ = ran("ssh-keygen", &["-q", "-R", old, "-f", known.as_str()], ""); // there is none of before
-    }
-    let mut text = fs::read_to_string(&known).unwrap_or_default();
-    let mut keys = keys.to_vec();
-    keys.sort();
-    keys.dedup();
-    keys.iter().for_each(|key| text += &format!("{} {key}\n", names.join(",")));
-    fs::write(&known, text).map_err(disk(&known))
+/// On each head: ssh knows the machine's names (`$1`) by the lines that come in, and by no older ones.
+pub const KNOW: &str = r#"umask 077; mkdir -p /root/.ssh && cd /root/.ssh || exit
+for name in $1; do ssh-keygen -q -R "$name" -f known_hosts >/dev/null 2>&1 || true; done
+exec cat >>known_hosts"#;
+
+/// On each head: its root's public keys, if it has any.
+pub const PUBLIC_KEYS: &str = "cat /root/.ssh/id_*.pub 2>/dev/null || true";
+
+/// What [`KNOW`] is given: a line a key, for all of the names.
+pub fn known(names: &[String], keys: &[String]) -> String {
+    let keys: BTreeSet<_> = keys.iter().collect();
+    keys.into_iter().map(|key| format!("{} {key}\n", names.join(","))).collect()
 }

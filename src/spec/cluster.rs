@@ -105,6 +105,15 @@ impl Cluster {
         nic.addresses().filter_map(with_prefix).collect()
     }
 
+    /// Heads that can build another one: those of the first group that carries dhcp and boot, in its order.
+    pub fn builders<'a>(&'a self, built: &'a str) -> impl Iterator<Item = &'a String> {
+        let carries = |group: &Group, kind: &str| {
+            group.services.iter().any(|name| self.services.get(name).is_some_and(|s| s.kind() == kind))
+        };
+        let group = self.groups.values().find(|group| carries(group, "boot") && carries(group, "dhcp"));
+        group.into_iter().flat_map(|group| &group.heads).filter(move |head| *head != built)
+    }
+
     /// Where each service of a kind keeps its state, `<storage>/<service>`, with the storage; in order of the groups.
     pub fn stored<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a Storage, Utf8PathBuf)> {
         let groups = self.groups.values();

@@ -79,6 +79,9 @@ pub struct Status {
     /// What the engine has to say of itself, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
+    /// Machines that are being built, and how far each is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub building: BTreeMap<HostName, String>,
     /// The last run of `haoscar doctor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Checkup>,
@@ -108,8 +111,9 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
     let doctor = observed.checkup.clone();
     let follows = observed.follows.clone();
-    let sentence = String::new();
-    let mut status = Status { sentence, degraded: false, quorum, hosts, groups, told, doctor, follows };
+    let (sentence, building) = (String::new(), BTreeMap::new());
+    let mut status =
+        Status { sentence, degraded: false, quorum, hosts, groups, told, building, doctor, follows };
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
     wrong.extend(silent_fences(observed));

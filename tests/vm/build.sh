@@ -2,13 +2,14 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good mac disk key piece cut; all if none is named. A case but `good` is a machine that must not become a head, and why.
+# CASES: any of good replace mac disk key piece cut; all if none is named. `replace` follows `good`: the guest dies, and another blank one
+# becomes head-2 again. Each other case is a machine that must not become a head, and why.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 haoscar=$(realpath "${1:-target/release/haoscar}")
 shift || true
-cases=${*:-mac disk key piece cut good}
+cases=${*:-mac disk key piece cut good replace}
 spec=$(realpath tests/vm/build.yaml)
 out=${OUT:-target/vm}
 mkdir -p "$out"
@@ -81,9 +82,9 @@ power() { # MAC of the card that boots
     guest=$!
 }
 off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
-order() { # the entry is opened, and watched
-    said=$out/said-$1.txt
-    "$haoscar" build head-2 --yes --within 15m --spec "$spec" >"$said" 2>&1 &
+order() { # NAME [OPTION…]: the entry is opened, and watched
+    said=$out/said-$1.txt before=$(fenced)
+    "$haoscar" build head-2 "${@:2}" --yes --within 15m --spec "$spec" >"$said" 2>&1 &
     build=$!
     until_said 120 "ready: switch head-2 on"
 }
@@ -105,6 +106,33 @@ refused() { # WORDS: the build ends with them, and the cluster is as it was
     on arbiter 'crm_mon -1 -r' | grep -q 'head-2' && fail "head-2 is known to the engine"
     say "refused as it must be: $(grep -m1 "$1" "$said" | sed 's/^error: //')"
 }
+refuses() { # WORDS [OPTION…]: haoscar build refuses, with 107
+    local status=0
+    for _ in $(seq 60); do # the engine has not yet noticed, or has no quorum yet
+        status=0
+        "$haoscar" build head-2 "${@:2}" --yes --spec "$spec" >"$out/refused.txt" 2>&1 || status=$?
+        [ "$status" = 107 ] && grep -q "$1" "$out/refused.txt" && { say "refused as it must be: $(grep -m1 ^error "$out/refused.txt")"; return; }
+        sleep 1
+    done
+    cat "$out/refused.txt"
+    fail "haoscar build ended with $status, and did not say: $1"
+}
+joins() { # the guest that was ordered is switched on blank, and becomes a member
+    begin=$(date +%s%N)
+    until_said 300 "head-2: writing"
+    "$haoscar" status --spec "$spec" >"$out/status.txt" 2>&1 || true
+    grep '^head-2 is being built: ' "$out/status.txt" || { cat "$out/status.txt"; fail "status does not say that it is built"; }
+    until_said 600 "head-2 is a member$\|error:"
+    wait "$build" || { tail -30 "$said"; fail "haoscar build"; }
+    build=
+    say "switched on blank, and a member"
+    sed -n 's/^\[ *\([0-9.]* s\)\] head-2: /    \1  /p' "$said"
+    on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+    say "a plan is empty"
+    [ "$(fenced)" = "$before" ] || fail "head-2 was fenced: $(fenced)"
+}
+fenced() { on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"' || true; }
+seen() { on head-1 'crm_mon -1 --output-as=xml' 2>/dev/null | grep '<node name="head-2"' | grep -o "$1=\"[a-z]*\"" | cut -d'"' -f2; }
 store=/srv/state/haoscar-images
 inside=52:54:00:20:00:12
 for case in $cases; do
@@ -151,15 +179,7 @@ for case in $cases; do
     good)
         order good
         machine good 8 $inside
-        begin=$(date +%s%N)
-        until_said 600 "head-2 is a member\|error:"
-        wait "$build" || { tail -30 "$said"; fail "haoscar build"; }
-        build=
-        say "switched on blank, and a member"
-        sed -n 's/^\[ *\([0-9.]* s\)\] head-2: /    \1  /p' "$said"
-        on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
-        say "a plan is empty"
-        [ -z "$(on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"')" ] || fail "head-2 was fenced"
+        joins
         "$haoscar" lab fault power head-1 -q
         serves= # the portal answers, and it is head-2's card that does
         for _ in $(seq 120); do
@@ -170,6 +190,18 @@ for case in $cases; do
         done
         [ -n "$serves" ] || { on arbiter 'crm_mon -1 -r'; fail "head-2 does not serve: $answer, $card"; }
         say "head-1's power was cut, and head-2 serves"
+        off
+        ;;
+    replace)
+        for _ in $(seq 120); do [ "$(seen online)" = false ] && [ "$(seen unclean)" = false ] && break; sleep 0.5; done
+        if [ "$(seen unclean)" = true ]; then # the lab has no power switch for a guest
+            refuses "is a member of the cluster, lost, and not known to be off" --replace
+            on head-1 'haoscar fenced head-2 --i-saw-it-off' || fail "fenced"
+        fi
+        refuses "is a member of the cluster$"
+        order replace --replace
+        machine replace 8 $inside
+        joins
         off
         ;;
     *) fail "no such case: $case" ;;

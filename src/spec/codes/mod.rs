@@ -2,6 +2,7 @@
 //! prints this table; a test holds a rejected spec against every row.
 
 mod rules;
+mod services;
 mod shape;
 
 /// What `haoscar explain` says about one code.
@@ -23,7 +24,7 @@ pub struct Code {
 
 /// Every code, in order of area.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    shape::SHAPE.iter().chain(rules::RULES)
+    shape::SHAPE.iter().chain(rules::RULES).chain(services::SERVICES)
 }
 
 /// One code.
