@@ -327,8 +327,14 @@ fn follow(common: &Common, store: &Store, name: &str) -> Result<Vec<String>, Fai
             if word.failed {
                 let failure =
                     Failure::new(Exit::Failed, format!("{name}: {} failed: {}", word.stage, word.text));
+                let log = ticket::folder(store, name).join(ticket::LOG);
+                let kept = if log.exists() {
+                    format!("its kernel's log: {log} on {}; ", via::own_name())
+                } else {
+                    String::new()
+                };
                 return Err(failure.hint(format!(
-                    "the cluster is as it was; mend that, then say haoscar build {name} again"
+                    "{kept}the cluster is as it was; mend that, then say haoscar build {name} again"
                 )));
             }
         }

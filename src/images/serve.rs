@@ -8,12 +8,13 @@
 //! GET  /build/TOKEN/file/NAME         vmlinuz, initrd, manifest.json, manifest.json.sig (with ranges, RFC 9110)
 //! GET  /build/TOKEN/piece/SHA256      a piece of the image, as it is kept
 //! POST /build/TOKEN/say               a word
+//! POST /build/TOKEN/log               what its kernel said, once, where a stage failed
 //! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,7 +26,7 @@ use tower_http::services::ServeFile;
 
 use super::error::{ImageError, disk};
 use super::store::Store;
-use super::ticket::{self, Ticket, Word};
+use super::ticket::{self, LOG_BYTES_MAX, Ticket, Word};
 use crate::host::now_s;
 use crate::spec::Mac;
 
@@ -62,6 +63,7 @@ fn routes(store: Store) -> Router {
         .route("/build/{token}/piece/{sha256}", get(piece))
         .route("/build/{token}/say", post(say))
         .layer(DefaultBodyLimit::max(WORD_BYTES_MAX))
+        .route("/build/{token}/log", post(log).layer(DefaultBodyLimit::max(LOG_BYTES_MAX)))
         .with_state(Arc::new(store))
 }
 
@@ -140,6 +142,12 @@ async fn say(State(store): State<Arc<Store>>, Path(token): Path<String>, Json(wo
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+async fn log(State(store): State<Arc<Store>>, Path(token): Path<String>, log: Bytes) -> Answer {
+    let ticket = of_token(&store, &token)?;
+    let kept = ticket::keep_log(&store, &ticket.head, &log);
+    kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::CONFLICT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +188,20 @@ mod tests {
         );
         assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:00:02", "").0, StatusCode::NOT_FOUND, "it was used");
         assert!(ask(&store, "GET", "/build/secret/ticket", "").1.contains("head@1"), "and goes on with it");
+    }
+
+    #[test]
+    fn the_log_of_a_machine_is_kept_once_and_only_of_a_ticket() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        ticket::open(&store, &sample(u64::MAX)).unwrap();
+        let (long, longer) = ("x".repeat(LOG_BYTES_MAX), "x".repeat(LOG_BYTES_MAX + 1));
+        assert_eq!(ask(&store, "POST", "/build/guess/log", "x").0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(&store, "POST", "/build/secret/log", &longer).0, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(ask(&store, "POST", "/build/secret/log", &long).0, StatusCode::NO_CONTENT);
+        assert_eq!(ask(&store, "POST", "/build/secret/log", "another").0, StatusCode::CONFLICT);
+        let kept = ticket::folder(&store, &sample(0).head).join(ticket::LOG);
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), long);
     }
 
     #[test]

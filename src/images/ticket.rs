@@ -100,6 +100,10 @@ pub const INITRAMFS: &str = "initrd";
 const BUILDS: &str = "builds";
 const TICKET: &str = "ticket.json";
 const SAID: &str = "said";
+/// What the machine's kernel said until a stage failed, beside its ticket.
+pub const LOG: &str = "log";
+/// The kernel's own ring holds no more on most machines.
+pub const LOG_BYTES_MAX: usize = 256 << 10;
 
 impl Ticket {
     /// What the kernel is told of consoles, with a blank before it; nothing where it has the screen alone.
@@ -125,7 +129,9 @@ pub fn folder(store: &Store, head: &str) -> Utf8PathBuf {
 pub fn open(store: &Store, ticket: &Ticket) -> Result<(), ImageError> {
     let folder = folder(store, &ticket.head);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(disk(&folder))?;
-    let _ = fs::remove_file(folder.join(SAID));
+    for old in [SAID, LOG] {
+        let _ = fs::remove_file(folder.join(old));
+    }
     let text = serde_json::to_vec_pretty(ticket).unwrap_or_default(); // strings and numbers: it cannot fail
     let (path, beside) = (folder.join(TICKET), folder.join("ticket.new"));
     let write = || {
@@ -181,6 +187,16 @@ pub fn say(store: &Store, head: &str, word: &Word) -> Result<(), ImageError> {
     line.push(b'\n');
     let append = || OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?.write_all(&line);
     append().map_err(disk(&path))
+}
+
+/// Keeps what a machine's kernel said; once, for whoever knows the token could fill the disk.
+///
+/// # Errors
+/// The disk refuses, or there is one.
+pub fn keep_log(store: &Store, head: &str, log: &[u8]) -> Result<(), ImageError> {
+    let path = folder(store, head).join(LOG);
+    let write = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.write_all(log);
+    write().map_err(disk(&path))
 }
 
 /// The file of a store that a build may read, if its name is one of them.

@@ -103,6 +103,8 @@ refused() { # WORDS: the build ends with them, and the cluster is as it was
     build=
     off
     [ "$status" = 1 ] || fail "haoscar build ended with $status"
+    grep -q "its kernel's log: $store/builds/head-2/log on head-1" "$said" || { tail -5 "$said"; fail "no log is named"; }
+    on head-1 "grep -q 'Linux version' $store/builds/head-2/log" || fail "the kernel's log is not kept"
     on arbiter 'crm_mon -1 -r' | grep -q 'head-2' && fail "head-2 is known to the engine"
     say "refused as it must be: $(grep -m1 "$1" "$said" | sed 's/^error: //')"
 }

@@ -58,6 +58,14 @@ impl<'a> Head<'a> {
         sent.map(|_| ()).map_err(|error| refused(&url, &error))
     }
 
+    /// What the kernel of this machine said, for whoever looks why it was not built; a head that does not listen has none.
+    pub(super) fn keep_log(&self, log: &[u8]) {
+        let sent = self.agent.post(&format!("{}/log", self.url)).send(log);
+        if let Err(error) = sent {
+            (self.told)(&format!("the head does not keep the log: {error}"));
+        }
+    }
+
     /// Waits for a head that does not answer; one that says no is believed.
     fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, InstallError>) -> Result<T, InstallError> {
         for _ in 1..TRIES {

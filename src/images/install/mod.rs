@@ -14,7 +14,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::ImageError;
 use super::manifest::Manifest;
-use super::ticket::Word;
+use super::program::ran;
+use super::ticket::{LOG_BYTES_MAX, Word};
 use fetch::Head;
 
 use medium::choose;
@@ -93,9 +94,16 @@ pub fn install(url: &str, told: &dyn Fn(&str)) -> Result<(), InstallError> {
     if let Err(error) = &built {
         let text = format!("{error}");
         told(&format!("{stage} failed: {text}"));
+        let log = ran("dmesg", &[], "").unwrap_or_else(|error| error.to_string());
+        head.keep_log(last_bytes(log.as_bytes()));
         head.say(&Word { stage: stage.to_owned(), text, failed: true, ..Word::default() });
     }
     built
+}
+
+/// The end of what is too long for the head.
+fn last_bytes(log: &[u8]) -> &[u8] {
+    &log[log.len().saturating_sub(LOG_BYTES_MAX)..]
 }
 
 fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError> {
