@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::out::line;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, agents, source};
+use super::{Common, Exit, Failure, agents, examine, source};
 use crate::apply::Crew;
 use crate::desired::HostName;
 use crate::host::{Heard, Listener, Request, Response, utc_now};
@@ -40,6 +40,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let facts = reached.facts.clone();
     let mut found = via::surveyed(reached)?;
     agents::ask(&spec, &mut found, options.reach.is_lab())?;
+    examine::missing(&mut found);
     let owned = owned(&mut found.crew)?;
     let answers = |name: &HostName| heard.get(name).map(|heard| heard.lock().map(|heard| heard.clone()));
     let of = |(name, seen): (HostName, _)| {

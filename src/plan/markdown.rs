@@ -36,6 +36,9 @@ pub fn markdown(plan: &Plan) -> String {
 
 fn lines(host: &HostPlan, diffs: bool) -> String {
     let mut text = String::new();
+    for package in &host.packages {
+        let _ = writeln!(text, "+ package {package}");
+    }
     for folder in &host.directories {
         let _ = writeln!(text, "+ {}/", folder.path);
     }
