@@ -5,22 +5,19 @@ use crate::desired::HostName;
 use crate::host::Request;
 use crate::plan::Plan;
 
-/// Debian's way to install and start nothing: invoke-rc.d asks policy-rc.d, and 101 is no (its manual, "policy-rc.d"). A
-/// policy of the site's own is left in its place. Configuration files that are there stay.
+/// With `SYSTEMD_OFFLINE` systemctl starts, stops and restarts nothing for maintainer scripts, and nothing of that outlives this
+/// shell (a policy-rc.d would, where it is killed). Configuration files that are there stay.
 const INSTALL: &str = r#"
 command -v apt-get >/dev/null || { echo "there is no apt-get here; install by hand: $*" >&2; exit 1; }
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-    trap 'rm -f $policy' EXIT
-    trap 'exit 1' HUP INT TERM
-    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy || exit
-fi
 export DEBIAN_FRONTEND=noninteractive
-get() { apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@" 2>&1; }
-get install -- "$@" >/tmp/haoscar-apt.$$ || { get update && get install -- "$@"; } >/tmp/haoscar-apt.$$
+get() {
+    SYSTEMD_OFFLINE=1 apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=60 "$@" 2>&1
+}
+said=$(get install -- "$@") || said=$(get update && get install -- "$@")
 status=$?
-[ $status = 0 ] || tail -n 8 /tmp/haoscar-apt.$$ >&2
-rm -f /tmp/haoscar-apt.$$
+systemctl daemon-reload
+[ $status = 0 ] || printf '%s\n' "$said" | tail -n 8 >&2
 exit $status"#;
 
 /// Fetching some hundred megabytes over a slow line, and unpacking them on a slow disk.
