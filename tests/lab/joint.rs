@@ -37,6 +37,14 @@ impl Site {
         self.lab.sh("head-1", "timeout 20 corosync-quorumtool -l | awk '/head-/ { print $3 }' | sort | xargs")
     }
 
+    /// Of two, who was away alone must not count itself as enough; of three, two are enough whatever happened before.
+    fn waits_for_all(&self, heads: &[&str], expected: bool) {
+        for head in heads {
+            let flags = self.lab.sh(head, "corosync-quorumtool -s | grep Flags");
+            assert_eq!(flags.contains("WaitForAll"), expected, "{head}: {flags}");
+        }
+    }
+
     fn fenced(&self, head: &str) -> String {
         self.lab.sh("head-1", &format!("stonith_admin --history '{head}' | tail -1"))
     }
@@ -131,8 +139,10 @@ fn what_changes_on_all_members_at_once_changes_on_all_or_on_none_and_nobody_is_f
 
 fn a_third_head_joins(site: &mut Site, folder: &Path) {
     site.spec = spec(folder, &["beat"], ("", ""));
+    site.waits_for_all(&["head-1", "head-2"], true);
     site.good("apply", &["--adopt", "-y"]);
     assert_eq!(site.members(), "head-1 head-2 head-3");
+    site.waits_for_all(&HEADS, false);
     site.is_well("head-1");
 }
 
@@ -265,6 +275,7 @@ fn a_head_leaves(site: &mut Site, folder: &Path) {
     assert!(site.said.contains("- head-3 leaves: what it carries moves"), "{}", site.said);
     site.good("apply", &["-y"]);
     assert_eq!(site.members(), "head-1 head-2");
+    site.waits_for_all(&["head-1", "head-2"], true);
     let known = "cibadmin -Q | grep -c head-3 || true; grep -c head-3 /etc/corosync/corosync.conf || true";
     assert_eq!(site.lab.sh("head-1", known), "0\n0");
     assert_eq!(site.fenced("*"), fenced, "{}", site.said);
