@@ -67,7 +67,7 @@ pub fn run(name: &str, host: &mut dyn Host, argv: &[&str], input: &str) -> Resul
 ///
 /// # Errors
 /// The host did not answer.
-pub(super) fn run_within(
+pub fn run_within(
     name: &str,
     host: &mut dyn Host,
     argv: &[&str],

@@ -26,7 +26,7 @@ use camino::Utf8PathBuf;
 pub use accept::{Acceptance, accept, hold, tell};
 pub use confirm::give_back;
 pub use crew::Crew;
-pub use engine::{push_engine, read_cib, read_state, restart, settle};
+pub use engine::{push_engine, read_cib, read_state, restart, run_within, settle};
 pub use gate::STEADY_FOR;
 pub use heartbeat::give_away;
 pub use live::{ask as ask_live, feed};

@@ -5,9 +5,10 @@
 use std::time::{Duration, Instant};
 
 use super::ApplyError;
+use super::engine::run_within;
 use crate::desired::Answer;
 use crate::engines::pacemaker::{self, EngineState};
-use crate::host::{Host, HostError, Request, Response};
+use crate::host::Host;
 
 /// Looks at the engine this often while a group moves: crm_mon takes 20 ms.
 const LOOK: Duration = Duration::from_millis(50);
@@ -31,12 +32,7 @@ impl<'a> Engine<'a> {
 
     fn run(&mut self, argv: &[&str], input: &str) -> Result<Answer, ApplyError> {
         let subject = argv.first().copied().unwrap_or_default().to_owned();
-        let argv = argv.iter().map(ToString::to_string).collect();
-        let request = Request::Run { argv, input: input.to_owned(), timeout_ms: ASK_LIMIT_MS };
-        match self.host.ask(&request)? {
-            Response::Answer(answer) => Ok(answer),
-            other => Err(HostError::Failed { subject, why: format!("answered {other:?}") }.into()),
-        }
+        Ok(run_within(&subject, self.host, argv, input, ASK_LIMIT_MS)?)
     }
 
     fn good(&mut self, argv: &[&str], input: &str) -> Result<(), ApplyError> {

@@ -192,6 +192,13 @@ fn state_folder(path: Utf8PathBuf, user: &str, group: &str, mode: u32) -> (Place
     (Placement::Heads, Directory { path, owner: Owner::of(user, group), mode: Mode(mode), shared: true })
 }
 
+/// Whether a daemon that speaks no words of a shell answers: bash opens `place` (`tcp/ADDRESS/PORT`) as file 3, `ask` writes to it,
+/// and so many bytes of an answer must come, whatever they are.
+fn question(place: &str, ask: &str, bytes: u32) -> String {
+    let heard = format!("[ \"$(head -c {bytes} <&3 | wc -c)\" = {bytes} ]");
+    format!("timeout 4 bash -c 'exec 3<>/dev/{place}; {ask}; {heard}'")
+}
+
 /// A program that reads a staged file and answers 0 when it is right.
 fn validator(name: &str, argv: &[&str]) -> Check {
     let argv = argv.iter().map(ToString::to_string).collect();

@@ -13,10 +13,11 @@ use super::image::failure;
 use super::out::line;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, own_program, source};
+use crate::apply::{Crew, run_within};
 use crate::backends::boot;
 use crate::desired::{IMAGE_KEY, hex};
 use crate::engines::EngineNode;
-use crate::host::{Request, Response, now_s, secret_path};
+use crate::host::{now_s, secret_path};
 use crate::images::ticket::{self, Card, Identity, Ticket, UP, Word};
 use crate::images::{self, Manifest, Seal, Store, prepare};
 use crate::spec::{Cluster, Disk, Head, Nic, Span};
@@ -181,7 +182,8 @@ fn begin(
     let host = name.to_owned();
     let cards = head.nics.iter().map(|(card, nic)| card_of(&spec.loaded.cluster, card, nic)).collect();
     let own = prepare::own_key(&via::own_name()).map_err(|e| failure(&e))?;
-    let mut authorized: BTreeSet<_> = on_heads(spec, &mut found, &["sh", "-c", prepare::PUBLIC_KEYS], "");
+    let mut authorized: BTreeSet<_> =
+        on_heads(spec, &mut found.crew, &["sh", "-c", prepare::PUBLIC_KEYS], "");
     authorized.insert(own);
     let ticket = Ticket {
         head: name.to_owned(),
@@ -201,16 +203,11 @@ fn begin(
 }
 
 /// Every head that is reached is asked this; what they say, a line each.
-fn on_heads(spec: &source::Spec, found: &mut Survey, argv: &[&str], input: &str) -> BTreeSet<String> {
+fn on_heads(spec: &source::Spec, crew: &mut Crew, argv: &[&str], input: &str) -> BTreeSet<String> {
     let heads = &spec.loaded.cluster.heads;
-    let reached: Vec<_> = found.crew.names().into_iter().filter(|name| heads.contains_key(name)).collect();
-    let argv: Vec<_> = argv.iter().map(ToString::to_string).collect();
-    let ask = Request::Run { argv, input: input.to_owned(), timeout_ms: ASK_LIMIT_MS };
-    let answers = found.crew.each(&reached, |_, host| host.ask(&ask)).into_iter();
-    let said = answers.filter_map(|(_, answer)| match answer.ok()? {
-        Response::Answer(answer) => Some(answer.stdout),
-        _ => None,
-    });
+    let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains_key(name)).collect();
+    let answers = crew.each(&reached, |name, host| run_within(name, host, argv, input, ASK_LIMIT_MS));
+    let said = answers.into_iter().filter_map(|(_, answer)| Some(answer.ok()?.stdout));
     said.flat_map(|said| said.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
@@ -227,7 +224,7 @@ pub(super) fn progress(spec: &source::Spec, found: &mut Survey) -> BTreeMap<Stri
         return BTreeMap::new();
     }
     let store = boot::image_store(cluster);
-    let said = on_heads(spec, found, &["sh", "-c", BUILDS, "builds", store.as_str()], "");
+    let said = on_heads(spec, &mut found.crew, &["sh", "-c", BUILDS, "builds", store.as_str()], "");
     said.iter().filter_map(|line| how_far(line)).collect()
 }
 
@@ -373,9 +370,9 @@ fn join(
     let cluster = &spec.loaded.cluster;
     let own = cluster.heads[name].nics.values().map(|nic| nic.address.to_string());
     let names: Vec<_> = std::iter::once(name.to_owned()).chain(own).collect();
-    let mut found = via::survey(spec, &Reach::of_head())?;
+    let mut crew = via::reached(spec, &Reach::of_head())?.crew; // nobody is asked how it is
     let known = prepare::known(&names, keys);
-    on_heads(spec, &mut found, &["sh", "-c", prepare::KNOW, "know", &names.join(" ")], &known);
+    on_heads(spec, &mut crew, &["sh", "-c", prepare::KNOW, "know", &names.join(" ")], &known);
     if !common.quiet {
         line!("{name} is up; it joins");
     }

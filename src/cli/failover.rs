@@ -44,11 +44,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Err(failure.hint(format!("its heads are: {}", heads.join(", "))));
     }
     if moving.by_heartbeat() {
-        if options.to.is_some() && options.to == moving.from {
-            line!(
-                "group {group} is on {} already: nothing to do",
-                moving.from.as_deref().unwrap_or_default()
-            );
+        if moving.is_there(options.to.as_ref()) {
             return Ok(Exit::Done);
         }
         consent(options.yes, &format!("fail group {group} over?"))?;

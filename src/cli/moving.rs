@@ -127,6 +127,16 @@ impl Moving {
         self.spec.loaded.cluster.ha.engine == EngineKind::Heartbeat
     }
 
+    /// Whether the group is where it is to go; says so then.
+    pub fn is_there(&self, to: Option<&HostName>) -> bool {
+        let there = to.is_some() && to == self.from.as_ref();
+        if there {
+            let (group, head) = (&self.group, self.from.as_deref().unwrap_or_default());
+            line!("group {group} is on {head} already: nothing to do");
+        }
+        there
+    }
+
     /// A constraint that draws the group to a head.
     pub fn toward(&self, head: &str) -> String {
         move_constraint(&self.group, self.base(), head, "INFINITY")

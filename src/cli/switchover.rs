@@ -35,8 +35,7 @@ pub struct Options {
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut moving = Moving::find(common, &options.reach, &options.group)?;
     let group = options.group.clone();
-    if options.to.is_some() && options.to == moving.from {
-        line!("group {group} is on {} already: nothing to do", moving.from.as_deref().unwrap_or_default());
+    if moving.is_there(options.to.as_ref()) {
         return Ok(Exit::Done);
     }
     let to = moving.target(options.to.as_ref())?;

@@ -105,11 +105,14 @@ impl Cluster {
         nic.addresses().filter_map(with_prefix).collect()
     }
 
+    /// Whether a service is of this kind.
+    fn is_of(&self, service: &str, kind: &str) -> bool {
+        self.services.get(service).is_some_and(|service| service.kind() == kind)
+    }
+
     /// Heads that can build another one: those of the first group that carries dhcp and boot, in its order.
     pub fn builders<'a>(&'a self, built: &'a str) -> impl Iterator<Item = &'a String> {
-        let carries = |group: &Group, kind: &str| {
-            group.services.iter().any(|name| self.services.get(name).is_some_and(|s| s.kind() == kind))
-        };
+        let carries = |group: &Group, kind| group.services.iter().any(|name| self.is_of(name, kind));
         let group = self.groups.values().find(|group| carries(group, "boot") && carries(group, "dhcp"));
         group.into_iter().flat_map(|group| &group.heads).filter(move |head| *head != built)
     }
@@ -119,7 +122,7 @@ impl Cluster {
         let groups = self.groups.values();
         let groups = groups.filter_map(|group| Some((group, self.storage.get(group.storage.as_ref()?)?)));
         groups.flat_map(move |(group, storage)| {
-            let of_kind = move |name: &&String| self.services.get(*name).is_some_and(|s| s.kind() == kind);
+            let of_kind = move |name: &&String| self.is_of(name, kind);
             group.services.iter().filter(of_kind).map(move |name| (storage, storage.path.join(name)))
         })
     }

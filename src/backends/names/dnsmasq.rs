@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::backends::{Backend, Context, Part, Placement, folder, validator};
+use crate::backends::{Backend, Context, Part, Placement, folder, question, validator};
 use crate::desired::{OnChange, names};
 use crate::engines::Carried;
 use crate::spec::{NamesService, Problem};
@@ -34,7 +34,7 @@ impl Backend for Dnsmasq {
         Ok(Part {
             files: vec![(Placement::Heads, conf), (Placement::Heads, list)],
             directories: ["/etc/haoscar", "/etc/haoscar/names"].map(folder).into(),
-            carried: vec![Carried::everywhere(context.name, UNIT).asked(&question(&cluster.domain))],
+            carried: vec![Carried::everywhere(context.name, UNIT).asked(&own_domain(&cluster.domain))],
             packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
             checks: vec![(Placement::Heads, validator("dnsmasq --test", &test))],
             ..Part::default()
@@ -44,9 +44,9 @@ impl Backend for Dnsmasq {
 
 /// Whether the daemon of this head answers: asked for the cluster's own domain, which it never passes on (RFC 1035 4.1: a
 /// header with one question, labels with their lengths, type A, class IN). Any answer is one. `dd` sends it as one datagram.
-fn question(domain: &str) -> String {
+fn own_domain(domain: &str) -> String {
     let labels: String = domain.split('.').map(|label| format!("\\{:03o}{label}", label.len())).collect();
     let message = format!(r"\0\1\1\0\0\1\0\0\0\0\0\0{labels}\0\0\1\0\1");
     let ask = format!("printf \"{message}\" | dd bs=512 iflag=fullblock status=none >&3");
-    format!("timeout 4 bash -c 'exec 3<>/dev/udp/127.0.0.1/53; {ask}; [ \"$(head -c 2 <&3 | wc -c)\" = 2 ]'")
+    question("udp/127.0.0.1/53", &ask, 2)
 }

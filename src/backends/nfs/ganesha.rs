@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::backends::{Backend, Context, Part, Placement, state_folder};
+use crate::backends::{Backend, Context, Part, Placement, question, state_folder};
 use crate::desired::OnChange;
 use crate::engines::Carried;
 use crate::spec::{Access, Export, NfsService, Problem, Span};
@@ -51,7 +51,7 @@ impl Backend for Ganesha {
             directories: folders.collect(),
             carried: vec![Carried {
                 recovery: service.recovery.clone(),
-                ..Carried::moving(context.name, UNIT, Some(&question(address)))
+                ..Carried::moving(context.name, UNIT, Some(&null_call(address)))
             }],
             packages: ["nfs-ganesha", "nfs-ganesha-vfs"].map(|p| (Placement::Heads, p.to_owned())).into(),
             ..Part::default()
@@ -61,12 +61,11 @@ impl Backend for Ganesha {
 
 /// Whether the daemon answers: a NULL call of NFSv4 over TCP (RFC 5531: record mark, xid, CALL, RPC 2, program 100003, version 4,
 /// procedure 0, no credential, no verifier), which every server answers, also in its grace. Any answer is one.
-fn question(address: IpAddr) -> String {
+fn null_call(address: IpAddr) -> String {
     let call = [0x8000_0028_u32, 1, 0, 2, 100_003, 4, 0, 0, 0, 0, 0];
     let bytes: String =
         call.iter().flat_map(|word| word.to_be_bytes()).map(|b| format!("\\{b:03o}")).collect();
-    let (ask, heard) = (format!("printf \"{bytes}\" >&3"), "[ \"$(head -c 4 <&3 | wc -c)\" = 4 ]");
-    format!("timeout 4 bash -c 'exec 3<>/dev/tcp/{address}/2049; {ask}; {heard}'")
+    question(&format!("tcp/{address}/2049"), &format!("printf \"{bytes}\" >&3"), 4)
 }
 
 fn export(id: usize, export: &Export, context: &Context<'_>) -> Result<Value, Problem> {
