@@ -21,8 +21,10 @@ pub struct Acceptance<'a> {
     pub hold: Option<&'a Hold>,
 }
 
-/// Has the heads keep a generation, and the engine name it through `member`, where it has a CIB. What could not be done is
-/// answered, a line each: the change itself has been made all the same.
+/// Has the engine name a generation through `member`, where it has a CIB, and then the heads keep it. In that order: of two
+/// applies on other hosts each (`--on`) that began at the same generation, only one is named, and the other's hosts are not
+/// told that they are what is accepted. What could not be done is answered, a line each: the change itself has been made
+/// all the same.
 pub fn accept(
     crew: &mut Crew,
     heads: &[HostName],
@@ -30,6 +32,14 @@ pub fn accept(
     acceptance: &Acceptance<'_>,
 ) -> Vec<String> {
     let Acceptance { record, limit, parts, hold } = *acceptance;
+    let accepted = &record.generation;
+    let named = member.map_or(Ok(()), |member| {
+        let commit = accepted.commit.as_deref();
+        engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, commit, hold))
+    });
+    if let Err(error) = named {
+        return vec![error.to_string()];
+    }
     let keep = Request::Keep { record: Box::new(record.clone()), limit };
     let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
     let kept = crew.each(&reached, |_, host| host.ask(&keep));
@@ -38,12 +48,6 @@ pub fn accept(
         .filter_map(|(name, result)| Some(format!("{name} does not keep it: {}", result.err()?)))
         .collect();
     wrong.extend(tell(crew, parts));
-    let accepted = &record.generation;
-    let named = member.map_or(Ok(()), |member| {
-        let commit = accepted.commit.as_deref();
-        engine::push(crew, member, &|cib| pacemaker::accept(cib, accepted.number, commit, hold))
-    });
-    wrong.extend(named.err().map(|error| error.to_string()));
     wrong
 }
 

@@ -10,6 +10,7 @@ use crate::host::{Host, HostError, Local, Response};
 #[derive(Default)]
 pub struct Crew {
     hosts: BTreeMap<HostName, Box<dyn Host + Send>>,
+    one_by_one: bool,
 }
 
 impl Crew {
@@ -18,6 +19,13 @@ impl Crew {
         let mut crew = Self::default();
         crew.add(name, Box::new(Local::under("/")));
         crew
+    }
+
+    /// The same hosts, asked one after the other in order of name: each run is like the last.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
     }
 
     /// One more session.
@@ -42,7 +50,7 @@ impl Crew {
             let host = change(&name, host);
             (name, host)
         });
-        Self { hosts: changed.collect() }
+        Self { hosts: changed.collect(), ..self }
     }
 
     /// All names, in order.
@@ -62,6 +70,10 @@ impl Crew {
         work: impl Fn(&str, &mut dyn Host) -> Result<T, HostError> + Sync,
     ) -> Vec<(HostName, Result<T, HostError>)> {
         let work = &work;
+        if self.one_by_one {
+            let chosen = self.hosts.iter_mut().filter(|(name, _)| names.contains(name));
+            return chosen.map(|(name, host)| (name.clone(), work(name, host.as_mut()))).collect();
+        }
         std::thread::scope(|scope| {
             let chosen = self.hosts.iter_mut().filter(|(name, _)| names.contains(name));
             let threads: Vec<_> = chosen

@@ -382,7 +382,12 @@ pub(super) fn push(
     let begin = Instant::now();
     let mut tries = 0;
     loop {
-        let Some(current) = read_cib(crew, member) else {
+        let answer = ask(crew, member, &["cibadmin", "--query", "--local"], "");
+        if let Err(gone @ HostError::Unreachable { .. }) = answer {
+            return Err(gone.into()); // a session that is lost does not come back
+        }
+        let Some(current) = answer.ok().filter(|answer| answer.status == Some(0)).map(|answer| answer.stdout)
+        else {
             if begin.elapsed() > ANSWER_LIMIT {
                 return Err(ApplyError::Engine(format!("it does not answer on {member}")));
             }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -25,9 +26,14 @@ pub struct Look {
     pub mode: Mode,
 }
 
-/// Held by whoever changes the machine; the kernel lets it go with the process.
+/// Held by whoever changes the machine; the kernel lets a file's go with the process, memory its own with the session.
 #[derive(Debug)]
-pub struct Lock(pub Option<File>);
+pub enum Lock {
+    /// Of a file.
+    File(File),
+    /// Of a machine in memory.
+    Memory(Arc<()>),
+}
 
 /// A machine. Paths are absolute, as on the machine itself.
 pub trait Machine: std::fmt::Debug + Send + Sync {

@@ -116,7 +116,7 @@ impl Machine for Real {
         let file = File::create(&path).map_err(|e| HostError::failed(&path, e))?;
         let locked = if wait { file.lock().map_err(TryLockError::Error) } else { file.try_lock() };
         match locked {
-            Ok(()) => Ok(Some(Lock(Some(file)))),
+            Ok(()) => Ok(Some(Lock::File(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(HostError::failed(&path, e)),
         }

@@ -2,6 +2,7 @@
 
 use haoscar::host::mixed;
 
+#[derive(Debug)]
 pub struct Chance {
     seed: u64,
     drawn: u64,

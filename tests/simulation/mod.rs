@@ -9,6 +9,7 @@ mod apply;
 mod chance;
 mod pair;
 mod rules;
+mod turns;
 mod unit;
 mod watch;
 
@@ -19,10 +20,11 @@ use rules::{Mutation, Rules};
 /// A kind of world.
 type World = fn(u64, Rules) -> Result<(), String>;
 
-const WORLDS: [(&str, World); 3] = [("pair", pair::world), ("watch", watch::world), ("apply", apply::world)];
+const WORLDS: [(&str, World); 4] =
+    [("pair", pair::world), ("watch", watch::world), ("apply", apply::world), ("turns", turns::world)];
 
 /// Seeds that found something once, in a rule or in a rule that was broken on purpose, with what it was. They run first.
-const NAMED: [(&str, u64, &str); 5] = [
+const NAMED: [(&str, u64, &str); 6] = [
     ("pair", 24, "a group went to and fro between two heads that could not run it"),
     ("pair", 0, "a hung takeover was taken while the other head still ran the group"),
     (
@@ -32,6 +34,7 @@ const NAMED: [(&str, u64, &str); 5] = [
     ),
     ("pair", 76_443, "heartbeat stopped a unit that a person was just restarting, and did not wait for it"),
     ("apply", 64, "a head kept half of an apply after a power cut"),
+    ("turns", 56, "two applies of other heads each (`--on`) made one and the same generation"),
 ];
 
 /// CI runs at least so many seeds of each kind, and goes on for [`CI_SECONDS`] in all.

@@ -3,7 +3,9 @@
 use haoscar::control::duty::{self, Ground, Read};
 use haoscar::control::gauge::{Gauge, Word};
 use haoscar::control::judge::{UnitState, Verdict, judge};
+use haoscar::control::tip;
 use haoscar::engines::heartbeat::{Hang, Mend, Pair, Seen, claims};
+use haoscar::observed::Following;
 use haoscar::recovery::{Action, Event, Fact, Phase, State, step};
 use haoscar::spec::{Recovery, Span};
 
@@ -30,10 +32,17 @@ pub enum Mutation {
     NeverBack,
     LossOnce,
     NoRecoveryAtBoot,
+    NoLock,
+    NoClaim,
+    AcceptOlder,
+    SwapAnything,
+    IgnoreHold,
+    HoldNothing,
+    HealInTheMiddle,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 27] = [
         Self::IgnoreWindow,
         Self::NeverGiveUp,
         Self::ForgetThen,
@@ -54,6 +63,13 @@ impl Mutation {
         Self::NeverBack,
         Self::LossOnce,
         Self::NoRecoveryAtBoot,
+        Self::NoLock,
+        Self::NoClaim,
+        Self::AcceptOlder,
+        Self::SwapAnything,
+        Self::IgnoreHold,
+        Self::HoldNothing,
+        Self::HealInTheMiddle,
     ];
 }
 
@@ -116,6 +132,36 @@ impl Rules {
             Verdict::Report if self.broken(Mutation::TellNoCrash) => Verdict::Planned,
             verdict => verdict,
         }
+    }
+
+    pub fn locks_nothing(self) -> bool {
+        self.broken(Mutation::NoLock)
+    }
+
+    pub fn claims_nothing(self) -> bool {
+        self.broken(Mutation::NoClaim)
+    }
+
+    pub fn accepts_older(self) -> bool {
+        self.broken(Mutation::AcceptOlder)
+    }
+
+    /// The engine's own rule, which ours stand on.
+    pub fn swaps_anything(self) -> bool {
+        self.broken(Mutation::SwapAnything)
+    }
+
+    pub fn holds_what_is_by_hand(self) -> bool {
+        !self.broken(Mutation::HoldNothing)
+    }
+
+    pub fn standing(self, seen: &tip::Seen) -> Option<Following> {
+        let held = seen.held.clone().filter(|_| !self.broken(Mutation::IgnoreHold));
+        tip::standing(&tip::Seen { held, ..seen.clone() })
+    }
+
+    pub fn hinders(self, rule: impl FnOnce() -> Option<String>) -> Option<String> {
+        if self.broken(Mutation::HealInTheMiddle) { None } else { rule() }
     }
 
     /// Whether a head finishes or puts back what a cut left.
