@@ -49,6 +49,11 @@ pub fn command(lab: &str, host: &str, argv: &[&str]) -> Result<Command, LabError
     power::command(&find(lab)?, host, argv)
 }
 
+/// The root of a host's files, as this machine sees it; none while the host is down.
+pub fn outside(lab: &str, host: &str) -> Option<std::path::PathBuf> {
+    power::outside(&find(lab).ok()?, host)
+}
+
 /// A command in the switch's network namespace, for clients that are no host of the cluster. Its bridges have the
 /// last usable address of each network.
 ///

@@ -143,6 +143,12 @@ pub(crate) fn shut_down(lab: &Lab, host: &str) -> Result<(), LabError> {
     until(OFF_WITHIN, off).ok_or_else(stays)
 }
 
+/// The root of a host's files, as this machine sees it; none while the host is down.
+pub(crate) fn outside(lab: &Lab, host: &str) -> Option<std::path::PathBuf> {
+    let process = lab.process(host).filter(pivoted)?;
+    Some(format!("/proc/{}/root", process.pid).into())
+}
+
 /// A command on a host, with standard input, output and error free to use.
 ///
 /// # Errors

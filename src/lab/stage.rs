@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::drill::Ground;
+use super::drill::{Finder, Ground};
 use super::error::LabError;
 use super::{boot, command, power_cut, set_fence, set_full, set_link, switch_command};
 
@@ -26,6 +26,11 @@ fn words(command: &Command) -> Vec<String> {
 impl Ground for LabGround {
     fn entering(&self, host: &str) -> Option<Vec<String>> {
         command(&self.lab, host, &[]).ok().map(|command| words(&command))
+    }
+
+    fn outside(&self, host: &str) -> Option<Finder> {
+        let (lab, host) = (self.lab.clone(), host.to_owned());
+        Some(Box::new(move || super::outside(&lab, &host)))
     }
 
     fn prober(&self) -> Vec<String> {

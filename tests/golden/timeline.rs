@@ -2,6 +2,7 @@
 //!
 //! `HAOSCAR_UPDATE=1 cargo test golden` writes it anew; look at it before you commit it.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use haoscar::lab::drill::{Drill, Owners, Phases, ServiceOutage, Timeline, Writes, svg};
@@ -53,7 +54,11 @@ fn drill() -> Drill {
         ],
         jobs: None,
         writes: Some(Writes { acknowledged: 40, missing: 0 }),
-        owners: Some(Owners { order: vec!["head-1".to_owned(), "head-2".to_owned()], twice: 0 }),
+        owners: Some(Owners {
+            order: vec!["head-1".to_owned(), "head-2".to_owned()],
+            twice: 0,
+            copies: BTreeMap::new(),
+        }),
         files: None,
         hand: Some("head-1 switched on".to_owned()),
     }

@@ -7,6 +7,7 @@ use crate::engines::heartbeat;
 use crate::probe::{Ask, ProbeTarget, Sample, View, Window, missing_records, monotonic_us, probes_of};
 use crate::spec::{Cluster, EngineKind, Group, SchedulerBackend, Service};
 
+use super::copies::Copies;
 use super::interrupted;
 use super::owners::named;
 use super::prober::{Prober, Record};
@@ -87,6 +88,7 @@ impl Course<'_> {
         // beside the clients, and longer: a head that comes back may be the second owner
         let owners = ProbeTarget::owners(self.cluster, group);
         let mut watch = Prober::start(&ground.prober(), &owners)?;
+        let mut copies = Copies::watch(self.cluster, self.group, ground);
         let mut outcome = self.measure(ground, group, say)?;
         if self.whole {
             say(&format!("waiting until {} is a member again", outcome.drill.target));
@@ -101,7 +103,7 @@ impl Course<'_> {
         watch.end();
         let holders: Vec<_> =
             watch.record().holders.values().map(|holders| named(self.cluster, holders)).collect();
-        outcome.drill.owners = Owners::of(&holders);
+        outcome.drill.owners = Owners::of(&holders).map(|owners| Owners { copies: copies.end(), ..owners });
         outcome.holders = holders.into_iter().next().unwrap_or_default();
         Ok(outcome)
     }

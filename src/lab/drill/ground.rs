@@ -10,6 +10,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub trait Ground {
     /// The words before a command that run it in `host`; none if the host is down.
     fn entering(&self, host: &str) -> Option<Vec<String>>;
+    /// What finds the root of a host's files, where they can be looked at without entering it.
+    fn outside(&self, _host: &str) -> Option<super::Finder> {
+        None
+    }
     /// The whole command line that starts `haoscar lab-probe` in a client's network namespace, with an address in
     /// the group's private network.
     fn prober(&self) -> Vec<String>;

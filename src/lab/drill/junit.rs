@@ -57,12 +57,17 @@ fn cases_of(drill: &Drill) -> Vec<Case> {
         time_s: 0.0,
         failure: (owners.twice > 0).then(|| format!("two at once, {} times", owners.twice)),
     });
+    let copies = drill.owners.iter().flat_map(|owners| &owners.copies).map(|(unit, times)| Case {
+        name: format!("one copy of {unit}"),
+        time_s: 0.0,
+        failure: (*times > 0).then(|| format!("on two heads at once, seen {times} times")),
+    });
     let files = drill.files.iter().map(|files| Case {
         name: "all files old or all new".to_owned(),
         time_s: 0.0,
         failure: (files == "mixed").then(|| "some files are old and some are new".to_owned()),
     });
-    services.chain(owners).chain(files).chain(jobs).chain(writes).collect()
+    services.chain(owners).chain(copies).chain(files).chain(jobs).chain(writes).collect()
 }
 
 pub(super) fn escaped(text: &str) -> String {

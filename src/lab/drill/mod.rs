@@ -4,6 +4,7 @@
 //! [`Ground`] is all that it asks of one.
 
 mod commands;
+mod copies;
 mod course;
 mod fault;
 mod ground;
@@ -21,6 +22,7 @@ mod whole;
 
 pub use crate::observed::{CpuTime, steal_share};
 pub use commands::CommandGround;
+pub use copies::Finder;
 pub use course::{Course, Outcome};
 pub use fault::Fault;
 pub use ground::Ground;

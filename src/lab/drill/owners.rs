@@ -17,9 +17,17 @@ pub struct Owners {
     pub order: Vec<String>,
     /// How often one answered while another one held it: more than 0 is the end of every promise.
     pub twice: usize,
+    /// Units that only one head may run, each with how often it was seen to run on two: more than 0 is the same end.
+    #[serde(default)]
+    pub copies: BTreeMap<String, usize>,
 }
 
 impl Owners {
+    /// Two heads never were one.
+    pub fn is_one(&self) -> bool {
+        self.twice == 0 && self.copies.values().all(|times| *times == 0)
+    }
+
     /// From answers at each change, in order, by address: microseconds and the holder's name. The order is the first
     /// address's; none if nobody answered.
     pub(super) fn of(addresses: &[Vec<(u64, String)>]) -> Option<Self> {
@@ -29,7 +37,7 @@ impl Owners {
         };
         let order = addresses.first()?.iter().map(|(_, name)| name.clone()).collect();
         let twice = addresses.iter().map(|holders| holders.windows(3).filter(returns).count()).sum();
-        Some(Self { order, twice })
+        Some(Self { order, twice, copies: BTreeMap::new() })
     }
 }
 

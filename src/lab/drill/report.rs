@@ -80,7 +80,7 @@ impl Drill {
             && self.services.iter().all(|s| s.outage_s.is_some())
             && self.jobs.as_ref().is_none_or(|jobs| jobs.lost == 0)
             && self.writes.is_none_or(|writes| writes.missing == 0)
-            && self.owners.as_ref().is_none_or(|owners| owners.twice == 0)
+            && self.owners.as_ref().is_none_or(Owners::is_one)
             && self.files.as_ref().is_none_or(|files| files != "mixed")
     }
 }
@@ -121,9 +121,13 @@ pub fn table(drill: &Drill, resolution_s: &BTreeMap<String, f64>) -> String {
     if let Some(Writes { acknowledged, missing }) = drill.writes {
         let _ = writeln!(text, "writes: {acknowledged} acknowledged, {missing} missing");
     }
-    if let Some(Owners { order, twice }) = &drill.owners {
+    if let Some(Owners { order, twice, copies }) = &drill.owners {
         let order = order.join(", then ");
         let _ = writeln!(text, "owners of the address: {order}; two at once: {twice} times");
+        let units: Vec<_> = copies.iter().map(|(unit, times)| format!("{unit} {times}")).collect();
+        if !units.is_empty() {
+            let _ = writeln!(text, "units on two heads at once, times seen: {}", units.join(", "));
+        }
     }
     if let Some(files) = &drill.files {
         let _ = writeln!(text, "files: {} came back with the {files} ones", drill.target);
@@ -167,6 +171,10 @@ pub fn sentence(drill: &Drill) -> String {
         let order = owners.order.join(", then ");
         return format!("{what}, two heads held the address at the same time ({order})");
     }
+    let copies = drill.owners.iter().flat_map(|owners| &owners.copies);
+    if let Some((unit, times)) = copies.into_iter().find(|(_, times)| **times > 0) {
+        return format!("{what}, {unit} ran on two heads at the same time (seen {times} times)");
+    }
     let hand = drill.hand.as_ref().map(|hand| format!(" after a hand ({hand})")).unwrap_or_default();
     let files =
         drill.files.as_ref().map(|files| format!(", {} came back with its {files} files", drill.target));
@@ -196,7 +204,11 @@ pub(super) mod tests {
             services: vec![service("names", Some(1.57), 3), service("home", Some(5.6), 0)],
             jobs: Some(Jobs { running_before: 1, running_after: 1, lost: 0, named: Vec::new() }),
             writes: Some(Writes { acknowledged: 275, missing: 0 }),
-            owners: Some(Owners { order: vec!["head-1".to_owned(), "head-2".to_owned()], twice: 0 }),
+            owners: Some(Owners {
+                order: vec!["head-1".to_owned(), "head-2".to_owned()],
+                twice: 0,
+                copies: BTreeMap::new(),
+            }),
             files: None,
             hand: None,
         }
@@ -221,7 +233,7 @@ pub(super) mod tests {
                 ],
                 "jobs": { "running_before": 1, "running_after": 1, "lost": 0 },
                 "writes": { "acknowledged": 275, "missing": 0 },
-                "owners": { "order": ["head-1", "head-2"], "twice": 0 },
+                "owners": { "order": ["head-1", "head-2"], "twice": 0, "copies": {} },
                 "files": null,
                 "hand": null,
             }],
@@ -248,8 +260,22 @@ pub(super) mod tests {
     #[test]
     fn two_owners_at_once_fail_the_drill_whatever_else_went_well() {
         let mut drill = drill();
-        drill.owners = Some(Owners { order: ["1", "2", "1"].map(str::to_owned).to_vec(), twice: 1 });
+        drill.owners = Some(Owners {
+            order: ["1", "2", "1"].map(str::to_owned).to_vec(),
+            twice: 1,
+            copies: BTreeMap::new(),
+        });
         let expected = "after the power fault of head-1, two heads held the address at the same time (1, then 2, then 1)";
+        assert_eq!(sentence(&drill), expected);
+        assert!(!drill.is_good());
+    }
+
+    #[test]
+    fn two_copies_of_a_service_at_once_fail_it_too() {
+        let mut drill = drill();
+        drill.owners.as_mut().unwrap().copies = [("kea.service".to_owned(), 3)].into();
+        let expected =
+            "after the power fault of head-1, kea.service ran on two heads at the same time (seen 3 times)";
         assert_eq!(sentence(&drill), expected);
         assert!(!drill.is_good());
     }
