@@ -170,19 +170,29 @@ impl Moving {
             failure.hint("haoscar status tells why; heartbeat itself starts it when a head is well")
         })?;
         let other = self.declared().heads.iter().find(|head| **head != from).cloned().unwrap_or_default();
-        let engine = self.found.desired.engine.clone().unwrap_or_default();
-        let crew = &mut self.found.crew;
-        let host = crew.get(&from).ok_or_else(|| {
+        let host = self.found.crew.get(&from).ok_or_else(|| {
             let failure =
                 Failure::new(Exit::Unreachable, format!("{from} carries the group and is not reached"));
             failure.hint("heartbeat fences a head that it does not hear, and takes the group over by itself")
         })?;
         let begin = std::time::Instant::now();
         give_away(host).map_err(failed)?;
+        self.taken(&other)?;
+        Ok((other, begin.elapsed()))
+    }
+
+    /// Waits until heartbeat has the group on a head.
+    ///
+    /// # Errors
+    /// It did not arrive in time (124).
+    pub fn taken(&mut self, other: &HostName) -> Result<(), Failure> {
+        let group = &self.group;
+        let engine = self.found.desired.engine.clone().unwrap_or_default();
+        let begin = std::time::Instant::now();
         while begin.elapsed() < MOVE_LIMIT {
-            let state = read_state(&engine, crew, &other).unwrap_or_default();
-            if carried_by(&state, &self.resources, &other) {
-                return Ok((other, begin.elapsed()));
+            let state = read_state(&engine, &mut self.found.crew, other).unwrap_or_default();
+            if carried_by(&state, &self.resources, other) {
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }

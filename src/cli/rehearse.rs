@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::look::asked;
-use super::moving::{Moving, consent, failed, moved, pacemaker_only};
+use super::moving::{Moving, consent, failed, moved};
 use super::out::line;
 use super::via::Reach;
 use super::{Common, Exit, Failure, Format};
-use crate::apply::{ApplyError, Engine};
+use crate::apply::{ApplyError, Engine, give_away};
 use crate::desired::{HostName, Role};
 use crate::host::{HostError, Request, Response};
 use crate::observed::Rehearsal;
@@ -46,7 +46,6 @@ const BEFORE: Duration = Duration::from_millis(500);
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut moving = Moving::find(common, &options.reach, &options.group)?;
-    pacemaker_only(&moving.spec, "be rehearsed", "move the group there and back: haoscar switchover")?;
     let group = options.group.clone();
     if moving.spec.loaded.cluster.ha.failback == Failback::Auto {
         return Err(Failure::new(Exit::Unsafe, "ha.failback is auto: a group that is moved returns at once")
@@ -56,7 +55,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Failure::new(Exit::Unsafe, format!("group {group} runs nowhere, there is nothing to rehearse"))
     })?;
     let to = moving.target(options.to.as_ref())?;
-    moving.predict(&moving.toward(&to), Some(&to));
+    if !moving.by_heartbeat() {
+        moving.predict(&moving.toward(&to), Some(&to));
+    }
     consent(options.yes, &format!("move group {group} to {to} and back?"))?;
     let mut outage_s = BTreeMap::new();
     for (from, to) in [(&from, &to), (&to, &from)] {
@@ -89,8 +90,9 @@ fn one_way(
         probes_of(&moving.spec.loaded.cluster, &moving.group).into_iter().filter(asked).collect();
     let watcher = watcher(moving, from, to)?;
     let (group, resources, constraint) = (moving.group.clone(), moving.resources.clone(), moving.toward(to));
-    let heads = [to.clone()];
-    let parts = moving.found.crew.each(&[watcher.clone(), to.clone()], |name, host| {
+    let (heads, by_heartbeat) = ([to.clone()], moving.by_heartbeat());
+    let mover = if by_heartbeat { from } else { to }; // heartbeat's head gives away what it has
+    let parts = moving.found.crew.each(&[watcher.clone(), mover.clone()], |name, host| {
         if name == watcher {
             let window_ms = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
             return match host.ask(&Request::Watch { targets: targets.clone(), window_ms })? {
@@ -101,6 +103,9 @@ fn one_way(
             };
         }
         std::thread::sleep(BEFORE);
+        if by_heartbeat {
+            return Ok(Part::Moved(give_away(host).map_err(failed)));
+        }
         let done = moved(&mut Engine::on(host), &constraint, &group, &resources, &heads, Some(from));
         Ok(Part::Moved(done.map(|_| ())))
     });
@@ -110,6 +115,9 @@ fn one_way(
             Part::Watched(found) => seen = found,
             Part::Moved(result) => result?,
         }
+    }
+    if by_heartbeat {
+        moving.taken(to)?;
     }
     Ok(seen)
 }

@@ -128,7 +128,10 @@ fn a_pair_under_heartbeat_serves_after_one_apply_and_goes_on_after_a_power_cut()
     }
     assert_eq!(site.ask(&["failover", "control", "--to", "head-2", "-y"]), Some(0), "{}", site.said);
     assert!(site.said.contains("group control is on head-2 already"), "{}", site.said);
-    assert_eq!(site.ask(&["rehearse", "control", "-y"]), Some(64), "{}", site.said);
+    assert_eq!(site.ask(&["rehearse", "control", "-y"]), Some(0), "{}", site.said);
+    assert!(site.said.contains("group control went to head-1 and back to head-2: "), "{}", site.said);
+    assert_eq!(site.holders(), ["head-2"]);
+    assert_eq!(site.ask(&["pause", "--for", "1m", "-y"]), Some(64), "{}", site.said);
     assert_eq!(site.logged("head-2", "now reset"), 1, "a head that gave its group away was fenced");
 }
 
