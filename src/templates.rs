@@ -298,6 +298,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/daemon.service.hbs",
     "engine/pacemaker/fence.hbs",
     "engine/pacemaker/secret.hbs",
+    "engine/pacemaker/sbd.hbs",
     "engine/heartbeat/ha.cf.hbs",
     "engine/heartbeat/haresources.hbs",
     "engine/heartbeat/authkeys.hbs",

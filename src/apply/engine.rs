@@ -270,10 +270,12 @@ pub fn configure(
         reload_membership(crew, &member)?;
     }
     let before = if plan.engine.changes.is_empty() { None } else { read_cib(crew, &member) };
+    start_anew(plan, crew, &member, true, say)?;
     if !plan.engine.changes.is_empty() {
         say("configuring the engine");
         push_engine(crew, &member, engine)?;
     }
+    start_anew(plan, crew, &member, false, say)?;
     try_anew(engine, crew, &member, say)?;
     let restarted = plan.engine.restarts.iter().try_for_each(|(resource, reason)| {
         say(&format!("the engine restarts {resource}: {reason}"));
@@ -291,6 +293,36 @@ pub fn configure(
     }
     settled.map(|()| before)
 }
+
+/// Starts the engine of members anew, one after the other: `first`, before the configuration changes, or after it.
+fn start_anew(
+    plan: &Plan,
+    crew: &mut Crew,
+    member: &str,
+    first: bool,
+    say: Say<'_>,
+) -> Result<(), ApplyError> {
+    let reached = crew.names();
+    for (name, anew) in
+        plan.engine.anew.iter().filter(|(name, anew)| anew.first == first && reached.contains(name))
+    {
+        say(&format!("starting the engine of {name} anew: {}", anew.reason));
+        if !anew.moves {
+            maintain(crew, member, true)?;
+        }
+        let done = ask(crew, name, &["sh", "-c", ANEW], "").map_err(ApplyError::from);
+        let done =
+            done.and_then(|answer| expect_good(&answer)).and_then(|()| await_members(plan, crew, name));
+        let ended = if anew.moves { Ok(()) } else { maintain(crew, member, false) };
+        done.and(ended)?;
+    }
+    Ok(())
+}
+
+/// A qdevice stops with corosync, and starts where it is enabled.
+const ANEW: &str = "systemctl stop pacemaker.service corosync.service && systemctl start corosync.service && \
+{ ! systemctl --quiet is-enabled corosync-qdevice.service 2>/dev/null || systemctl start corosync-qdevice.service; } && \
+systemctl start pacemaker.service";
 
 /// What had failed everywhere before this apply may live with what is new.
 fn try_anew(engine: &EngineDesired, crew: &mut Crew, member: &str, say: Say<'_>) -> Result<(), ApplyError> {

@@ -153,6 +153,7 @@ pub fn reached(spec: &source::Spec, reach: &Reach) -> Result<Reached, Failure> {
     let surroundings = Surroundings {
         membership: membership(cluster, &facts, &scope),
         lab,
+        machines: facts.iter().filter(|(_, facts)| !facts.namespace).map(|(name, _)| name.clone()).collect(),
         links: confs(&facts).next().map(|conf| pacemaker::numbers(conf, cluster)).unwrap_or_default(),
         cgroup_hybrid: facts.values().any(|facts| facts.cgroup_hybrid),
     };

@@ -64,6 +64,8 @@ pub struct Surroundings {
     /// Hosts are a lab's namespaces: the lab's own fence agent stands in for every fence device of the spec, with
     /// the host's name as its `port`.
     pub lab: bool,
+    /// Hosts of a lab that are whole machines, as a guest beside its namespaces: their watchdog is their own.
+    pub machines: BTreeSet<HostName>,
     /// Hosts see a hybrid cgroup tree, where slurmd starts with `CgroupPlugin=cgroup/v1` only.
     pub cgroup_hybrid: bool,
 }

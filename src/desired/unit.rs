@@ -12,6 +12,8 @@ pub enum UnitWant {
     Engine,
     /// Disabled and stopped.
     Stopped,
+    /// Enabled at boot; starts and stops with the engine alone.
+    WithEngine,
 }
 
 /// One unit of one host.

@@ -76,6 +76,7 @@ impl Local {
                 .unwrap_or_default(),
             os: format!("{}-{}", word("ID"), word("VERSION_ID")),
             cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
+            namespace: read("/usr/lib/haoscar-lab/wiring").is_some(),
             corosync_conf: read("/etc/corosync/corosync.conf"),
             rehearsals: rehearsals::read(machine),
             generation: generation::seen(machine),

@@ -30,6 +30,9 @@ pub struct Facts {
     pub os: String,
     /// A hybrid cgroup tree: slurmd then needs `CgroupPlugin=cgroup/v1`.
     pub cgroup_hybrid: bool,
+    /// A lab's namespace, and no machine of its own.
+    #[serde(default)]
+    pub namespace: bool,
     /// corosync.conf as it is, when there is one.
     pub corosync_conf: Option<String>,
     /// The last rehearsal of each group that this host was told of.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::packages::packages;
-use super::{EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting};
+use super::{
+    Anew, EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting,
+};
 use crate::desired::{Desired, HostDesired, HostName, OnChange, Reads, Rendered, Role, Unit, UnitWant};
 use crate::engines::{self, EngineDesired, pacemaker};
 use crate::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
@@ -12,7 +14,7 @@ use crate::spec::EngineKind;
 /// What leads from observed to desired. `adopt`: files that haoscar did not write may be taken over.
 pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     let mut plan = Plan { cluster: desired.cluster.clone(), notes: desired.notes.clone(), ..Plan::default() };
-    let mut restarts = BTreeMap::new();
+    let (mut restarts, mut anew) = (BTreeMap::new(), BTreeMap::new());
     let kind = desired.engine.as_ref().map_or_else(EngineKind::default, |engine| engine.kind);
     let carried = desired.engine.iter().flat_map(|engine| &engine.units);
     let moving = carried
@@ -36,6 +38,9 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| read_again(stale, seen, &moving, &mut found));
         restarts.extend(found.restarts.clone());
+        anew.extend(
+            with_engine(host, seen, &mut found).map(|(reason, moves)| (name.clone(), (reason, moves))),
+        );
         packages(desired, observed, name, &mut found, &mut plan);
         plan.refused.extend(unowned(name, &found, adopt));
         plan.refused.extend(unconfirmed(name, seen));
@@ -45,6 +50,9 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     }
     if let Some(engine) = &desired.engine {
         plan.engine = engine_plan(engine, observed, restarts);
+        let first = pacemaker::restart_first(&engine.cib, observed.cib.as_deref());
+        let all = anew.into_iter().map(|(name, (reason, moves))| (name, Anew { reason, moves, first }));
+        plan.engine.anew = all.collect();
         let hosts = &plan.hosts;
         let reads_new = |name: &HostName| hosts.get(name).is_some_and(|host| !host.joint.is_empty());
         plan.engine.rereads.retain(|name, _| !reads_new(name));
@@ -89,6 +97,28 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: 
     plan.units = own;
     plan.engine_units = engine;
     plan
+}
+
+/// What starts and stops with the engine alone is not acted on by itself: why the engine is to be started anew, where it
+/// runs, and whether what the member carries must move away (sbd resets a machine whose engine ends while it carries
+/// something).
+fn with_engine(host: &HostDesired, seen: &HostObserved, found: &mut HostPlan) -> Option<(String, bool)> {
+    let unit = pacemaker::WATCHDOG_UNIT;
+    if seen.gone.iter().any(|path| path == pacemaker::WATCHDOG_CONF) {
+        found.units.push(action(UnitVerb::Disable, unit, "the spec gives it no watchdog any more"));
+        let reason = format!("{unit} stops with it");
+        return seen.runs(engines::units(EngineKind::Pacemaker)[0]).then_some((reason, true));
+    }
+    if !host.units.iter().any(|wanted| wanted.want == UnitWant::WithEngine) {
+        return None;
+    }
+    let (acted, rest) = std::mem::take(&mut found.units).into_iter().partition(|action| {
+        action.unit == unit && matches!(action.verb, UnitVerb::Start | UnitVerb::Restart)
+    });
+    found.units = rest;
+    let acted: Vec<_> = acted;
+    let first = acted.first().filter(|_| seen.runs(engines::units(EngineKind::Pacemaker)[0]))?;
+    Some((format!("{unit} starts with it, and {}", first.reason), seen.runs(unit)))
 }
 
 /// A daemon that runs and has not loaded its configuration reads it again, unless it does so anyway.
@@ -167,6 +197,7 @@ fn wanted_units(units: &[Unit], seen: &HostObserved, engine: &str) -> (Vec<UnitA
         let fact = seen.units.get(&unit.name).cloned().unwrap_or_default();
         match unit.want {
             UnitWant::Running => starts.extend(running(unit, &fact)),
+            UnitWant::WithEngine => stops.extend(running(unit, &fact)), // enabled before the engine starts
             UnitWant::Engine if engine_runs => stops.extend(disabled(unit, &fact)),
             UnitWant::Engine | UnitWant::Stopped => {
                 stops.extend(disabled(unit, &fact));
@@ -261,7 +292,10 @@ fn unconfirmed(host: &str, seen: &HostObserved) -> Option<Refusal> {
 /// An engine in maintenance takes a change and does nothing about it: nobody would see whether it works.
 fn paused(plan: &Plan, observed: &Observed) -> Option<Refusal> {
     let joint = plan.hosts.values().any(|host| !host.joint.is_empty());
-    let concerned = joint || !plan.engine.changes.is_empty() || !plan.engine.restarts.is_empty();
+    let concerned = joint
+        || !plan.engine.anew.is_empty()
+        || !plan.engine.changes.is_empty()
+        || !plan.engine.restarts.is_empty();
     let maintenance = observed.engine.as_ref().is_some_and(|state| state.maintenance);
     (concerned && maintenance).then(|| Refusal {
         why: "the engine is in maintenance, and this changes what it carries".to_owned(),
@@ -329,6 +363,7 @@ fn engine_plan(engine: &EngineDesired, observed: &Observed, units: BTreeMap<Stri
             .filter(jointly)
             .map(|stale| (stale.host.clone(), stale.why.clone()))
             .collect(),
+        anew: BTreeMap::new(),
     }
 }
 

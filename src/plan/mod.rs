@@ -182,6 +182,28 @@ pub struct EnginePlan {
     /// Members whose membership daemon runs with something else than its files, with what: all read them again.
     #[serde(default)]
     pub rereads: BTreeMap<HostName, String>,
+    /// Members whose engine is started anew, for something that starts with it alone.
+    #[serde(default)]
+    pub anew: BTreeMap<HostName, Anew>,
+}
+
+impl EnginePlan {
+    /// How many things change.
+    pub fn objects(&self) -> usize {
+        let members = self.leaves.len() + self.rereads.len() + self.anew.len();
+        self.changes.len() + self.restarts.len() + members
+    }
+}
+
+/// A member's engine that is started anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anew {
+    /// Why.
+    pub reason: String,
+    /// What it carries moves away meanwhile; else it goes on, with the engine in maintenance.
+    pub moves: bool,
+    /// Before the engine's configuration changes; else after it.
+    pub first: bool,
 }
 
 /// A host that cannot be reached, and what waits for it.
@@ -248,6 +270,7 @@ impl Plan {
             && self.engine.leaves.is_empty()
             && self.engine.restarts.is_empty()
             && self.engine.rereads.is_empty()
+            && self.engine.anew.is_empty()
             && self.statements().next().is_none()
     }
 

@@ -89,7 +89,8 @@ fn engine_moved(saved: &EnginePlan, now: &EnginePlan) -> Option<Moved> {
     let touched = !saved.changes.is_empty()
         || !saved.leaves.is_empty()
         || !saved.restarts.is_empty()
-        || !saved.rereads.is_empty();
+        || !saved.rereads.is_empty()
+        || !saved.anew.is_empty();
     (touched && saved != now).then(|| {
         let lines = |plan: &EnginePlan| match plan.changes.as_slice() {
             [] => "no change of its objects".to_owned(),
@@ -116,8 +117,9 @@ pub fn objects(plan: &Plan) -> BTreeSet<String> {
     };
     let hosts = plan.hosts.iter().map(|(name, host)| (name, of(host)));
     let named = hosts.flat_map(|(name, all)| all.into_iter().map(move |object| format!("{name}: {object}")));
-    let EnginePlan { changes, restarts, leaves, rereads, .. } = &plan.engine;
-    let engine = changes.iter().chain(restarts.keys()).chain(leaves.keys()).chain(rereads.keys());
+    let EnginePlan { changes, restarts, leaves, rereads, anew, .. } = &plan.engine;
+    let members = leaves.keys().chain(rereads.keys()).chain(anew.keys());
+    let engine = changes.iter().chain(restarts.keys()).chain(members);
     named.chain(engine.map(|object| format!("the engine: {object}"))).collect()
 }
 

@@ -45,6 +45,13 @@ pub(super) fn rest(plan: &Plan, text: &mut String) {
     for (name, why) in &plan.engine.rereads {
         let _ = writeln!(text, "~ {daemon} reads its files again, for that of {name} has not: {why}");
     }
+    for (name, anew) in &plan.engine.anew {
+        let how = match anew.moves {
+            true => "what it carries moves away first",
+            false => "in maintenance, what it carries goes on and nobody fails over meanwhile",
+        };
+        let _ = writeln!(text, "~ the engine of {name} is started anew: {} ({how})", anew.reason);
+    }
     *text += &live::lines(&plan.live);
     impact(plan, text);
     for (name, waiting) in &plan.waits {
@@ -162,10 +169,7 @@ pub fn summary(plan: &Plan) -> String {
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     let all = [
         (objects, format!("on {}", count(plan.hosts.len(), "host"))),
-        (
-            engine.changes.len() + engine.leaves.len() + engine.restarts.len() + engine.rereads.len(),
-            "of the engine".to_owned(),
-        ),
+        (engine.objects(), "of the engine".to_owned()),
         (plan.statements().count(), "of services".to_owned()),
     ];
     let some =

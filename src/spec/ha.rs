@@ -51,6 +51,11 @@ pub struct Ha {
     /// wins. Unused with a witness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_delay: Option<Span>,
+    /// A machine with a watchdog is reset when its engine was not well for so long: whole seconds. The others take it for
+    /// off after twice that time.
+    #[serde(default = "watchdog_default")]
+    #[schemars(example = &"5s")]
+    pub watchdog_timeout: Span,
     /// An address outside of the cluster by which a head tells that it is cut off; engine heartbeat only. Default: the
     /// gateway of the heads' public network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +101,11 @@ fn detect_default() -> Span {
     Span::from_millis(1100)
 }
 
+/// sbd's own default: longer than a busy machine may stand still, and than a disk of a storage may take.
+fn watchdog_default() -> Span {
+    Span::from_millis(5_000)
+}
+
 impl Default for Ha {
     fn default() -> Self {
         Self {
@@ -104,6 +114,7 @@ impl Default for Ha {
             failback: Failback::default(),
             groups_per_head: None,
             fence_delay: None,
+            watchdog_timeout: watchdog_default(),
             ping: None,
             watched_by: None,
         }

@@ -18,12 +18,14 @@ pub struct Limit {
 pub fn heartbeat_limits(cluster: &Cluster) -> Vec<Limit> {
     let unfenced = cluster.heads.values().filter(|head| head.fence.is_empty()).count();
     let levels = cluster.heads.values().any(|head| head.fence.devices().len() > 1);
+    let watchdogs = cluster.heads.values().any(|head| head.watchdog.is_some());
     let agents = cluster.services.values().any(|service| matches!(service, Service::Ocf(_)));
     let rows = [
         (cluster.heads.len() != 2, "heads", format!("exactly two heads, not {}", cluster.heads.len())),
         (cluster.groups.len() != 1, "groups", format!("exactly one group, not {}", cluster.groups.len())),
         (unfenced > 0, "heads", "a fence device for both heads".to_owned()),
         (levels, "heads", "one fence device a head: it knows no levels".to_owned()),
+        (watchdogs, "heads", "no watchdog: sbd watches Pacemaker".to_owned()),
         (heartbeat_paths(cluster).len() < 2, "networks", "two heartbeat paths with IPv4".to_owned()),
         (!cluster.witnesses.is_empty(), "witnesses", "no witness: it has no third vote".to_owned()),
         (agents, "services", "units: it runs no OCF agent".to_owned()),

@@ -177,6 +177,11 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "Fence::is_empty")]
     #[schemars(example = serde_json::json!({ "agent": "fence_ipmilan", "ip": "10.20.1.1" }))]
     pub fence: Fence,
+    /// Its watchdog: sbd resets this machine when it has no quorum or its engine fails, and the others wait for that
+    /// (`ha.watchdog_timeout`) where no fence device has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "absolute-path"), example = &"/dev/watchdog")]
+    pub watchdog: Option<String>,
 }
 
 /// How a witness votes.
@@ -203,4 +208,8 @@ pub struct Witness {
     /// The device that can switch this machine off, or several in the order in which they are tried.
     #[serde(default, skip_serializing_if = "Fence::is_empty")]
     pub fence: Fence,
+    /// Its watchdog, as a head's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "absolute-path"), example = &"/dev/watchdog")]
+    pub watchdog: Option<String>,
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use haoscar::desired::{Surroundings, resolve};
 use haoscar::engines::EngineDesired;
-use haoscar::engines::pacemaker::{changes, merged};
-use haoscar::spec::{Cluster, Sources, load};
+use haoscar::engines::pacemaker::{changes, fence_devices, merged};
+use haoscar::spec::{Cluster, Fence, Sources, load};
 use haoscar::templates::Templates;
 
 const EMPTY: &str = r#"<cib epoch="1" num_updates="0" admin_epoch="0"><configuration><crm_config/><nodes/><resources/><constraints/></configuration></cib>"#;
@@ -41,9 +41,10 @@ fn levels_are_tried_in_order_and_a_level_holds_all_its_outlets_in_a_lab_too() {
         "head-1 2 fence-head-1.2",
         "head-2 1 fence-head-2",
         "head-2 2 fence-head-2.2,fence-head-2.2.2",
+        "head-2 3 watchdog",
     ];
     assert_eq!(levels(&engine("fence-levels", false).cib), wanted);
-    assert_eq!(levels(&engine("fence-levels", true).cib), wanted);
+    assert_eq!(levels(&engine("fence-levels", true).cib), wanted[..4], "a namespace has no watchdog");
     assert_eq!(levels(&engine("ha-oscar-2004", false).cib), [""; 0]);
 }
 
@@ -55,17 +56,44 @@ fn only_a_device_with_another_level_behind_it_gives_up_early() {
         let device = tree.descendants().find(|node| node.attribute("id") == Some(id)).unwrap();
         device.descendants().any(|pair| pair.attribute("name") == Some("pcmk_reboot_timeout"))
     };
-    assert!(gives_up("fence-head-1") && gives_up("fence-head-2"));
-    for id in ["fence-head-1.2", "fence-head-2.2", "fence-head-2.2.2", "fence-arbiter"] {
+    for id in ["fence-head-1", "fence-head-2", "fence-head-2.2", "fence-head-2.2.2"] {
+        assert!(gives_up(id), "{id} has another way behind it");
+    }
+    for id in ["fence-head-1.2", "fence-arbiter", "watchdog"] {
         assert!(!gives_up(id), "{id} is the last way");
     }
+}
+
+#[test]
+fn a_watchdog_alone_is_one_device_that_names_its_members_and_a_labs_namespace_has_the_labs_device() {
+    let mut cluster = cluster("fence-levels");
+    for head in cluster.heads.values_mut() {
+        (head.fence, head.watchdog) = (Fence::default(), Some("/dev/watchdog".to_owned()));
+    }
+    let cib = |lab: bool, machines: &[&str]| {
+        let machines = machines.iter().map(ToString::to_string).collect();
+        let surroundings = Surroundings { lab, machines, ..Surroundings::whole(&cluster) };
+        resolve(&cluster, &surroundings, &Templates::packaged().unwrap()).unwrap().engine.unwrap().cib
+    };
+    let (real, lab, guest) = (cib(false, &[]), cib(true, &[]), cib(true, &["head-2"]));
+    let devices = |cib: &str| {
+        fence_devices(cib).into_iter().filter(|(id, _)| id != "fence-arbiter").collect::<Vec<_>>()
+    };
+    let device =
+        |id: &str, hosts: &[&str]| (id.to_owned(), hosts.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(devices(&real), [device("watchdog", &["head-1", "head-2"])]);
+    assert_eq!(levels(&real), [""; 0], "Pacemaker falls back to it by itself");
+    assert_eq!(devices(&lab), [device("fence-head-1", &["head-1"]), device("fence-head-2", &["head-2"])]);
+    assert_eq!(devices(&guest), [device("fence-head-1", &["head-1"]), device("watchdog", &["head-2"])]);
+    let waits = |cib: &str| cib.contains("stonith-watchdog-timeout");
+    assert_eq!([waits(&real), waits(&lab), waits(&guest)], [true, false, true]);
 }
 
 #[test]
 fn a_topology_is_pushed_read_back_as_ours_and_goes_with_the_second_level() {
     let two = engine("fence-levels", false);
     let pushed = merged(&two, EMPTY).unwrap().cib;
-    assert_eq!(levels(&pushed).len(), 4);
+    assert_eq!(levels(&pushed).len(), 5);
     assert_eq!(changes(&two, &pushed).unwrap(), []);
 
     let own = r#"<fencing-level id="mine" target="guest" index="1" devices="somebodys"/>"#;
@@ -74,7 +102,7 @@ fn a_topology_is_pushed_read_back_as_ours_and_goes_with_the_second_level() {
     let gone = changes(&one, &with_own).unwrap();
     let gone: Vec<_> =
         gone.iter().filter(|change| change.kind == "fencing-level").map(ToString::to_string).collect();
-    assert_eq!(gone.len(), 4, "{gone:?}");
+    assert_eq!(gone.len(), 5, "{gone:?}");
     assert!(gone.iter().all(|line| line.starts_with("- fencing-level haoscar-fence-")), "{gone:?}");
     let after = merged(&one, &with_own).unwrap();
     assert_eq!(levels(&after.cib), ["guest 1 somebodys"]);

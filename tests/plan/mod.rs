@@ -7,6 +7,7 @@ mod live;
 mod mom;
 pub mod power;
 mod transaction;
+mod watchdog;
 
 use std::collections::BTreeMap;
 

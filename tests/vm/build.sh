@@ -2,8 +2,9 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut; all if none is named. `replace` follows `good`: the guest dies, and another blank one
-# becomes head-2 again. Each other case is a machine that must not become a head, and why.
+# CASES: any of good replace mac disk key piece cut, all of them if none is named, or `watchdog` alone. `replace` follows `good`: the guest
+# dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
+# cut off. Each other case is a machine that must not become a head, and why.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,7 +19,7 @@ work=$(mktemp -d)
 lab=build-$$
 net=haoscar-$lab
 export HAOSCAR_LAB=$lab
-packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod
+packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod
 guest= relay= build=
 ends() {
     for process in $guest $relay $build; do kill -KILL "$process" 2>/dev/null || true; done
@@ -48,6 +49,8 @@ ExecStart=socat UNIX-LISTEN:/run/haoscar-lab/socket,fork TCP:10.20.255.254:7700
 WantedBy=multi-user.target
 UNIT
     mkdir -p multi-user.target.wants; ln -sf ../lab-keeper.service multi-user.target.wants/'
+# of the image only: a namespace loads no modules
+on head-1 'echo softdog >/etc/modules-load.d/watchdog.conf'
 # heads reach the other members by ssh, as an administrator has set it up
 on head-1 'mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519'
 key=$(on head-1 'cat /root/.ssh/id_ed25519.pub')
@@ -78,7 +81,8 @@ power() { # MAC of the card that boots
         -drive "file=$work/disk.img,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=HEAD2DISK,bootindex=1 \
         -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2" \
         -netdev tap,id=n1,ifname=tap1,script=no,downscript=no -device virtio-net-pci,netdev=n1,mac=52:54:00:20:00:02,romfile= \
-        -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 &
+        -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
+        -qmp "unix:$work/qmp,server=on,wait=off" &
     guest=$!
 }
 off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
@@ -135,6 +139,67 @@ joins() { # the guest that was ordered is switched on blank, and becomes a membe
 }
 fenced() { on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"' || true; }
 seen() { on head-1 'crm_mon -1 --output-as=xml' 2>/dev/null | grep '<node name="head-2"' | grep -o "$1=\"[a-z]*\"" | cut -d'"' -f2; }
+inside_head() { on head-1 "ssh -o BatchMode=yes head-2 '$1'"; }
+whole() { # the engine has all three, and nobody was fenced
+    for member in head-1 head-2 arbiter; do
+        on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$member\"" | grep -q 'online="true".*unclean="false"' ||
+            { on arbiter 'crm_mon -1 -r'; fail "$member is not whole: $1"; }
+    done
+    [ "$(fenced)" = "$before" ] || fail "head-2 was fenced: $1"
+}
+serving() { # the MAC of the card that has the group's address, as a client sees it; nothing where nobody answers
+    ip netns exec "$net" ip neigh flush to 192.0.2.10 2>/dev/null || true
+    ip netns exec "$net" curl -s -m 3 -o /dev/null http://192.0.2.10/ || return 0
+    ip netns exec "$net" ip neigh show 192.0.2.10 | grep -o '52:54:[0-9a-f:]*' || true
+}
+until_serves() { # SECONDS MAC
+    for _ in $(seq $(($1 * 5))); do [ "$(serving)" = "$2" ] && return 0; sleep 0.2; done
+    on arbiter 'crm_mon -1 -r'
+    ip netns exec "$net" curl -sS -m 10 -o /dev/null http://192.0.2.10/ || true
+    ip netns exec "$net" ip neigh show
+    fail "within $1 s the portal is not that of $2"
+}
+watches() { # a member that runs gets a watchdog; a clock that jumps moves nothing; who is cut off resets itself, and only then others serve
+    local reset= served= since
+    before=$(fenced)
+    # the lab has no power switch for a guest: its watchdog is all that there is
+    sed 's/^    console: ttyS0.*/&\n    watchdog: \/dev\/watchdog/; /fence: .*port: 2,/d' "$spec" | "$haoscar" lab exec head-1 -- sh -c 'cat >/root/watched.yaml'
+    on head-1 'haoscar plan --spec /root/watched.yaml' >"$out/watchdog-plan.txt" || { cat "$out/watchdog-plan.txt"; fail "plan"; }
+    grep 'the engine of head-2 is started anew: .*in maintenance' "$out/watchdog-plan.txt" || { cat "$out/watchdog-plan.txt"; fail "the plan does not say it"; }
+    on head-1 'haoscar apply --spec /root/watched.yaml --yes' >"$out/watchdog-apply.txt" 2>&1 || { cat "$out/watchdog-apply.txt"; fail "apply"; }
+    on head-1 'haoscar plan --spec /root/watched.yaml --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+    [ "$(inside_head 'systemctl is-active sbd')" = active ] || fail "sbd does not run"
+    whole "it got a watchdog"
+    say "head-2 has a watchdog, and a plan is empty"
+    on head-1 'haoscar switchover control --to head-2 --spec /root/watched.yaml --yes' || fail "switchover"
+    until_serves 60 52:54:00:20:00:02
+    for step in '+1 hour' '-2 hours' '+1 hour'; do
+        inside_head "date -s \"$step\"" >/dev/null
+        for _ in $(seq 10); do sleep 1; whole "its clock was set by $step"; done
+        [ "$(serving)" = 52:54:00:20:00:02 ] || fail "the group moved when its clock was set by $step"
+    done
+    say "its clock was set by an hour and back: nothing moved, nobody was fenced"
+    (echo '{"execute":"qmp_capabilities"}'; sleep 120) | socat - "UNIX-CONNECT:$work/qmp" >"$work/events" 2>/dev/null &
+    relay="$relay $!"
+    for tap in tap0 tap1; do ip netns exec "$net" ip link set "$tap" down; done
+    since=$(date +%s%N)
+    took() { awk -v a="$(date +%s%N)" -v b="$since" 'BEGIN { printf "%.1f s", (a - b) / 1e9 }'; }
+    until_serves 60 52:54:00:20:00:01
+    say "head-1 serves $(took) after the cut"
+    # by the clock that all of them share: when QEMU was told, and when the first address was head-1's
+    reset=$(grep -m1 '"RESET"' "$work/events" | sed 's/.*"seconds": \([0-9]*\), "microseconds": \([0-9]*\).*/\1 \2/' | awk '{ printf "%d%06d000", $1, $2 }')
+    [ -n "$reset" ] || fail "head-1 serves, and head-2 was never reset"
+    served=$(on head-1 "journalctl --output=short-unix --since=-2min _COMM=pacemaker-contr" | grep 'Requesting local execution of start operation for control-address' | tail -2 | head -1 | cut -d' ' -f1 | awk '{ printf "%d", $1 * 1e9 }')
+    between() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f s", (b - a) / 1e9 }'; }
+    say "cut off, head-2 reset itself after $(between "$since" "$reset"); head-1 had its first address after $(between "$since" "$served")"
+    [ "$reset" -lt "$served" ] || fail "head-1 took the address while head-2 still ran"
+    for tap in tap0 tap1; do ip netns exec "$net" ip link set "$tap" up; done
+    for _ in $(seq 300); do [ "$(seen online)" = true ] && break; sleep 1; done
+    [ "$(seen online)" = true ] || fail "head-2 does not come back"
+    for _ in $(seq 60); do on head-1 'haoscar plan --spec /root/watched.yaml --detailed-exitcode' >"$out/plan.txt" && break; sleep 1; done
+    on head-1 'haoscar plan --spec /root/watched.yaml --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+    say "head-2 is back by itself, and a plan is empty"
+}
 store=/srv/state/haoscar-images
 inside=52:54:00:20:00:12
 for case in $cases; do
@@ -192,6 +257,13 @@ for case in $cases; do
         done
         [ -n "$serves" ] || { on arbiter 'crm_mon -1 -r'; fail "head-2 does not serve: $answer, $card"; }
         say "head-1's power was cut, and head-2 serves"
+        off
+        ;;
+    watchdog)
+        order watchdog
+        machine watchdog 8 $inside
+        joins
+        watches
         off
         ;;
     replace)

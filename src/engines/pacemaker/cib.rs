@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::xml::Element;
-use super::{alert, fence, group};
+use super::{alert, fence, group, watchdog};
 use crate::desired::{HostName, Surroundings};
 use crate::engines::Carried;
 use crate::spec::{Cluster, Failback};
@@ -54,7 +54,8 @@ pub fn compile(
     if nodes.is_some() {
         take_room(&ids, &mut resources);
     }
-    let options = Element::new("crm_config").holding([properties(cluster, fenced)]);
+    let counts = members.keys().any(|member| watchdog::of(cluster, surroundings, member).is_some());
+    let options = Element::new("crm_config").holding([properties(cluster, fenced, counts)]);
     let defaults = Element::new("rsc_defaults").holding([defaults(cluster)]);
     let nodes = nodes.map(|nodes| Element::new("nodes").holding(nodes));
     let topology = Some(topology).filter(|topology| !topology.children.is_empty());
@@ -117,7 +118,7 @@ const DC_LEAST_MS: u64 = 3_000;
 /// Pacemaker's own: a BMC takes 1 to 5 s, and is asked twice.
 const FENCING_SECONDS: u64 = 60;
 
-fn properties(cluster: &Cluster, fenced: bool) -> Element {
+fn properties(cluster: &Cluster, fenced: bool, watchdogs: bool) -> Element {
     let dc_deadtime_ms = (2 * cluster.ha.detect.as_millis()).max(DC_LEAST_MS);
     // capacity counts for nothing with the default
     let strategy = if cluster.ha.groups_per_head.is_some() { "utilization" } else { "default" };
@@ -141,6 +142,7 @@ fn properties(cluster: &Cluster, fenced: bool) -> Element {
         // avoids pacemaker-controld's one-second pause at a node loss (knowledge/failover-speed.md 1)
         ("transition-delay", "50ms".to_owned()),
     ];
+    let values = values.into_iter().chain(watchdog::property(cluster, watchdogs));
     pairs("cluster_property_set", PROPERTIES, values)
 }
 

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::cib::{OURS, operations, pairs};
+use super::watchdog;
 use super::xml::Element;
 use crate::desired::{HostName, Surroundings};
 use crate::spec::{Cluster, Fence, FenceDevice, FenceValue, WitnessKind, fence_agent};
@@ -27,8 +28,15 @@ const DELAY_SECONDS: u64 = 5;
 /// 5 to 15 s, and one that hangs keeps the next level from its turn.
 const LEVEL_TIMEOUT: &str = "30s";
 
+/// A lab's.
+const LAB_AGENT: &str = "fence_haoscar";
+
 /// Parameters whose agents read them from a script (fence-agents 4.12 `-o metadata`).
 const SCRIPTED: [&str; 3] = ["password", "passwd", "snmp_priv_passwd"];
+
+/// The lab's own device of a namespace that the spec gives a watchdog alone.
+const STAND_IN: Named<'static> =
+    Named { mark: String::new(), level: 1, first: true, more: false, device: &FenceDevice::new() };
 
 /// One device of a member.
 pub struct Named<'a> {
@@ -51,10 +59,10 @@ pub fn of<'a>(cluster: &'a Cluster, member: &str) -> Option<&'a Fence> {
         .filter(|fence| !fence.is_empty())
 }
 
-/// The same one by one, in the order in which they are tried.
-pub fn devices<'a>(cluster: &'a Cluster, member: &str) -> Vec<Named<'a>> {
+/// The same one by one, in the order in which they are tried. `behind`: another level comes behind them all.
+pub fn devices<'a>(cluster: &'a Cluster, member: &str, behind: bool) -> Vec<Named<'a>> {
     let levels = of(cluster, member).map(Fence::levels).unwrap_or_default();
-    let count = levels.len();
+    let count = levels.len() + usize::from(behind);
     let mut all = Vec::new();
     for (level, devices) in levels.into_iter().enumerate() {
         for (number, device) in devices.into_iter().enumerate() {
@@ -69,17 +77,13 @@ pub fn devices<'a>(cluster: &'a Cluster, member: &str) -> Vec<Named<'a>> {
     all
 }
 
-/// Secrets that go through a script: parameter and secret.
-pub fn scripted(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
-    secrets(device).filter(|(name, _)| SCRIPTED.contains(name))
-}
-
 /// Secrets that no script parameter takes: parameter and secret.
 pub fn wrapped(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
     secrets(device).filter(|(name, _)| !SCRIPTED.contains(name))
 }
 
-fn secrets(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
+/// Every secret of a device: parameter and secret.
+pub fn secrets(device: &FenceDevice) -> impl Iterator<Item = (&str, &str)> {
     device.iter().filter_map(|(name, value)| match value {
         FenceValue::Secret { secret } => Some((name.as_str(), secret.as_str())),
         _ => None,
@@ -106,9 +110,14 @@ pub fn add(
     constraints: &mut Element,
 ) -> Element {
     let mut topology = Element::new("fencing-topology");
+    let mut resetting = Vec::new();
     for member in members.keys() {
         let delay = delay(cluster, members, member);
-        let devices = devices(cluster, member);
+        let resets = watchdog::of(cluster, surroundings, member).is_some();
+        let mut devices = devices(cluster, member, resets);
+        if devices.is_empty() && !resets && watchdog::named(cluster, member).is_some() {
+            devices.push(STAND_IN);
+        }
         for named in &devices {
             let mut values = if surroundings.lab { lab_parameters(member, named) } else { parameters(named) };
             if let Some(seconds) = delay.filter(|_| named.first) {
@@ -116,12 +125,20 @@ pub fn add(
             }
             values.insert("pcmk_host_list".to_owned(), member.clone());
             values.insert("pcmk_host_check".to_owned(), "static-list".to_owned());
-            let program = if surroundings.lab { "fence_haoscar".to_owned() } else { program(member, named) };
+            let program = program(member, named, is_pair(cluster, members), surroundings.lab);
             let id = id(member, named);
             resources.children.push(device(&id, &program, &values));
             constraints.children.push(off(&id, member));
         }
-        topology.children.extend(levels(member, &devices));
+        topology.children.extend(levels(member, &devices, resets));
+        if resets {
+            resetting.push(member.as_str());
+        }
+    }
+    if !resetting.is_empty() {
+        let values = [("pcmk_host_list", resetting.join(" ")), ("pcmk_host_check", "static-list".to_owned())];
+        let values = values.map(|(name, value)| (name.to_owned(), value)).into();
+        resources.children.push(device(watchdog::DEVICE, watchdog::AGENT, &values));
     }
     topology
 }
@@ -130,14 +147,17 @@ fn id(member: &str, named: &Named<'_>) -> String {
     format!("fence-{member}{}", named.mark)
 }
 
-/// One device alone needs no topology: Pacemaker finds it by its host list.
-fn levels(member: &str, devices: &[Named<'_>]) -> Vec<Element> {
-    if devices.len() < 2 {
+/// One device alone needs no topology: Pacemaker finds it by its host list. A watchdog is the last level.
+fn levels(member: &str, devices: &[Named<'_>], resets: bool) -> Vec<Element> {
+    if devices.len() + usize::from(resets) < 2 {
         return Vec::new();
     }
     let mut levels: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for named in devices {
         levels.entry(named.level).or_default().push(id(member, named));
+    }
+    if resets {
+        levels.insert(levels.len() + 1, vec![watchdog::DEVICE.to_owned()]);
     }
     let level = |(index, ids): (usize, Vec<String>)| {
         Element::new("fencing-level")
@@ -149,20 +169,38 @@ fn levels(member: &str, devices: &[Named<'_>]) -> Vec<Element> {
     levels.into_iter().map(level).collect()
 }
 
-fn program(member: &str, named: &Named<'_>) -> String {
-    if wrapped(named.device).next().is_some() {
+/// The program that switches a device, as the CIB names it.
+fn program(member: &str, named: &Named<'_>, pair: bool, lab: bool) -> String {
+    if pair || !lab && wrapped(named.device).next().is_some() {
         wrapper(member, named)
     } else {
-        fence_agent(named.device).to_owned()
+        agent(named, lab).to_owned()
     }
+}
+
+/// The program itself.
+pub fn agent<'a>(named: &Named<'a>, lab: bool) -> &'a str {
+    if lab { LAB_AGENT } else { fence_agent(named.device) }
+}
+
+/// Two members and no third vote: each goes on by itself where they do not hear each other, and who shoots first stays.
+pub fn is_pair(cluster: &Cluster, members: &BTreeMap<HostName, u32>) -> bool {
+    members.len() == 2 && !cluster.witnesses.values().any(|witness| witness.kind == WitnessKind::Qnetd)
+}
+
+/// Seconds that a head of a pair waits before it shoots when it has lost all its links: longer than the other one does.
+pub fn cut_off_seconds(cluster: &Cluster) -> u64 {
+    2 * asked_delay(cluster)
+}
+
+fn asked_delay(cluster: &Cluster) -> u64 {
+    cluster.ha.fence_delay.map_or(DELAY_SECONDS, |delay| delay.as_millis().div_ceil(1000))
 }
 
 /// Seconds that fencing of the preferred head waits: only where two members have no third vote.
 fn delay(cluster: &Cluster, members: &BTreeMap<HostName, u32>, member: &str) -> Option<u64> {
-    let qnetd = cluster.witnesses.values().any(|witness| witness.kind == WitnessKind::Qnetd);
     let preferred = cluster.groups.values().next().and_then(|group| group.heads.first())?;
-    let asked = cluster.ha.fence_delay.map_or(DELAY_SECONDS, |delay| delay.as_millis().div_ceil(1000));
-    (members.len() == 2 && !qnetd && preferred == member).then_some(asked)
+    (is_pair(cluster, members) && preferred == member).then(|| asked_delay(cluster))
 }
 
 fn lab_parameters(member: &str, named: &Named<'_>) -> BTreeMap<String, String> {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{alert, corosync, fence, qnetd};
+use super::{alert, corosync, fence, qnetd, watchdog};
 use crate::desired::{
     Answer, Check, Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Question, Rendered,
     SecretKind, Surroundings, Unit, UnitWant, Verdict,
 };
 use crate::engines::slots::{slot, with_secrets};
 use crate::engines::{Carried, CarriedAs, daemon, recover};
-use crate::spec::{Cluster, EngineKind, Problem, fence_agent};
+use crate::spec::{Cluster, EngineKind, Problem};
 use crate::templates::Templates;
 
 const AUTHKEY: &str = "/etc/corosync/authkey";
@@ -53,6 +53,9 @@ pub fn of_member(
     if qnetd::device(cluster, members).is_some() {
         qnetd::lay(cluster, &mut host, templates)?;
     }
+    if let Some(device) = watchdog::of(cluster, surroundings, name) {
+        watchdog::lay(device, cluster, &mut host, templates)?;
+    }
     if cluster.heads.contains_key(name) {
         host.directories.push(Directory::of_root("/usr/lib/ocf/resource.d/haoscar", 0o755));
         for agent in ["unit", "address"] {
@@ -60,6 +63,7 @@ pub fn of_member(
         }
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
+    wrappers(name, cluster, surroundings.lab, members, templates, &mut host)?;
     if !surroundings.lab {
         fence_secrets(cluster, members, templates, &mut host)?;
     }
@@ -111,29 +115,56 @@ fn drop_ins(
     units.into_iter().map(drop_in).collect()
 }
 
-/// Scripts and wrappers that keep secrets out of the CIB. Every member may be the one that fences.
+/// What stands before a fence agent: secrets that must not stand in the CIB, and the patience of a head of a pair that is
+/// cut off. Every member may be the one that fences.
+fn wrappers(
+    name: &str,
+    cluster: &Cluster,
+    lab: bool,
+    members: &BTreeMap<HostName, u32>,
+    templates: &Templates,
+    host: &mut HostDesired,
+) -> Result<(), Problem> {
+    let cards = match cluster.heads.get(name).filter(|_| fence::is_pair(cluster, members)) {
+        Some(head) => head.nics.keys().cloned().collect(),
+        None => Vec::new(),
+    };
+    for (member, named) in all_devices(cluster, members) {
+        let row = |(name, secret)| json!({ "name": name, "script": fence::script_path(secret) });
+        let rows: Vec<_> = fence::wrapped(named.device).filter(|_| !lab).map(row).collect();
+        if rows.is_empty() && cards.is_empty() {
+            continue;
+        }
+        let (agent, wait) = (fence::agent(&named, lab), fence::cut_off_seconds(cluster));
+        let values = json!({ "agent": agent, "secrets": rows, "cards": cards, "wait": wait });
+        let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
+        let file = templates.file(path, "engine/pacemaker/fence.hbs", values, OnChange::Nothing)?;
+        host.files.push(Rendered { mode: Mode(0o755), ..file });
+    }
+    Ok(())
+}
+
+fn all_devices<'a>(
+    cluster: &'a Cluster,
+    members: &'a BTreeMap<HostName, u32>,
+) -> impl Iterator<Item = (&'a HostName, fence::Named<'a>)> {
+    members
+        .keys()
+        .flat_map(|member| fence::devices(cluster, member, false).into_iter().map(move |d| (member, d)))
+}
+
+/// Scripts that keep secrets out of the CIB.
 fn fence_secrets(
     cluster: &Cluster,
     members: &BTreeMap<HostName, u32>,
     templates: &Templates,
     host: &mut HostDesired,
 ) -> Result<(), Problem> {
-    let mut scripts = BTreeSet::new();
-    let devices = members
-        .keys()
-        .flat_map(|member| fence::devices(cluster, member).into_iter().map(move |d| (member, d)));
-    for (member, named) in devices {
-        scripts.extend(fence::scripted(named.device).map(|(_, secret)| secret.to_owned()));
-        let wrapped: Vec<_> = fence::wrapped(named.device).collect();
-        host.secrets.extend(wrapped.iter().map(|(_, secret)| ((*secret).to_owned(), SecretKind::Given)));
-        if !wrapped.is_empty() {
-            let row = |(name, secret): &(&str, &str)| json!({ "name": name, "secret": slot(secret) });
-            let rows: Vec<_> = wrapped.iter().map(row).collect();
-            let values = json!({ "agent": fence_agent(named.device), "secrets": rows });
-            let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
-            host.files.push(with_secrets(templates, path, "engine/pacemaker/fence.hbs", values, PROGRAM)?);
-        }
-    }
+    let scripts: BTreeSet<_> = all_devices(cluster, members)
+        .flat_map(|(_, named)| {
+            fence::secrets(named.device).map(|(_, secret)| secret.to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
     if !scripts.is_empty() {
         host.directories.push(Directory::of_root("/etc/haoscar/fence", 0o700));
     }

@@ -17,6 +17,7 @@ mod qnetd;
 mod requests;
 mod state;
 mod watch;
+mod watchdog;
 pub mod xml;
 
 pub use again::again;
@@ -31,6 +32,7 @@ pub use requests::{
     with_constraint,
 };
 pub use state::state;
+pub use watchdog::{CONF as WATCHDOG_CONF, UNIT as WATCHDOG_UNIT, restart_first};
 
 pub use super::{EngineNode, EngineResource, EngineState};
 

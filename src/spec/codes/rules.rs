@@ -164,6 +164,20 @@ pub(super) const RULES: &[Code] = &[
         "use a switched outlet, or waive with the reason why both cannot fail together.",
         "waive: [ { code: fence/bmc-shares-power, reason: \"dual feed, ticket 4711\" } ]",
     ),
+    shape(
+        "fence/watchdog-needs-votes",
+        "a watchdog without a third vote",
+        "a watchdog resets a machine that has lost its quorum; two heads alone never lose it, and both would go on.",
+        "add a witness: a third member, or a qnetd server.",
+        "witnesses: { arbiter: { kind: member, nics: { ... } } }",
+    ),
+    shape(
+        "ha/watchdog-timeout",
+        "a watchdog's time that sbd cannot keep",
+        "sbd counts whole seconds and looks at the engine once in each; with a qnetd server it must also outlast the wait for its vote (8 × detect).",
+        "use 5s, with a qnetd server 10s.",
+        "ha: { watchdog_timeout: 5s }",
+    ),
     rule(
         "agent/unknown",
         "an agent that Debian does not have",

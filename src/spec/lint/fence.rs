@@ -21,11 +21,15 @@ const BMC_AGENTS: [&str; 12] = [
 /// Parameters of fence agents that hold a secret.
 const SECRET_WORDS: [&str; 4] = ["password", "passwd", "login_password", "community"];
 
+/// sbd looks at the engine once a second, and needs some looks to be sure: not under this.
+const WATCHDOG_LEAST_MS: u64 = 2_000;
+
 /// A machine of the spec that takes part in fencing.
 struct Member<'a> {
     path: String,
     name: &'a String,
     fence: &'a Fence,
+    watchdog: Option<&'a String>,
 }
 
 pub(super) fn check(lint: &mut Lint<'_>) {
@@ -34,17 +38,19 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         path: format!("heads.{name}"),
         name,
         fence: &head.fence,
+        watchdog: head.watchdog.as_ref(),
     });
     let witnesses = cluster.witnesses.iter().filter(|(_, witness)| witness.kind == WitnessKind::Member);
     let witnesses = witnesses.map(|(name, witness)| Member {
         path: format!("witnesses.{name}"),
         name,
         fence: &witness.fence,
+        watchdog: witness.watchdog.as_ref(),
     });
     let members: Vec<Member<'_>> = heads.chain(witnesses).collect();
     let needed = cluster.heads.len() > 1;
-    for Member { path, name, fence } in &members {
-        if fence.is_empty() && needed {
+    for Member { path, name, fence, watchdog } in &members {
+        if fence.is_empty() && watchdog.is_none() && needed {
             let place = lint.at_key(path, "can be switched off by nobody");
             lint.error("fence/none", format!("{name} has no fence device: when it falls silent, nobody can be sure that it is off"), [place])
                 .mend(format!("add `fence: {{ agent: fence_ipmilan, ip: ADDRESS, username: NAME, password: {{ secret: bmc-{name} }} }}`"));
@@ -56,6 +62,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         }
     }
     boards(lint, &members);
+    watchdogs(lint, &members);
 }
 
 fn agent(lint: &mut Lint<'_>, path: &str, name: &str, device: &FenceDevice) {
@@ -104,7 +111,8 @@ fn boards(lint: &mut Lint<'_>, members: &[Member<'_>]) {
         let levels = fence.levels();
         !levels.is_empty() && levels.iter().all(|level| level.iter().any(on_board))
     };
-    let boards: Vec<_> = members.iter().filter(|member| only_boards(member.fence)).collect();
+    let boards: Vec<_> =
+        members.iter().filter(|member| member.watchdog.is_none() && only_boards(member.fence)).collect();
     if boards.is_empty() || lint.cluster.heads.len() < 2 {
         return;
     }
@@ -119,6 +127,41 @@ fn boards(lint: &mut Lint<'_>, members: &[Member<'_>]) {
         names.join(", ")
     );
     lint.note("fence/bmc-shares-power", message, places).mend(
-        "add a switched power outlet as a second level, `fence: [ { agent: fence_ipmilan, ... }, { agent: fence_apc_snmp, ... } ]`, or waive this with a reason such as two separate feeds",
+        "add a switched power outlet as a second level, `fence: [ { agent: fence_ipmilan, ... }, { agent: fence_apc_snmp, ... } ]`, or the machine's watchdog, `watchdog: /dev/watchdog`, or waive this with a reason such as two separate feeds",
     );
+}
+
+/// What a watchdog needs: a majority that the machine can lose, and a time that its engine can keep.
+fn watchdogs(lint: &mut Lint<'_>, members: &[Member<'_>]) {
+    let Some(first) = members.iter().find(|member| member.watchdog.is_some()) else { return };
+    let cluster = lint.cluster;
+    let qnetd = cluster.witnesses.values().any(|witness| witness.kind == WitnessKind::Qnetd);
+    if members.len() < 3 && !qnetd {
+        let place = lint.at(&format!("{}.watchdog", first.path), "waits for a lost quorum");
+        lint.error(
+            "fence/watchdog-needs-votes",
+            format!(
+                "the watchdog of {} has nothing to go by: of two votes each half keeps its quorum",
+                first.name
+            ),
+            [place],
+        )
+        .mend(
+            "add a witness (`witnesses: { arbiter: { kind: member, ... } }`): who is cut off then knows it",
+        );
+    }
+    let timeout = cluster.ha.watchdog_timeout;
+    // a vote of qnetd may be waited for so long (engines/pacemaker/qnetd), and sbd refuses a shorter time (sbd 1.5.2)
+    let least =
+        if qnetd { (8 * cluster.ha.detect.as_millis()).max(WATCHDOG_LEAST_MS) } else { WATCHDOG_LEAST_MS };
+    if timeout.as_millis() <= least || !timeout.as_millis().is_multiple_of(1000) {
+        let place = lint.at("ha.watchdog_timeout", "");
+        let seconds = least / 1000 + 1;
+        lint.error(
+            "ha/watchdog-timeout",
+            format!("`watchdog_timeout` of {timeout} is no time that sbd can keep: whole seconds, {seconds}s or more"),
+            [place],
+        )
+        .mend(format!("write `watchdog_timeout: {}s`", seconds.max(5)));
+    }
 }
