@@ -264,6 +264,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "names/dnsmasq/names.hosts.hbs",
     "boot/dnsmasq/boot.conf.hbs",
     "boot/images.service.hbs",
+    "boot/radvd.conf.hbs",
     "dhcp/kea/kea-dhcp4.conf.hbs",
     "dhcp/kea/kea-dhcp6.conf.hbs",
     "dhcp/kea/reload.conf.hbs",

@@ -31,6 +31,7 @@ const PACKAGES: &[&str] = &[
     "kea-dhcp4-server",
     "kea-dhcp6-server",
     "dnsmasq",
+    "radvd",
     "chrony",
     "nfs-ganesha",
     "nfs-ganesha-vfs",

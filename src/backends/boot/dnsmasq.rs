@@ -31,6 +31,7 @@ impl Backend for Dnsmasq {
             packages: vec![(Placement::Heads, "dnsmasq".to_owned())],
             ..Part::default()
         };
+        super::router(context, &mut part)?;
         super::images(context, &mut part)?;
         Ok(part)
     }

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use crate::backends::{Context, Part, Placement, state_folder};
-use crate::desired::OnChange;
+use crate::backends::{Context, Part, Placement, state_folder, validator};
+use crate::desired::{OnChange, Unit, UnitWant};
 use crate::engines::Carried;
 use crate::spec::{Cluster, Problem};
 
@@ -57,6 +57,31 @@ pub fn builds(cluster: &Cluster) -> bool {
 /// What iPXE asks for first, at the group's address.
 pub fn script(address: IpAddr) -> String {
     format!("http://{}/boot", std::net::SocketAddr::from((address, IMAGE_PORT)))
+}
+
+/// Answers a machine's question for an IPv6 router: on every head, systemd's own.
+const ROUTER_UNIT: &str = "radvd.service";
+
+const ROUTER_CONF: &str = "/etc/radvd.conf";
+
+/// Where nobody answers that question, iPXE waits 16 s before it goes on (knowledge/boot.md, pitfall 1).
+fn router(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
+    for (name, head) in context.declared_heads() {
+        let cards: Vec<_> =
+            context.private_networks().filter_map(|(network, _, _)| Context::nic(head, network)).collect();
+        if cards.is_empty() {
+            continue;
+        }
+        let restart = OnChange::Restart(ROUTER_UNIT.to_owned());
+        let file = context.file(ROUTER_CONF, "boot/radvd.conf.hbs", json!({ "cards": cards }), restart)?;
+        let argv = ["radvd", "--configtest", "--config", &format!("{{staged:{ROUTER_CONF}}}")];
+        let here = || Placement::Host(name.clone());
+        part.files.push((here(), file));
+        part.checks.push((here(), validator("radvd --configtest", &argv)));
+        part.units.push((here(), Unit { name: ROUTER_UNIT.to_owned(), want: UnitWant::Running }));
+        part.packages.push((here(), "radvd".to_owned()));
+    }
+    Ok(())
 }
 
 /// The server of images, where heads are built.
