@@ -206,10 +206,10 @@ pub fn slot(secret: &str) -> String {
 /// A rendered text with its secrets' places as pieces that only its target can fill.
 fn pieces(text: String) -> Vec<Piece> {
     if !text.contains(SLOT) {
-        return vec![Piece::Text(text)];
+        return vec![Piece::Text(text.into())];
     }
     let piece = |(i, part): (usize, &str)| {
-        if i % 2 == 0 { Piece::Text(part.to_owned()) } else { Piece::Secret(part.to_owned()) }
+        if i % 2 == 0 { Piece::Text(part.into()) } else { Piece::Secret(part.to_owned()) }
     };
     text.split(SLOT).enumerate().map(piece).collect()
 }

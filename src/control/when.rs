@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn what_was_put_back_for_want_of_a_confirmation_stays_put_back() {
         let waits = Unconfirmed { id: "x".to_owned(), seconds: 9 };
-        let waiting = HostObserved { unconfirmed: Some(waits), ..HostObserved::default() };
+        let waiting = HostObserved { unconfirmed: Some(Box::new(waits)), ..HostObserved::default() };
         assert!(said(&waiting, None, 5).unwrap().contains("goes back in 9 s"));
         let back = Recovered { id: "x".to_owned(), end: End::Unconfirmed };
-        let back = HostObserved { recovered: Some(back), ..HostObserved::default() };
+        let back = HostObserved { recovered: Some(Box::new(back)), ..HostObserved::default() };
         assert!(said(&back, None, 5).unwrap().contains("was not confirmed"));
     }
 

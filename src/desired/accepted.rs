@@ -114,7 +114,7 @@ mod tests {
             path: "/etc/motd".into(),
             owner: Owner::root(),
             mode: Mode(0o644),
-            text: vec![Piece::Text(text.to_owned())],
+            text: vec![Piece::Text(text.into())],
             on_change: OnChange::Nothing,
             source: String::new(),
         };

@@ -1,5 +1,7 @@
 //! A rendered file: whole, owned by haoscar, with secrets still as names.
 
+use std::sync::Arc;
+
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Piece {
-    /// Plain text.
-    Text(String),
+    /// Plain text; every head of a group has the same one.
+    Text(Arc<str>),
     /// A name in the secret store, shown as its name.
     Secret(String),
 }
@@ -82,7 +84,7 @@ impl Rendered {
     /// The text as people and goldens see it: secrets as `<secret NAME>`.
     pub fn shown(&self) -> String {
         let show = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
+            Piece::Text(text) => text.to_string(),
             Piece::Secret(name) => format!("<secret {name}>"),
         };
         self.text.iter().map(show).collect()

@@ -16,7 +16,7 @@ use super::{
     recover, rehearsals, stall, token,
 };
 use crate::desired::{Accepted, Answer, Directory, Piece, Question, Rendered, hex};
-use crate::observed::{Facts, FileFact, HostObserved};
+use crate::observed::{Facts, FileFact, FoundFile, HostObserved};
 use crate::plan::UnitAction;
 use crate::probe;
 
@@ -105,8 +105,8 @@ impl Local {
             pending: ledger.awaited(|unit| machine.invocation(unit)),
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,
-            recovered: recover::remembered(machine),
-            unconfirmed: confirm::told(machine),
+            recovered: recover::remembered(machine).map(Box::new),
+            unconfirmed: confirm::told(machine).map(Box::new),
             seen: generation::seen(machine),
             accepted: accepted.as_ref().map_or(0, |known| known.generation),
             asks: accepted.as_ref().map(Accepted::digest).unwrap_or_default(),
@@ -129,7 +129,8 @@ impl Local {
             Some(name) => format!("<not shown: holds secret {name}>\n"),
             None => secrets.mask(&bytes),
         };
-        FileFact::Differs { text, owner, mode, origin: ledger.origin(machine, &wanted.path, &bytes) }
+        let origin = ledger.origin(machine, &wanted.path, &bytes);
+        FileFact::Differs(Box::new(FoundFile { text, owner, mode, origin }))
     }
 
     fn begin(&mut self, id: &str) -> Result<Response, HostError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, FileFact, HostObserved, Origin};
-use crate::desired::{Answer, Directory, HostDesired, HostName, Mode, Owner, Rendered};
+use super::{Facts, FileFact, FoundFile, HostObserved, Origin};
+use crate::desired::{Answer, Directory, HostDesired, HostName, Rendered};
 
 /// Another number is not read.
 pub const EXPORT_VERSION: u32 = 1;
@@ -34,7 +34,7 @@ pub struct Exported {
     /// What it says of itself.
     pub facts: Facts,
     /// Files that the spec wanted and that are there.
-    pub files: BTreeMap<Utf8PathBuf, ExportedFile>,
+    pub files: BTreeMap<Utf8PathBuf, FoundFile>,
     /// Folders that the spec wanted and that are as wanted.
     pub directories: Vec<Directory>,
     /// Every file that haoscar wrote there, whether it is still there or not.
@@ -43,19 +43,6 @@ pub struct Exported {
     pub rest: HostObserved,
     /// What programs answered that a plan asks, by request.
     pub answers: BTreeMap<String, Answer>,
-}
-
-/// A file as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportedFile {
-    /// Its text, secrets as names.
-    pub text: String,
-    /// Whose it is.
-    pub owner: Owner,
-    /// Its permission bits.
-    pub mode: Mode,
-    /// Whose it was.
-    pub origin: Origin,
 }
 
 impl Exported {
@@ -69,15 +56,13 @@ impl Exported {
         let file = |file: &Rendered| {
             let there = match seen.files.get(&file.path)? {
                 FileFact::Missing => return None,
-                FileFact::Same => ExportedFile {
+                FileFact::Same => FoundFile {
                     text: file.shown(),
                     owner: file.owner.clone(),
                     mode: file.mode,
                     origin: Origin::Old,
                 },
-                FileFact::Differs { text, owner, mode, origin } => {
-                    ExportedFile { text: text.clone(), owner: owner.clone(), mode: *mode, origin: *origin }
-                }
+                FileFact::Differs(found) => found.as_ref().clone(),
             };
             Some((file.path.clone(), there))
         };
@@ -107,14 +92,14 @@ impl Exported {
     }
 
     fn file(&self, wanted: &Rendered) -> FileFact {
-        let Some(ExportedFile { text, owner, mode, origin }) = self.files.get(&wanted.path).cloned() else {
+        let Some(found) = self.files.get(&wanted.path) else {
             return FileFact::Missing;
         };
-        let same = text == wanted.shown() && owner == wanted.owner && mode == wanted.mode;
-        if same && origin == Origin::Old {
+        let same = found.text == wanted.shown() && found.owner == wanted.owner && found.mode == wanted.mode;
+        if same && found.origin == Origin::Old {
             FileFact::Same
         } else {
-            FileFact::Differs { text, owner, mode, origin }
+            FileFact::Differs(Box::new(found.clone()))
         }
     }
 }
@@ -122,14 +107,14 @@ impl Exported {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{OnChange, Piece};
+    use crate::desired::{Mode, OnChange, Owner, Piece};
 
     fn file(path: &str, text: &str) -> Rendered {
         Rendered {
             path: path.into(),
             owner: Owner::root(),
             mode: Mode(0o644),
-            text: vec![Piece::Text(text.to_owned()), Piece::Secret("key".to_owned())],
+            text: vec![Piece::Text(text.into()), Piece::Secret("key".to_owned())],
             on_change: OnChange::Nothing,
             source: "test".to_owned(),
         }
@@ -145,7 +130,7 @@ mod tests {
 
     fn edited() -> FileFact {
         let (owner, mode, origin) = (Owner::root(), Mode(0o600), Origin::Edited);
-        FileFact::Differs { text: "by hand".to_owned(), owner, mode, origin }
+        FileFact::Differs(Box::new(FoundFile { text: "by hand".to_owned(), owner, mode, origin }))
     }
 
     #[test]
@@ -161,8 +146,8 @@ mod tests {
     fn another_spec_is_compared_with_what_is_there_and_what_it_no_longer_has_is_gone() {
         let there = exported(&[("/a", FileFact::Same), ("/b", FileFact::Same)]);
         let found = there.observed(&[file("/a", "new"), file("/c", "c")], &[], &["x.service".to_owned()]);
-        let FileFact::Differs { text, origin, .. } = &found.files[&Utf8PathBuf::from("/a")] else { panic!() };
-        assert_eq!((text.as_str(), *origin), ("a<secret key>", Origin::Old));
+        let FileFact::Differs(old) = &found.files[&Utf8PathBuf::from("/a")] else { panic!() };
+        assert_eq!((old.text.as_str(), old.origin), ("a<secret key>", Origin::Old));
         assert_eq!(found.files[&Utf8PathBuf::from("/c")], FileFact::Missing);
         assert_eq!(found.gone, ["/b", "/old"].map(Utf8PathBuf::from));
         assert!(!found.units["x.service"].loaded);
@@ -171,7 +156,8 @@ mod tests {
     #[test]
     fn what_somebody_else_wrote_is_not_ours_even_where_it_says_the_same() {
         let (owner, mode, origin) = (Owner::root(), Mode(0o644), Origin::Unowned);
-        let fact = FileFact::Differs { text: "a<secret key>".to_owned(), owner, mode, origin };
+        let text = "a<secret key>".to_owned();
+        let fact = FileFact::Differs(Box::new(FoundFile { text, owner, mode, origin }));
         let there = exported(&[("/a", fact.clone())]);
         let found = there.observed(&[file("/a", "a")], &[], &[]);
         assert_eq!(found.files[&Utf8PathBuf::from("/a")], fact);

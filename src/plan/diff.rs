@@ -156,22 +156,22 @@ fn comments_too(desired: &Desired, host: &str, seen: &HostObserved, plan: &mut H
 fn file_change(file: &Rendered, seen: &HostObserved) -> Option<FileChange> {
     let (verb, origin, old) = match seen.files.get(&file.path)? {
         FileFact::Same => return None,
-        FileFact::Missing => (FileVerb::Create, None, String::new()),
-        FileFact::Differs { text, origin, .. } => (FileVerb::Change, Some(*origin), text.clone()),
+        FileFact::Missing => (FileVerb::Create, None, ""),
+        FileFact::Differs(found) => (FileVerb::Change, Some(found.origin), found.text.as_str()),
     };
     let rights = match seen.files.get(&file.path)? {
-        FileFact::Differs { owner, mode, .. } if *owner != file.owner || *mode != file.mode => format!(
-            "owner and mode {}:{} {mode} become {}:{} {}\n",
-            owner.user, owner.group, file.owner.user, file.owner.group, file.mode
+        FileFact::Differs(found) if found.owner != file.owner || found.mode != file.mode => format!(
+            "owner and mode {}:{} {} become {}:{} {}\n",
+            found.owner.user, found.owner.group, found.mode, file.owner.user, file.owner.group, file.mode
         ),
         _ => String::new(),
     };
-    let new = if file.secrets().next().is_some() { String::new() } else { file.shown() };
-    let old = if file.secrets().next().is_some() { String::new() } else { old };
+    let secret = file.secrets().next().is_some();
+    let (old, new) = if secret { ("", String::new()) } else { (old, file.shown()) };
     let written = matches!(origin, Some(Origin::Old | Origin::Edited)) && rights.is_empty();
-    let cosmetic = written && !new.is_empty() && essence(&old).eq(essence(&new));
+    let cosmetic = written && !new.is_empty() && essence(old).eq(essence(&new));
     let diff =
-        similar::TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string() + &rights;
+        similar::TextDiff::from_lines(old, &new).unified_diff().context_radius(2).to_string() + &rights;
     Some(FileChange { path: file.path.clone(), verb, origin, diff, file: Some(file.clone()), cosmetic })
 }
 
@@ -375,14 +375,14 @@ fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
 mod tests {
     use super::*;
     use crate::desired::{Mode, Owner, Piece};
-    use crate::observed::UnitFact;
+    use crate::observed::{FoundFile, UnitFact};
 
     fn file(text: &str) -> Rendered {
         Rendered {
             path: "/etc/chrony/chrony.conf".into(),
             owner: Owner::root(),
             mode: Mode(0o644),
-            text: vec![Piece::Text(text.to_owned())],
+            text: vec![Piece::Text(text.into())],
             on_change: OnChange::Restart("chrony.service".to_owned()),
             source: "test".to_owned(),
         }
@@ -390,7 +390,8 @@ mod tests {
 
     /// What the change from one text to another asks of the unit, which runs.
     fn asked(old: &str, new: &str, mode: Mode, origin: Origin) -> Vec<UnitVerb> {
-        let fact = FileFact::Differs { text: old.to_owned(), owner: Owner::root(), mode, origin };
+        let found = FoundFile { text: old.to_owned(), owner: Owner::root(), mode, origin };
+        let fact = FileFact::Differs(Box::new(found));
         let seen = HostObserved {
             files: [("/etc/chrony/chrony.conf".into(), fact)].into(),
             units: [(

@@ -32,10 +32,10 @@ pub struct HostStatus {
     pub drift: usize,
     /// The last apply that was cut short here, until another is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recovered: Option<Recovered>,
+    pub recovered: Option<Box<Recovered>>,
     /// The change that waits here for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unconfirmed: Option<Unconfirmed>,
+    pub unconfirmed: Option<Box<Unconfirmed>>,
     /// What its loop said last; none where none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,

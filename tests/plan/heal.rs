@@ -34,13 +34,8 @@ fn runs(active: &str, enabled: bool) -> UnitFact {
 }
 
 fn edited(file: &Rendered) -> (Utf8PathBuf, FileFact) {
-    let differs = FileFact::Differs {
-        text: "by hand\n".to_owned(),
-        owner: file.owner.clone(),
-        mode: file.mode,
-        origin: Origin::Edited,
-    };
-    (file.path.clone(), differs)
+    let (text, owner, origin) = ("by hand\n".to_owned(), file.owner.clone(), Origin::Edited);
+    (file.path.clone(), FileFact::Differs(Box::new(FoundFile { text, owner, mode: file.mode, origin })))
 }
 
 fn seen(file: &Rendered, units: &[(&str, UnitFact)]) -> HostObserved {
@@ -123,8 +118,8 @@ fn nothing_is_stopped() {
 fn somebody_elses_file_stays_and_is_told() {
     let conf = file("/etc/x", "ours\n", OnChange::Nothing);
     let mut there = seen(&conf, &[]);
-    if let Some(FileFact::Differs { origin, .. }) = there.files.get_mut(&conf.path) {
-        *origin = Origin::Unowned;
+    if let Some(FileFact::Differs(found)) = there.files.get_mut(&conf.path) {
+        found.origin = Origin::Unowned;
     }
     let found = heal(&accepted(vec![conf], &[]), &there, None);
     assert!(found.is_empty());

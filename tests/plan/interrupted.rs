@@ -89,12 +89,8 @@ fn a_removed_drop_in_makes_systemd_read_again() {
 fn a_change_of_mode_alone_is_told() {
     let host =
         HostDesired { files: vec![file("/etc/x", "x\n", OnChange::Nothing)], ..HostDesired::default() };
-    let fact = FileFact::Differs {
-        text: "x\n".to_owned(),
-        owner: Owner::root(),
-        mode: Mode(0o666),
-        origin: Origin::Old,
-    };
+    let (text, owner, mode, origin) = ("x\n".to_owned(), Owner::root(), Mode(0o666), Origin::Old);
+    let fact = FileFact::Differs(Box::new(FoundFile { text, owner, mode, origin }));
     let seen = HostObserved { files: BTreeMap::from([("/etc/x".into(), fact)]), ..HostObserved::default() };
     let plan = diff(&desired(host), &observed(seen), false);
     assert!(show(&plan, true).contains("666"), "{}", show(&plan, true));

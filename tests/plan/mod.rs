@@ -16,7 +16,7 @@ use haoscar::desired::{
     UnitWant,
 };
 use haoscar::engines::{EngineDesired, EngineResource, EngineState};
-use haoscar::observed::{FileFact, HostObserved, Observed, Origin, Stale, UnitFact};
+use haoscar::observed::{FileFact, FoundFile, HostObserved, Observed, Origin, Stale, UnitFact};
 use haoscar::plan::{Plan, Turn, UnitVerb, diff, sentence, show};
 
 pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
@@ -24,7 +24,7 @@ pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
         path: path.into(),
         owner: Owner::root(),
         mode: Mode(0o644),
-        text: vec![Piece::Text(text.to_owned())],
+        text: vec![Piece::Text(text.into())],
         on_change,
         source: "templates/test".to_owned(),
     }
@@ -51,7 +51,8 @@ fn fact(enabled: bool, active: &str) -> UnitFact {
 }
 
 fn differs(text: &str, origin: Origin) -> FileFact {
-    FileFact::Differs { text: text.to_owned(), owner: Owner::root(), mode: Mode(0o644), origin }
+    let (text, owner, mode) = (text.to_owned(), Owner::root(), Mode(0o644));
+    FileFact::Differs(Box::new(FoundFile { text, owner, mode, origin }))
 }
 
 fn chrony(origin: Origin) -> Plan {
@@ -142,16 +143,11 @@ fn a_comment_reloads_only_a_daemon_that_counts_comments() {
             path: "/etc/slurm/slurm.conf".into(),
             owner: Owner::root(),
             mode: Mode(0o644),
-            text: vec![Piece::Text("# new\nA=1\n".to_owned())],
+            text: vec![Piece::Text("# new\nA=1\n".into())],
             on_change: OnChange::Restart("slurmctld.service".to_owned()),
             source: "test".to_owned(),
         };
-        let old = FileFact::Differs {
-            text: "# old\nA=1\n".to_owned(),
-            owner: Owner::root(),
-            mode: Mode(0o644),
-            origin: Origin::Old,
-        };
+        let old = differs("# old\nA=1\n", Origin::Old);
         let mut wanted = desired(HostDesired { files: vec![file.clone()], ..HostDesired::default() });
         wanted.probes.push(Probe {
             service: "scheduler".to_owned(),

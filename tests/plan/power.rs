@@ -51,7 +51,7 @@ pub fn changed(mut desired: Desired) -> Desired {
         host.files.retain_mut(|file| {
             number += 1;
             if number % 2 == 1 {
-                file.text.push(Piece::Text("# changed\n".to_owned()));
+                file.text.push(Piece::Text("# changed\n".into()));
                 file.mode = Mode(0o640);
             }
             number % 3 != 0

@@ -119,12 +119,12 @@ fn a_hand_edit_is_told_from_somebody_elses_file_and_is_kept() {
     let (place, x) = (Place::new(), file("/etc/x", "new\n", OnChange::Nothing));
     place.write("etc/x", "somebody's\n");
     let mut host = place.host();
-    assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Unowned, .. }));
+    assert!(matches!(fact(&mut host, &x), FileFact::Differs(found) if found.origin == Origin::Unowned));
     stage_and_swap(&mut host, std::slice::from_ref(&x));
     good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("var/lib/haoscar/adopted/t1/etc/x").as_deref(), Some("somebody's\n"));
     place.write("etc/x", "edited\n");
-    assert!(matches!(fact(&mut host, &x), FileFact::Differs { origin: Origin::Edited, .. }));
+    assert!(matches!(fact(&mut host, &x), FileFact::Differs(found) if found.origin == Origin::Edited));
     stage_and_swap(&mut host, &[x]);
     good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("var/lib/haoscar/edits/t1/etc/x").as_deref(), Some("edited\n"));
@@ -160,7 +160,7 @@ fn a_secret_is_in_the_file_and_nowhere_else() {
     assert!(!staged.contains(planted));
     good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("etc/x").unwrap(), format!("key = {planted}"));
-    x.text.push(Piece::Text("\n".to_owned()));
+    x.text.push(Piece::Text("\n".into()));
     let told = format!("{:?}", fact(&mut host, &x));
     assert!(told.contains("holds secret key") && !told.contains(planted), "{told}");
     let mut left: Vec<String> = Vec::new();

@@ -46,7 +46,7 @@ fn desired(version: Version) -> Desired {
         path: format!("/etc/{name}").into(),
         owner: Owner::root(),
         mode: Mode(0o644),
-        text: vec![Piece::Text(format!("version {version}\n"))],
+        text: vec![Piece::Text(format!("version {version}\n").into())],
         on_change: OnChange::Nothing,
         source: "test".to_owned(),
     };

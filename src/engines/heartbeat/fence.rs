@@ -64,23 +64,25 @@ fn device<'a>(site: &Site<'a>, name: &str) -> Option<&'a FenceDevice> {
 }
 
 fn lab_text(name: &str) -> Vec<Piece> {
-    vec![Piece::Text(format!("# made by haoscar for the lab's own fence agent\nport={name}\n"))]
+    vec![Piece::Text(format!("# made by haoscar for the lab's own fence agent\nport={name}\n").into())]
 }
 
 fn text(site: &Site<'_>, name: &str) -> Vec<Piece> {
     let title = format!("# made by haoscar from heads.{name}.fence: change the spec, not this file\n");
-    let mut pieces = vec![Piece::Text(title)];
+    let mut pieces = vec![Piece::Text(title.into())];
     let device = device(site, name).into_iter().flatten();
     for (name, value) in device.filter(|(name, _)| *name != "agent") {
         match value {
             FenceValue::Secret { secret } => pieces.extend([
-                Piece::Text(format!("{name}=")),
+                Piece::Text(format!("{name}=").into()),
                 Piece::Secret(secret.clone()),
-                Piece::Text("\n".to_owned()),
+                Piece::Text("\n".into()),
             ]),
-            FenceValue::Flag(flag) => pieces.push(Piece::Text(format!("{name}={}\n", u8::from(*flag)))),
-            FenceValue::Number(number) => pieces.push(Piece::Text(format!("{name}={number}\n"))),
-            FenceValue::Text(text) => pieces.push(Piece::Text(format!("{name}={text}\n"))),
+            FenceValue::Flag(flag) => {
+                pieces.push(Piece::Text(format!("{name}={}\n", u8::from(*flag)).into()))
+            }
+            FenceValue::Number(number) => pieces.push(Piece::Text(format!("{name}={number}\n").into())),
+            FenceValue::Text(text) => pieces.push(Piece::Text(format!("{name}={text}\n").into())),
         }
     }
     pieces

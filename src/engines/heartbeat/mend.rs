@@ -31,7 +31,7 @@ pub fn files(
         path: PAIR.into(),
         owner: Owner::root(),
         mode: Mode(0o644),
-        text: vec![Piece::Text(text)],
+        text: vec![Piece::Text(text.into())],
         on_change: OnChange::Restart(UNIT.to_owned()),
         source: "heads, groups".to_owned(),
     };

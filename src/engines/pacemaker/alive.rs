@@ -26,14 +26,14 @@ pub fn lay(
     let alive = Alive { every_ms: watched_by.every.as_millis(), ..Alive::of(name, speaker, engine) };
     let text = serde_json::to_string_pretty(&alive).unwrap_or_default() + "\n"; // strings alone: it cannot fail
     let url = match &watched_by.url {
-        WatchUrl::Text(url) => Piece::Text(url.clone() + "\n"),
+        WatchUrl::Text(url) => Piece::Text((url.clone() + "\n").into()),
         WatchUrl::Secret { secret } => {
             host.secrets.insert(secret.clone(), SecretKind::Given);
             Piece::Secret(secret.clone())
         }
     };
     let restart = OnChange::Restart(UNIT.to_owned());
-    host.files.push(file(ALIVE, Mode(0o644), Piece::Text(text), restart));
+    host.files.push(file(ALIVE, Mode(0o644), Piece::Text(text.into()), restart));
     host.files.push(file(ALIVE_URL, Mode(0o600), url, OnChange::Nothing)); // read at each sign of life
     let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
     let path = format!("/etc/systemd/system/{UNIT}");

@@ -58,7 +58,7 @@ fn list_file(list: &Watchlist) -> Rendered {
         path: WATCHLIST.into(),
         owner: Owner::root(),
         mode: Mode(0o644),
-        text: vec![Piece::Text(text)],
+        text: vec![Piece::Text(text.into())],
         on_change: OnChange::Restart(UNIT.to_owned()),
         source: "the engine's resources".to_owned(),
     }
