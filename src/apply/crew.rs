@@ -1,6 +1,7 @@
 //! Hosts that are reached at once, one thread a host.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::ApplyError;
 use crate::desired::HostName;
@@ -21,7 +22,12 @@ impl Crew {
         crew
     }
 
-    /// The same hosts, asked one after the other in order of name: each run is like the last.
+    /// How long somebody else is let go first who writes at the same time.
+    pub(super) fn pause(&self) -> Duration {
+        if self.one_by_one { Duration::ZERO } else { Duration::from_millis(100) }
+    }
+
+    /// The same hosts, asked one after the other in order of name and without a pause: each run is like the last.
     #[must_use]
     pub fn one_by_one(mut self) -> Self {
         self.one_by_one = true;

@@ -431,7 +431,7 @@ pub(super) fn push(
         tries += 1;
         match answer.status {
             Some(0) => return Ok(()),
-            Some(OLD) if tries < TRIES => std::thread::sleep(PAUSE),
+            Some(OLD) if tries < TRIES => std::thread::sleep(crew.pause()),
             _ => return Err(ApplyError::Engine(format!("cibadmin: {}", answer.stderr.trim()))),
         }
     }

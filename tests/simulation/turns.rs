@@ -466,7 +466,7 @@ fn epoch(cib: &str) -> u64 {
 
 const CIB: &str = r#"<cib epoch="1"><configuration><crm_config><cluster_property_set id="cib-bootstrap-options"/></crm_config></configuration></cib>"#;
 
-/// Who was not first waits a tenth of a second.
+/// An apply on three heads costs more than a world of the other kinds.
 const EVERY: u64 = 4;
 
 /// A world of that seed; what was broken in it.

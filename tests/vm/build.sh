@@ -154,7 +154,11 @@ serving() { # the MAC of the card that has the group's address, as a client sees
 }
 until_serves() { # SECONDS MAC
     for _ in $(seq $(($1 * 5))); do [ "$(serving)" = "$2" ] && return 0; sleep 0.2; done
-    on arbiter 'crm_mon -1 -r'
+    on arbiter 'crm_mon -1 -rf'
+    for member in head-1 arbiter; do
+        on "$member" 'journalctl --no-pager -n 4000 -u pacemaker -u corosync | grep -E "Actions:|warning|error|failed" | tail -25'
+    done
+    inside_head 'journalctl --no-pager -n 4000 | grep -v -E "sshd|systemd-logind" | tail -60' || true
     ip netns exec "$net" curl -sS -m 10 -o /dev/null http://192.0.2.10/ || true
     ip netns exec "$net" ip neigh show
     fail "within $1 s the portal is not that of $2"
