@@ -51,8 +51,8 @@ pub struct Ha {
     /// wins. Unused with a witness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_delay: Option<Span>,
-    /// A machine with a watchdog is reset when its engine was not well for so long: whole seconds. The others take it for
-    /// off after twice that time.
+    /// A machine with a watchdog is reset when its engine was not well for so long, or a little over twice as long: whole seconds.
+    /// The others take it for off after three times that time.
     #[serde(default = "watchdog_default")]
     #[schemars(example = &"5s")]
     pub watchdog_timeout: Span,

@@ -152,13 +152,16 @@ serving() { # the MAC of the card that has the group's address, as a client sees
     ip netns exec "$net" curl -s -m 3 -o /dev/null http://192.0.2.10/ || return 0
     ip netns exec "$net" ip neigh show 192.0.2.10 | grep -o '52:54:[0-9a-f:]*' || true
 }
-until_serves() { # SECONDS MAC
-    for _ in $(seq $(($1 * 5))); do [ "$(serving)" = "$2" ] && return 0; sleep 0.2; done
-    on arbiter 'crm_mon -1 -rf'
+told() { # what the members say, where something is not as it must be
+    on arbiter 'crm_mon -1 -rAf; crm_simulate -sL | grep -E "control-(address|portal)"'
     for member in head-1 arbiter; do
         on "$member" 'journalctl --no-pager -n 4000 -u pacemaker -u corosync | grep -E "Actions:|warning|error|failed" | tail -25'
     done
     inside_head 'journalctl --no-pager -n 4000 | grep -v -E "sshd|systemd-logind" | tail -60' || true
+}
+until_serves() { # SECONDS MAC
+    for _ in $(seq $(($1 * 5))); do [ "$(serving)" = "$2" ] && return 0; sleep 0.2; done
+    told
     ip netns exec "$net" curl -sS -m 10 -o /dev/null http://192.0.2.10/ || true
     ip netns exec "$net" ip neigh show
     fail "within $1 s the portal is not that of $2"
@@ -175,7 +178,7 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
     [ "$(inside_head 'systemctl is-active sbd')" = active ] || fail "sbd does not run"
     whole "it got a watchdog"
     say "head-2 has a watchdog, and a plan is empty"
-    on head-1 'haoscar switchover control --to head-2 --spec /root/watched.yaml --yes' || fail "switchover"
+    on head-1 'haoscar switchover control --to head-2 --spec /root/watched.yaml --yes' || { told; fail "switchover"; }
     until_serves 60 52:54:00:20:00:02
     for step in '+1 hour' '-2 hours' '+1 hour'; do
         inside_head "date -s \"$step\"" >/dev/null
@@ -193,9 +196,10 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
     # by the clock that all of them share: when QEMU was told, and when the first address was head-1's
     reset=$(grep -m1 '"RESET"' "$work/events" | sed 's/.*"seconds": \([0-9]*\), "microseconds": \([0-9]*\).*/\1 \2/' | awk '{ printf "%d%06d000", $1, $2 }')
     [ -n "$reset" ] || fail "head-1 serves, and head-2 was never reset"
-    served=$(on head-1 "journalctl --output=short-unix --since=-2min _COMM=pacemaker-contr" | grep 'Requesting local execution of start operation for control-address' | tail -2 | head -1 | cut -d' ' -f1 | awk '{ printf "%d", $1 * 1e9 }')
+    served=$(on head-1 "journalctl --no-pager --output=short-unix --since=-2min -u pacemaker" | grep 'Requesting local execution of start operation for control-address' | tail -2 | head -1 | cut -d' ' -f1 | awk '{ printf "%d", $1 * 1e9 }')
     between() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f s", (b - a) / 1e9 }'; }
     say "cut off, head-2 reset itself after $(between "$since" "$reset"); head-1 had its first address after $(between "$since" "$served")"
+    [ "${served:-0}" -gt 0 ] || fail "head-1's journal has no start of an address"
     [ "$reset" -lt "$served" ] || fail "head-1 took the address while head-2 still ran"
     for tap in tap0 tap1; do ip netns exec "$net" ip link set "$tap" up; done
     for _ in $(seq 300); do [ "$(seen online)" = true ] && break; sleep 1; done
