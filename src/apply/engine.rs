@@ -310,19 +310,18 @@ fn start_anew(
         if !anew.moves {
             maintain(crew, member, true)?;
         }
-        let done = ask(crew, name, &["sh", "-c", ANEW], "").map_err(ApplyError::from);
-        let done =
-            done.and_then(|answer| expect_good(&answer)).and_then(|()| await_members(plan, crew, name));
-        let ended = if anew.moves { Ok(()) } else { maintain(crew, member, false) };
-        done.and(ended)?;
+        let argv = pacemaker::anew();
+        let argv: Vec<_> = argv.iter().map(String::as_str).collect();
+        let started = ask(crew, name, &argv, "")?;
+        // what it carries may still run there: without it as a member the maintenance ends by its date, when it is up or off
+        await_members(plan, crew, name)?;
+        if !anew.moves {
+            maintain(crew, member, false)?;
+        }
+        expect_good(&started)?;
     }
     Ok(())
 }
-
-/// A qdevice stops with corosync, and starts where it is enabled.
-const ANEW: &str = "systemctl stop pacemaker.service corosync.service && systemctl start corosync.service && \
-{ ! systemctl --quiet is-enabled corosync-qdevice.service 2>/dev/null || systemctl start corosync-qdevice.service; } && \
-systemctl start pacemaker.service";
 
 /// What had failed everywhere before this apply may live with what is new.
 fn try_anew(engine: &EngineDesired, crew: &mut Crew, member: &str, say: Say<'_>) -> Result<(), ApplyError> {

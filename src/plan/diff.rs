@@ -22,6 +22,8 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         .map(|(unit, _)| unit.as_str())
         .collect();
     let active: BTreeSet<_> = carriers(desired, observed);
+    let cib = observed.cib.as_deref();
+    let first = desired.engine.as_ref().is_some_and(|engine| pacemaker::restart_first(&engine.cib, cib));
     for (name, (role, host)) in &desired.hosts {
         if let Some(why) = observed.unreachable.get(name) {
             let objects = host.files.len() + host.directories.len() + host.units.len();
@@ -38,9 +40,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         let stale = observed.stale.iter().filter(|stale| stale.host == *name && stale.answered);
         stale.for_each(|stale| read_again(stale, seen, &moving, &mut found));
         restarts.extend(found.restarts.clone());
-        anew.extend(
-            with_engine(host, seen, &mut found).map(|(reason, moves)| (name.clone(), (reason, moves))),
-        );
+        anew.extend(with_engine(host, seen, first, &mut found).map(|anew| (name.clone(), anew)));
         packages(desired, observed, name, &mut found, &mut plan);
         plan.refused.extend(unowned(name, &found, adopt));
         plan.refused.extend(unconfirmed(name, seen));
@@ -50,9 +50,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
     }
     if let Some(engine) = &desired.engine {
         plan.engine = engine_plan(engine, observed, restarts);
-        let first = pacemaker::restart_first(&engine.cib, observed.cib.as_deref());
-        let all = anew.into_iter().map(|(name, (reason, moves))| (name, Anew { reason, moves, first }));
-        plan.engine.anew = all.collect();
+        plan.engine.anew = anew;
         let hosts = &plan.hosts;
         let reads_new = |name: &HostName| hosts.get(name).is_some_and(|host| !host.joint.is_empty());
         plan.engine.rereads.retain(|name, _| !reads_new(name));
@@ -99,15 +97,16 @@ fn host_plan(host: &HostDesired, seen: &HostObserved, kind: EngineKind, moving: 
     plan
 }
 
-/// What starts and stops with the engine alone is not acted on by itself: why the engine is to be started anew, where it
-/// runs, and whether what the member carries must move away (sbd resets a machine whose engine ends while it carries
-/// something).
-fn with_engine(host: &HostDesired, seen: &HostObserved, found: &mut HostPlan) -> Option<(String, bool)> {
+/// What starts and stops with the engine alone is not acted on by itself: how the engine is to be started anew, where it
+/// runs. What the member carries must move away where sbd runs, for sbd resets a machine whose engine ends while it carries
+/// something; and the configuration must not name a member any more whose sbd goes. `first`: else sbd comes first.
+fn with_engine(host: &HostDesired, seen: &HostObserved, first: bool, found: &mut HostPlan) -> Option<Anew> {
     let unit = pacemaker::WATCHDOG_UNIT;
+    let engine = engines::units(EngineKind::Pacemaker)[0];
     if seen.gone.iter().any(|path| path == pacemaker::WATCHDOG_CONF) {
         found.units.push(action(UnitVerb::Disable, unit, "the spec gives it no watchdog any more"));
         let reason = format!("{unit} stops with it");
-        return seen.runs(engines::units(EngineKind::Pacemaker)[0]).then_some((reason, true));
+        return seen.runs(engine).then_some(Anew { reason, moves: true, first: false });
     }
     if !host.units.iter().any(|wanted| wanted.want == UnitWant::WithEngine) {
         return None;
@@ -117,8 +116,8 @@ fn with_engine(host: &HostDesired, seen: &HostObserved, found: &mut HostPlan) ->
     });
     found.units = rest;
     let acted: Vec<_> = acted;
-    let first = acted.first().filter(|_| seen.runs(engines::units(EngineKind::Pacemaker)[0]))?;
-    Some((format!("{unit} starts with it, and {}", first.reason), seen.runs(unit)))
+    let why = &acted.first().filter(|_| seen.runs(engine))?.reason;
+    Some(Anew { reason: format!("{unit} starts with it, and {why}"), moves: seen.runs(unit), first })
 }
 
 /// A daemon that runs and has not loaded its configuration reads it again, unless it does so anyway.

@@ -28,7 +28,7 @@ pub use forecast::{Forecast, forecast};
 pub use named::{Hold, accept, accepted, generation, held, hold};
 pub use probes::probes;
 pub use requests::{
-    after_joint, joint, joint_selector, move_constraint, move_id, pause, pause_selector, paused_until,
+    after_joint, anew, joint, joint_selector, move_constraint, move_id, pause, pause_selector, paused_until,
     with_constraint,
 };
 pub use state::state;

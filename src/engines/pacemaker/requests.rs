@@ -82,6 +82,12 @@ pub fn after_joint() -> Vec<String> {
     ["sh", "-c", script, "after-joint", super::corosync::CONF, selector.trim()].map(str::to_owned).into()
 }
 
+/// Starts a member's engine anew, whoever is gone before it ends: systemd runs it, and waits for it while it is asked to.
+pub fn anew() -> Vec<String> {
+    let run = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--unit=haoscar-anew"];
+    run.into_iter().chain(["sh", "-c", include_str!("anew.sh")]).map(str::to_owned).collect()
+}
+
 /// When the pause in a CIB ends, in the CIB's own words; none without one.
 pub fn paused_until(cib: &str) -> Option<String> {
     let cib = Element::read(cib).ok()?;
