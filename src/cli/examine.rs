@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::via::{Reached, Survey};
 use crate::apply::Crew;
 use crate::desired::{Answer, Desired, HostDesired, HostName, Question, Role};
-use crate::engines::pacemaker::fence_devices;
+use crate::engines::pacemaker::asked_devices;
 use crate::host::{HANGS, HostError, Request, Response};
 use crate::observed::{Clock, Examined, Facts, FenceTry, Stall};
 use crate::spec::Cluster;
@@ -116,7 +116,7 @@ fn wanted(host: &HostDesired, lab: bool) -> Vec<String> {
 /// Every fence device, by each head that would use it.
 pub fn fences(found: &mut Survey, examined: &mut Examined) {
     let cib = found.desired.engine.as_ref().map_or("", |engine| engine.cib.as_str());
-    let devices = fence_devices(cib);
+    let devices = asked_devices(cib);
     let runs = |name: &HostName| {
         found.observed.engine.as_ref().is_some_and(|state| state.nodes.get(name).is_some_and(|n| n.online))
     };

@@ -7,7 +7,12 @@ const CONF: &str = "/etc/default/sbd";
 
 /// A head that is to have a watchdog or not, whose engine and sbd are as `engine` and `sbd` say, and whose file is there as
 /// `file` says.
-fn watchdog(wanted: bool, (engine, sbd): (&str, &str), seen_file: FileFact) -> Plan {
+fn watchdog(wanted: bool, units: (&str, &str), seen_file: FileFact) -> Plan {
+    let (wants, world) = world(wanted, units, seen_file);
+    diff(&wants, &world, false)
+}
+
+fn world(wanted: bool, (engine, sbd): (&str, &str), seen_file: FileFact) -> (Desired, Observed) {
     let mut units = vec![unit("corosync.service", UnitWant::Running)];
     let mut host = HostDesired::default();
     if wanted {
@@ -30,7 +35,7 @@ fn watchdog(wanted: bool, (engine, sbd): (&str, &str), seen_file: FileFact) -> P
         gone,
         ..HostObserved::default()
     };
-    diff(&wants, &observed(seen), false)
+    (wants, observed(seen))
 }
 
 fn acts(plan: &Plan) -> Vec<String> {
@@ -58,6 +63,21 @@ fn where_sbd_runs_what_the_member_carries_moves_away_first() {
     assert_eq!(anew(&plan).map(|(moves, _)| moves), Some(true));
     let plan = watchdog(false, ("active", "active"), FileFact::Missing);
     assert_eq!((acts(&plan), anew(&plan)), (vec!["disable sbd.service".to_owned()], Some((true, false))));
+}
+
+/// Others may keep theirs, so that the engine goes on to count on watchdogs for as long as before.
+#[test]
+fn the_configuration_names_a_member_no_more_before_its_sbd_goes_and_only_after_its_sbd_came() {
+    let set = r#"<crm_config><cluster_property_set id="cib-bootstrap-options"><nvpair id="a" name="stonith-watchdog-timeout" value="15000ms"/></cluster_property_set></crm_config>"#;
+    let plan = |wanted: bool| {
+        let (wants, mut world) =
+            world(wanted, ("active", if wanted { "inactive" } else { "active" }), FileFact::Missing);
+        let mut wants = wants;
+        wants.engine.as_mut().unwrap().cib = format!("<configuration>{set}</configuration>");
+        world.cib = Some(format!("<cib><configuration>{set}</configuration></cib>"));
+        anew(&diff(&wants, &world, false)).map(|(_, first)| first)
+    };
+    assert_eq!((plan(true), plan(false)), (Some(true), Some(false)));
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! Fence devices of a compiled configuration, and whom each switches. It must not say how one is asked.
 
+use super::watchdog;
 use super::xml::Element;
 use crate::desired::HostName;
+
+/// Each device that another member asks, with the members that it switches: a watchdog is nobody's to ask.
+pub fn asked_devices(cib: &str) -> Vec<(String, Vec<HostName>)> {
+    fence_devices(cib).into_iter().filter(|(id, _)| id != watchdog::DEVICE).collect()
+}
 
 /// Each device with the members that it switches, in order of the configuration.
 pub fn fence_devices(cib: &str) -> Vec<(String, Vec<HostName>)> {
@@ -30,6 +36,8 @@ mod tests {
               <nvpair id="a-2" name="pcmk_host_list" value="head-1"/>
             </instance_attributes></primitive></resources></configuration>"#;
         assert_eq!(fence_devices(cib), [("fence-head-1".to_owned(), vec!["head-1".to_owned()])]);
+        let cib = cib.replace("fence-head-1", "watchdog");
+        assert_eq!((fence_devices(&cib).len(), asked_devices(&cib)), (1, Vec::new()));
         assert_eq!(fence_devices(""), []);
     }
 }

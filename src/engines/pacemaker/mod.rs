@@ -23,7 +23,7 @@ pub mod xml;
 pub use again::again;
 pub use back::{Change, Merged, Sign, changes, is_ours, merged, put_back};
 pub use corosync::{members, numbers};
-pub use devices::fence_devices;
+pub use devices::{asked_devices, fence_devices};
 pub use forecast::{Forecast, forecast};
 pub use named::{Hold, accept, accepted, generation, held, hold};
 pub use probes::probes;
