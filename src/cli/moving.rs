@@ -11,6 +11,7 @@ use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, examine, source};
 use crate::apply::{ApplyError, Engine, carried_by, give_away, read_state};
 use crate::desired::HostName;
+use crate::engines::EngineState;
 use crate::engines::pacemaker::{Forecast, move_constraint, with_constraint};
 use crate::observed::Examined;
 use crate::plan::{Plan, diff, line_of};
@@ -19,6 +20,9 @@ use crate::status::{against, complaints, unproven};
 
 /// A move that has not ended by then has failed: the slowest stop (30 s) and start (40 s) of one service.
 pub const MOVE_LIMIT: Duration = Duration::from_secs(90);
+
+/// A group that went back at once is not there again by then either.
+const STAYS: Duration = Duration::from_secs(5);
 
 /// A service that moved answers within seconds; ganesha's grace is the longest that is normal.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -249,9 +253,14 @@ pub fn moved(
         return Err(failure.hint("haoscar status tells where it is; the move's constraint was taken away"));
     };
     released?;
-    let state = engine.state().map_err(failed)?;
-    let to = others.into_iter().find(|head| carried_by(&state, resources, head));
-    to.map(|to| (to.clone(), took)).ok_or_else(|| {
+    // a look at a service that has just begun shows it as not quite there
+    let there = std::cell::RefCell::new(None);
+    let stays = |state: &EngineState| {
+        *there.borrow_mut() = others.iter().find(|head| carried_by(state, resources, head)).copied();
+        there.borrow().is_some()
+    };
+    engine.wait(STAYS, stays).map_err(failed)?;
+    there.into_inner().map(|to| (to.clone(), took)).ok_or_else(|| {
         let failure = Failure::new(Exit::Failed, format!("group {group} arrived and did not stay"));
         failure.hint("haoscar status tells where it is; `ha.failback: auto` draws it to its first head")
     })

@@ -116,7 +116,8 @@ fn drop_ins(
 }
 
 /// What stands before a fence agent: secrets that must not stand in the CIB, and the patience of a head of a pair that is
-/// cut off. Every member may be the one that fences.
+/// cut off. Every member may be the one that fences. It lies there where it has nothing to do too: files go before the
+/// configuration changes, and a pair that gets a third member would be without a device in between.
 fn wrappers(
     name: &str,
     cluster: &Cluster,
@@ -132,9 +133,6 @@ fn wrappers(
     for (member, named) in all_devices(cluster, members) {
         let row = |(name, secret)| json!({ "name": name, "script": fence::script_path(secret) });
         let rows: Vec<_> = fence::wrapped(named.device).filter(|_| !lab).map(row).collect();
-        if rows.is_empty() && cards.is_empty() {
-            continue;
-        }
         let (agent, wait) = (fence::agent(&named, lab), fence::cut_off_seconds(cluster));
         let values = json!({ "agent": agent, "secrets": rows, "cards": cards, "wait": wait });
         let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
