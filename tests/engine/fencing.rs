@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use haoscar::desired::{Membership, Surroundings, resolve};
+use haoscar::desired::{Surroundings, resolve};
 use haoscar::engines::EngineDesired;
 use haoscar::engines::pacemaker::{changes, fence_devices, merged};
 use haoscar::spec::{Cluster, Fence, Sources, load};
@@ -159,31 +159,4 @@ fn no_golden_cib_has_a_word_that_pacemaker_3_dropped() {
     let old = r#"<a><rsc_location><rule/><rule/></rsc_location><nvpair name="stonith-action" value="poweroff"/><master/></a>"#;
     let old = roxmltree::Document::parse(old).unwrap();
     assert_eq!(old.descendants().filter(|node| node.is_element() && gone(*node)).count(), 3);
-}
-
-/// Files go before the configuration changes, so what it still names must lie there meanwhile.
-#[test]
-fn what_a_pairs_configuration_names_lies_on_every_member_also_while_a_third_one_joins() {
-    let cluster = cluster("ha-oscar-2004");
-    let of = |members: &[&str]| {
-        let members = members.iter().map(ToString::to_string).collect();
-        let surroundings =
-            Surroundings { membership: Membership { members }, ..Surroundings::whole(&cluster) };
-        resolve(&cluster, &surroundings, &Templates::packaged().unwrap()).unwrap()
-    };
-    let (pair, three) = (of(&["head-1", "arbiter"]), of(&["head-1", "arbiter", "head-2"]));
-    let cib = pair.engine.unwrap().cib;
-    let tree = roxmltree::Document::parse(&cib).unwrap();
-    let devices = tree.descendants().filter(|node| node.attribute("class") == Some("stonith"));
-    let programs: Vec<_> = devices.filter_map(|device| device.attribute("type")).collect();
-    assert_eq!(programs, ["fence_haoscar_arbiter", "fence_haoscar_head-1"]);
-    for member in ["head-1", "arbiter", "head-2"] {
-        let files = &three.hosts[member].1.files;
-        for program in &programs {
-            assert!(
-                files.iter().any(|file| file.path == format!("/usr/sbin/{program}")),
-                "{member}: {program}"
-            );
-        }
-    }
 }

@@ -276,8 +276,11 @@ fn a_head_leaves(site: &mut Site, folder: &Path) {
     site.good("apply", &["-y"]);
     assert_eq!(site.members(), "head-1 head-2");
     site.waits_for_all(&["head-1", "head-2"], true);
-    let known = "cibadmin -Q | grep -c head-3 || true; grep -c head-3 /etc/corosync/corosync.conf || true";
-    assert_eq!(site.lab.sh("head-1", known), "0\n0");
+    let known = "cibadmin -Q | grep head-3; grep -H head-3 /etc/corosync/corosync.conf || true";
+    // the engine takes what it remembers of a device that is gone out of its status in a transition of its own
+    until("nothing of head-3 is left", || site.lab.sh("head-1", known).is_empty());
+    std::thread::sleep(std::time::Duration::from_secs(2)); // a member that comes back does so at the next election
+    assert_eq!(site.lab.sh("head-1", known), "");
     assert_eq!(site.fenced("*"), fenced, "{}", site.said);
     let left = "systemctl is-active corosync pacemaker dnsmasq; ls /etc/haoscar/watch.json; grep -rl 'made by haoscar' /etc || true";
     let left = text(&site.lab.exec("head-3", &["sh", "-c", left]));

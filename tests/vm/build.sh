@@ -196,7 +196,7 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
     # by the clock that all of them share: when QEMU was told, and when the first address was head-1's
     reset=$(grep -m1 '"RESET"' "$work/events" | sed 's/.*"seconds": \([0-9]*\), "microseconds": \([0-9]*\).*/\1 \2/' | awk '{ printf "%d%06d000", $1, $2 }')
     [ -n "$reset" ] || fail "head-1 serves, and head-2 was never reset"
-    served=$(on head-1 "journalctl --no-pager --output=short-unix --since=-2min -u pacemaker" | grep 'Requesting local execution of start operation for control-address' | tail -2 | head -1 | cut -d' ' -f1 | awk '{ printf "%d", $1 * 1e9 }')
+    served=$(on head-1 "journalctl --no-pager --output=short-unix --since=-2min -u pacemaker" | grep 'Requesting local execution of start operation for control-address' | tail -2 | head -1 | cut -d' ' -f1 | awk '{ printf "%.0f", $1 * 1e9 }')
     between() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f s", (b - a) / 1e9 }'; }
     say "cut off, head-2 reset itself after $(between "$since" "$reset"); head-1 had its first address after $(between "$since" "$served")"
     [ "${served:-0}" -gt 0 ] || fail "head-1's journal has no start of an address"

@@ -28,9 +28,6 @@ const DELAY_SECONDS: u64 = 5;
 /// 5 to 15 s, and one that hangs keeps the next level from its turn.
 const LEVEL_TIMEOUT: &str = "30s";
 
-/// A lab's.
-const LAB_AGENT: &str = "fence_haoscar";
-
 /// Parameters whose agents read them from a script (fence-agents 4.12 `-o metadata`).
 const SCRIPTED: [&str; 3] = ["password", "passwd", "snmp_priv_passwd"];
 
@@ -125,7 +122,7 @@ pub fn add(
             }
             values.insert("pcmk_host_list".to_owned(), member.clone());
             values.insert("pcmk_host_check".to_owned(), "static-list".to_owned());
-            let program = program(member, named, is_pair(cluster, members), surroundings.lab);
+            let program = if surroundings.lab { "fence_haoscar".to_owned() } else { program(member, named) };
             let id = id(member, named);
             resources.children.push(device(&id, &program, &values));
             constraints.children.push(off(&id, member));
@@ -169,38 +166,20 @@ fn levels(member: &str, devices: &[Named<'_>], resets: bool) -> Vec<Element> {
     levels.into_iter().map(level).collect()
 }
 
-/// The program that switches a device, as the CIB names it.
-fn program(member: &str, named: &Named<'_>, pair: bool, lab: bool) -> String {
-    if pair || !lab && wrapped(named.device).next().is_some() {
+fn program(member: &str, named: &Named<'_>) -> String {
+    if wrapped(named.device).next().is_some() {
         wrapper(member, named)
     } else {
-        agent(named, lab).to_owned()
+        fence_agent(named.device).to_owned()
     }
-}
-
-/// The program itself.
-pub fn agent<'a>(named: &Named<'a>, lab: bool) -> &'a str {
-    if lab { LAB_AGENT } else { fence_agent(named.device) }
-}
-
-/// Two members and no third vote: each goes on by itself where they do not hear each other, and who shoots first stays.
-pub fn is_pair(cluster: &Cluster, members: &BTreeMap<HostName, u32>) -> bool {
-    members.len() == 2 && !cluster.witnesses.values().any(|witness| witness.kind == WitnessKind::Qnetd)
-}
-
-/// Seconds that a head of a pair waits before it shoots when it has lost all its links: longer than the other one does.
-pub fn cut_off_seconds(cluster: &Cluster) -> u64 {
-    2 * asked_delay(cluster)
-}
-
-fn asked_delay(cluster: &Cluster) -> u64 {
-    cluster.ha.fence_delay.map_or(DELAY_SECONDS, |delay| delay.as_millis().div_ceil(1000))
 }
 
 /// Seconds that fencing of the preferred head waits: only where two members have no third vote.
 fn delay(cluster: &Cluster, members: &BTreeMap<HostName, u32>, member: &str) -> Option<u64> {
+    let qnetd = cluster.witnesses.values().any(|witness| witness.kind == WitnessKind::Qnetd);
     let preferred = cluster.groups.values().next().and_then(|group| group.heads.first())?;
-    (is_pair(cluster, members) && preferred == member).then(|| asked_delay(cluster))
+    let asked = cluster.ha.fence_delay.map_or(DELAY_SECONDS, |delay| delay.as_millis().div_ceil(1000));
+    (members.len() == 2 && !qnetd && preferred == member).then_some(asked)
 }
 
 fn lab_parameters(member: &str, named: &Named<'_>) -> BTreeMap<String, String> {

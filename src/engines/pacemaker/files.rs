@@ -11,7 +11,7 @@ use crate::desired::{
 };
 use crate::engines::slots::{slot, with_secrets};
 use crate::engines::{Carried, CarriedAs, daemon, recover};
-use crate::spec::{Cluster, EngineKind, Problem};
+use crate::spec::{Cluster, EngineKind, Problem, fence_agent};
 use crate::templates::Templates;
 
 const AUTHKEY: &str = "/etc/corosync/authkey";
@@ -63,8 +63,8 @@ pub fn of_member(
         }
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
-    wrappers(name, cluster, surroundings.lab, members, templates, &mut host)?;
     if !surroundings.lab {
+        wrappers(cluster, members, templates, &mut host)?;
         fence_secrets(cluster, members, templates, &mut host)?;
     }
     Ok(host)
@@ -115,26 +115,20 @@ fn drop_ins(
     units.into_iter().map(drop_in).collect()
 }
 
-/// What stands before a fence agent: secrets that must not stand in the CIB, and the patience of a head of a pair that is
-/// cut off. Every member may be the one that fences. It lies there where it has nothing to do too: files go before the
-/// configuration changes, and a pair that gets a third member would be without a device in between.
+/// Wrappers that add a secret to what their agents read. Every member may be the one that fences.
 fn wrappers(
-    name: &str,
     cluster: &Cluster,
-    lab: bool,
     members: &BTreeMap<HostName, u32>,
     templates: &Templates,
     host: &mut HostDesired,
 ) -> Result<(), Problem> {
-    let cards = match cluster.heads.get(name).filter(|_| fence::is_pair(cluster, members)) {
-        Some(head) => head.nics.keys().cloned().collect(),
-        None => Vec::new(),
-    };
     for (member, named) in all_devices(cluster, members) {
         let row = |(name, secret)| json!({ "name": name, "script": fence::script_path(secret) });
-        let rows: Vec<_> = fence::wrapped(named.device).filter(|_| !lab).map(row).collect();
-        let (agent, wait) = (fence::agent(&named, lab), fence::cut_off_seconds(cluster));
-        let values = json!({ "agent": agent, "secrets": rows, "cards": cards, "wait": wait });
+        let rows: Vec<_> = fence::wrapped(named.device).map(row).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let values = json!({ "agent": fence_agent(named.device), "secrets": rows });
         let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
         let file = templates.file(path, "engine/pacemaker/fence.hbs", values, OnChange::Nothing)?;
         host.files.push(Rendered { mode: Mode(0o755), ..file });
