@@ -160,3 +160,28 @@ fn no_golden_cib_has_a_word_that_pacemaker_3_dropped() {
     let old = roxmltree::Document::parse(old).unwrap();
     assert_eq!(old.descendants().filter(|node| node.is_element() && gone(*node)).count(), 3);
 }
+
+/// Pacemaker runs an agent as hacluster for its metadata: the secret's script refuses it, and the agent must answer all the same.
+#[test]
+fn a_wrapper_adds_its_secret_for_root_and_lets_everybody_else_ask() {
+    let cluster = cluster("two-node");
+    let surroundings = Surroundings::whole(&cluster);
+    let desired = resolve(&cluster, &surroundings, &Templates::packaged().unwrap()).unwrap();
+    let file =
+        desired.hosts["head-1"].1.files.iter().find(|file| file.path == "/usr/sbin/fence_haoscar_head-2");
+    let file = file.unwrap();
+    assert_eq!((file.mode.0, file.secrets().count()), (0o755, 0));
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("pdu");
+    let text = file.shown().replace("/usr/sbin/fence_apc_snmp", "cat");
+    let text = text.replace("/etc/haoscar/fence/pdu", script.to_str().unwrap());
+    let asked = || {
+        let command = format!("printf 'action=metadata\\n' | sh -c '{}'", text.replace('\'', r"'\''"));
+        let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap(), output.stderr.len())
+    };
+    assert_eq!(asked(), (true, "action=metadata\n".to_owned(), 0), "its script is not for hacluster");
+    fs::write(&script, "#!/bin/sh\necho public\n").unwrap();
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(asked(), (true, "action=metadata\ncommunity=public\n".to_owned(), 0));
+}
