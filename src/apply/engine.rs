@@ -84,8 +84,13 @@ pub fn run_within(
 
 /// The live CIB as one member has it; none where no engine runs.
 pub fn read_cib(crew: &mut Crew, member: &str) -> Option<String> {
-    let answer = ask(crew, member, &["cibadmin", "--query", "--local"], "").ok()?;
-    (answer.status == Some(0)).then_some(answer.stdout)
+    queried(crew, member).ok().flatten()
+}
+
+/// The same, and why the member could not be asked.
+fn queried(crew: &mut Crew, member: &str) -> Result<Option<String>, HostError> {
+    let answer = ask(crew, member, &["cibadmin", "--query", "--local"], "")?;
+    Ok((answer.status == Some(0)).then_some(answer.stdout))
 }
 
 /// The engine's state as one member sees it, of heartbeat as every head does; none where no engine runs.
@@ -413,12 +418,11 @@ pub(super) fn push(
     let begin = Instant::now();
     let mut tries = 0;
     loop {
-        let answer = ask(crew, member, &["cibadmin", "--query", "--local"], "");
-        if let Err(gone @ HostError::Unreachable { .. }) = answer {
-            return Err(gone.into()); // a session that is lost does not come back
-        }
-        let Some(current) = answer.ok().filter(|answer| answer.status == Some(0)).map(|answer| answer.stdout)
-        else {
+        let current = match queried(crew, member) {
+            Err(gone @ HostError::Unreachable { .. }) => return Err(gone.into()), // a lost session does not come back
+            current => current.ok().flatten(),
+        };
+        let Some(current) = current else {
             if begin.elapsed() > ANSWER_LIMIT {
                 return Err(ApplyError::Engine(format!("it does not answer on {member}")));
             }

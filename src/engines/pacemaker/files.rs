@@ -64,7 +64,6 @@ pub fn of_member(
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
     if !surroundings.lab {
-        wrappers(cluster, members, templates, &mut host)?;
         fence_secrets(cluster, members, templates, &mut host)?;
     }
     Ok(host)
@@ -115,48 +114,29 @@ fn drop_ins(
     units.into_iter().map(drop_in).collect()
 }
 
-/// Wrappers that add a secret to what their agents read. Every member may be the one that fences.
-fn wrappers(
-    cluster: &Cluster,
-    members: &BTreeMap<HostName, u32>,
-    templates: &Templates,
-    host: &mut HostDesired,
-) -> Result<(), Problem> {
-    for (member, named) in all_devices(cluster, members) {
-        let row = |(name, secret)| json!({ "name": name, "script": fence::script_path(secret) });
-        let rows: Vec<_> = fence::wrapped(named.device).map(row).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let values = json!({ "agent": fence_agent(named.device), "secrets": rows });
-        let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
-        let file = templates.file(path, "engine/pacemaker/fence.hbs", values, OnChange::Nothing)?;
-        host.files.push(Rendered { mode: Mode(0o755), ..file });
-    }
-    Ok(())
-}
-
-fn all_devices<'a>(
-    cluster: &'a Cluster,
-    members: &'a BTreeMap<HostName, u32>,
-) -> impl Iterator<Item = (&'a HostName, fence::Named<'a>)> {
-    members
-        .keys()
-        .flat_map(|member| fence::devices(cluster, member, false).into_iter().map(move |d| (member, d)))
-}
-
-/// Scripts that keep secrets out of the CIB.
+/// Scripts that keep secrets out of the CIB, and wrappers that add what they print to what their agents read. Every member may
+/// be the one that fences.
 fn fence_secrets(
     cluster: &Cluster,
     members: &BTreeMap<HostName, u32>,
     templates: &Templates,
     host: &mut HostDesired,
 ) -> Result<(), Problem> {
-    let scripts: BTreeSet<_> = all_devices(cluster, members)
-        .flat_map(|(_, named)| {
-            fence::secrets(named.device).map(|(_, secret)| secret.to_owned()).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut scripts = BTreeSet::new();
+    let devices = members
+        .keys()
+        .flat_map(|member| fence::devices(cluster, member, false).into_iter().map(move |d| (member, d)));
+    for (member, named) in devices {
+        scripts.extend(fence::secrets(named.device).map(|(_, secret)| secret.to_owned()));
+        let row = |(name, secret)| json!({ "name": name, "script": fence::script_path(secret) });
+        let rows: Vec<_> = fence::wrapped(named.device).map(row).collect();
+        if !rows.is_empty() {
+            let values = json!({ "agent": fence_agent(named.device), "secrets": rows });
+            let path = format!("/usr/sbin/{}", fence::wrapper(member, &named));
+            let file = templates.file(path, "engine/pacemaker/fence.hbs", values, OnChange::Nothing)?;
+            host.files.push(Rendered { mode: Mode(0o755), ..file });
+        }
+    }
     if !scripts.is_empty() {
         host.directories.push(Directory::of_root("/etc/haoscar/fence", 0o700));
     }

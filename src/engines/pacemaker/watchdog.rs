@@ -2,7 +2,7 @@
 //!
 //! sbd feeds the watchdog while corosync and Pacemaker are well and the member has quorum. Who falls silent is fenced by
 //! waiting, three times the watchdog's own time: sbd gives the engine one to come back, the watchdog runs off in another
-//! (measured: a member was reset 11.2 to 11.5 s after its cables were cut, with 5 s and `detect` 1.1 s), and the third is
+//! (measured: a member was reset 10.0 to 11.5 s after its cables were cut, with 5 s and `detect` 1.1 s), and the third is
 //! the margin. Pacemaker's rule of twice that time would start its services in the same instant. Pacemaker
 //! ends itself on a member that the device names and where no sbd runs, so sbd comes before the configuration, and goes
 //! after it.
