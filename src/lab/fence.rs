@@ -2,6 +2,7 @@
 //! only carries the question to the keeper; it must not decide whether to fence.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use super::KEEPER_PLACE;
 use super::error::LabError;
@@ -17,6 +18,8 @@ pub enum Fenced {
     /// Exit code 1: not done, and why.
     Failed(String),
 }
+
+const LINKS: &str = "/sys/class/net";
 
 const METADATA: &str = r#"<?xml version="1.0" ?>
 <resource-agent name="fence_haoscar" shortdesc="Power switches of a haoscar lab">
@@ -63,7 +66,21 @@ pub fn run(input: &str, action: Option<&str>) -> Fenced {
         (_, None) => return Fenced::Failed(format!("action `{action}` needs port=HOST")),
         (_, Some(_)) => return Fenced::Failed(format!("action `{action}` is not known")),
     };
+    if !cabled(LINKS) {
+        return Fenced::Failed(
+            "no cable of this host has a link: no fence device is in its reach".to_owned(),
+        );
+    }
     ended(action, ask(KEEPER_PLACE, &question))
+}
+
+/// Whether a NIC of this host has a carrier. The question goes by a socket, which no cable carries; a real one does not.
+fn cabled(links: &str) -> bool {
+    let Ok(links) = fs::read_dir(links) else { return true };
+    links.flatten().filter(|link| link.file_name() != "lo").any(|link| {
+        // a NIC that is down has no carrier to read
+        fs::read_to_string(link.path().join("carrier")).is_ok_and(|carrier| carrier.trim() == "1")
+    })
 }
 
 fn silent(switch: &Switch) -> bool {
@@ -90,6 +107,21 @@ mod tests {
     fn an_agent_without_a_host_fences_nobody() {
         let ended = run("action=off\n", None);
         assert_eq!(ended, Fenced::Failed("action `off` needs port=HOST".to_owned()));
+    }
+
+    #[test]
+    fn a_host_without_a_link_reaches_no_device() {
+        let links = tempfile::tempdir().unwrap();
+        let nic = |name: &str, carrier: &str| {
+            fs::create_dir_all(links.path().join(name)).unwrap();
+            fs::write(links.path().join(name).join("carrier"), carrier).unwrap();
+        };
+        let at = links.path().to_str().unwrap();
+        nic("lo", "1\n");
+        nic("eno1", "0\n");
+        assert!(!cabled(at), "the loopback is no cable");
+        nic("eno2", "1\n");
+        assert!(cabled(at));
     }
 
     #[test]
