@@ -14,14 +14,17 @@ begin, cpu = time.perf_counter(), time.process_time()
 folder = sys.argv[1]
 with open(os.path.join(folder, "cluster.yaml")) as text:
     tree = yaml.load(text, yaml.CSafeLoader)
-nic = next(iter(tree["nodes"].values()))["nics"]["eno1"]
-first = int(ipaddress.ip_address(nic["address"].rstrip("+")))
-with open(os.path.join(folder, nic["macs"])) as text:
-    rows = list(csv.DictReader(text))
-nodes = [
-    {"name": row["name"], "mac": row["mac"], "address": str(ipaddress.ip_address(first + number))}
-    for number, row in enumerate(rows)
-]
+nodes = []
+for name, node in tree["nodes"].items():
+    nic = node["nics"]["eno1"]
+    if isinstance(nic["macs"], list):
+        nodes.append({"name": name, "mac": nic["macs"][0], "address": nic["address"]})
+        continue
+    first = int(ipaddress.ip_address(nic["address"].rstrip("+")))
+    with open(os.path.join(folder, nic["macs"])) as text:
+        for number, row in enumerate(csv.DictReader(text)):
+            address = str(ipaddress.ip_address(first + number))
+            nodes.append({"name": row["name"], "mac": row["mac"], "address": address})
 TEMPLATES = {
     "kea.conf": '{% for n in nodes %}{ "hw-address": "{{ n.mac }}", "ip-address": "{{ n.address }}", "hostname": "{{ n.name }}" },\n{% endfor %}',
     "hosts": "{% for n in nodes %}{{ n.address }} {{ n.name }}.{{ domain }} {{ n.name }}\n{% endfor %}",

@@ -1,5 +1,7 @@
 //! What a spec of many nodes costs: validated, rendered, planned against a world that is as it says, and with one node changed;
-//! beside a floor (the same three files by plain Rust from the same YAML and CSV) and Python with jinja2 in the same run.
+//! beside a floor (the same three files by plain Rust from the same YAML) and Python with jinja2 in the same run. Twice: the nodes as one
+//! range with a CSV, as haoscar has them, and one by one in the YAML, as other tools' inventories do (`one-by-one`). The bars are
+//! of the second: each of the four within twice the floor, and eight times as fast as jinja2.
 //!
 //! Each figure is of a process of its own: wall and CPU time in ms, and the highest resident memory in MB. Prints Markdown.
 //! Usage: scale [NODES…], 1000 10000 100000 when left out; jinja2 is left out above 10000.
@@ -17,7 +19,7 @@ use haoscar::engines::pacemaker::merged;
 use haoscar::history::gather;
 use haoscar::observed::{FileFact, FoundFile, HostObserved, Observed, Origin, UnitFact};
 use haoscar::plan::{Plan, diff};
-use haoscar::spec::{Cluster, Sources, judge, sample};
+use haoscar::spec::{Cluster, Listing, Sources, judge, sample};
 use haoscar::templates::Templates;
 
 const WHATS: [&str; 6] = ["validate", "render", "no-op plan", "one node changed", "floor", "jinja2"];
@@ -33,16 +35,17 @@ fn main() {
     }
     let asked: Vec<u32> = words.map(|word| word.parse().expect("a number of nodes")).collect();
     let sizes = if asked.is_empty() { vec![1_000, 10_000, 100_000] } else { asked };
-    println!("| nodes | what | wall, ms | CPU, ms | peak, MB | |\n|---|---|---|---|---|---|");
-    for nodes in sizes {
+    println!("| nodes | said | what | wall, ms | CPU, ms | peak, MB | |\n|---|---|---|---|---|---|---|");
+    for (nodes, listing) in sizes.into_iter().flat_map(|n| [(n, Listing::Range), (n, Listing::OneByOne)]) {
         let folder = std::env::temp_dir().join(format!("haoscar-scale-{nodes}-{}", std::process::id()));
         let folder = Utf8PathBuf::from_path_buf(folder).unwrap();
         fs::create_dir_all(&folder).unwrap();
-        for (name, bytes) in sample(nodes).files {
+        for (name, bytes) in sample(nodes, listing).files {
             fs::write(folder.join(name), bytes).unwrap();
         }
         for what in WHATS.into_iter().filter(|what| *what != "jinja2" || nodes <= JINJA_MOST) {
-            println!("| {nodes} | {what} {}", of_own_process(what, &folder));
+            let said = if listing == Listing::Range { "one range" } else { "one by one" };
+            println!("| {nodes} | {said} | {what} {}", of_own_process(what, &folder));
         }
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -77,8 +80,9 @@ fn measure(what: &str, folder: &Utf8Path) {
         "no-op plan" => Some(world(&resolved(&spec(&gather(folder).unwrap())))),
         "one node changed" => {
             let mut old = gather(folder).unwrap();
-            let macs = old.files.get_mut(Utf8Path::new("macs.csv")).unwrap();
-            *macs = String::from_utf8_lossy(macs).replacen("02:00:00:", "02:00:01:", 1).into_bytes();
+            for text in old.files.values_mut() {
+                *text = String::from_utf8_lossy(text).replacen("02:00:00:", "02:00:01:", 1).into_bytes();
+            }
             Some(differing(&resolved(&spec(&old)), &resolved(&spec(&gather(folder).unwrap()))))
         }
         _ => None,
@@ -166,21 +170,15 @@ fn planned(plan: &Plan) -> String {
 fn floor(folder: &Utf8Path, out: &Utf8Path) -> String {
     let text = fs::read_to_string(folder.join("cluster.yaml")).unwrap();
     let tree: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-    let range = tree["nodes"].as_object().unwrap().values().next().unwrap();
-    let first: std::net::Ipv4Addr =
-        range["nics"]["eno1"]["address"].as_str().unwrap().trim_end_matches('+').parse().unwrap();
-    let list = fs::read_to_string(folder.join("macs.csv")).unwrap();
     let (mut kea, mut hosts, mut slurm) = (String::new(), String::new(), String::new());
-    for (number, line) in (0..).zip(list.lines().skip(1)) {
-        let (name, mac) = line.split_once(',').unwrap();
-        let address = std::net::Ipv4Addr::from(u32::from(first) + number);
+    each_node(&tree, folder, |name, address, mac| {
         let _ = writeln!(
             kea,
             "{{ \"hw-address\": \"{mac}\", \"ip-address\": \"{address}\", \"hostname\": \"{name}\" }},"
         );
         let _ = writeln!(hosts, "{address} {name}.sample.example {name}");
         let _ = writeln!(slurm, "NodeName={name} NodeAddr={address}");
-    }
+    });
     for head in ["head-1", "head-2"] {
         fs::create_dir_all(out.join(head)).unwrap();
         for (name, text) in [("kea.conf", &kea), ("hosts", &hosts), ("slurm.conf", &slurm)] {
@@ -188,6 +186,26 @@ fn floor(folder: &Utf8Path, out: &Utf8Path) -> String {
         }
     }
     "6 files".to_owned()
+}
+
+fn each_node(
+    tree: &serde_json::Value,
+    folder: &Utf8Path,
+    mut told: impl FnMut(&str, std::net::Ipv4Addr, &str),
+) {
+    for (name, node) in tree["nodes"].as_object().unwrap() {
+        let nic = &node["nics"]["eno1"];
+        let first = nic["address"].as_str().unwrap().trim_end_matches('+').parse().unwrap();
+        let Some(file) = nic["macs"].as_str() else {
+            told(name, first, nic["macs"][0].as_str().unwrap());
+            continue;
+        };
+        let list = fs::read_to_string(folder.join(file)).unwrap();
+        for (number, line) in (0..).zip(list.lines().skip(1)) {
+            let (name, mac) = line.split_once(',').unwrap();
+            told(name, std::net::Ipv4Addr::from(u32::from(first) + number), mac);
+        }
+    }
 }
 
 fn cpu_ms() -> f64 {

@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use super::{Cli, Common, Exit, Failure, out};
-use crate::spec::{sample, schema};
+use crate::spec::{Listing, sample, schema};
 
 /// Options of `haoscar generate`.
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ enum What {
         /// How many compute nodes
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         nodes: u32,
+        /// Every node by itself in the YAML, in place of one range with a CSV
+        #[arg(long)]
+        one_by_one: bool,
         /// The folder to write to, made if it is not there
         folder: Utf8PathBuf,
     },
@@ -56,8 +59,9 @@ pub(super) fn run(_common: &Common, options: &Options) -> Result<Exit, Failure> 
         What::Schema { output: None } => out::say(&text_of_schema()),
         What::Schema { output: Some(file) } => write(file, text_of_schema().as_bytes())?,
         What::Man { folder } => man(folder)?,
-        What::Spec { nodes, folder } => {
-            for (name, bytes) in sample(*nodes).files {
+        What::Spec { nodes, one_by_one, folder } => {
+            let listing = if *one_by_one { Listing::OneByOne } else { Listing::Range };
+            for (name, bytes) in sample(*nodes, listing).files {
                 write(&folder.join(name), &bytes)?;
             }
         }

@@ -51,7 +51,7 @@ pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};
 pub use policy::{Heal, Packages, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
-pub use sample::sample;
+pub use sample::{Listing, sample};
 pub use service::{
     Access, BootService, Check, DhcpBackend, DhcpService, Export, NamesService, NfsBackend, NfsService,
     OcfService, OnStopFailure, Partition, Recovery, RecoveryThen, SchedulerBackend, SchedulerService,
