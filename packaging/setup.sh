@@ -71,6 +71,7 @@ scale)
 vm)
     install_missing qemu-system-x86 qemu-system-x86_64 busybox-static busybox cpio cpio xz-utils xz socat socat curl curl
     [ -e /usr/lib/ipxe/qemu ] || install ipxe-qemu
+    [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || install ovmf
     ;;
 *)
     fail "usage: setup.sh build|lab|scale|vm"

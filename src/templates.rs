@@ -264,6 +264,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "names/dnsmasq/names.hosts.hbs",
     "boot/dnsmasq/boot.conf.hbs",
     "boot/images.service.hbs",
+    "boot/node.ipxe.hbs",
+    "boot/nodes.hbs",
     "boot/radvd.conf.hbs",
     "dhcp/kea/kea-dhcp4.conf.hbs",
     "dhcp/kea/kea-dhcp6.conf.hbs",

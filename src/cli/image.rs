@@ -54,9 +54,16 @@ enum Verb {
         #[arg(long, hide = true)]
         here: bool,
     },
-    /// Serve images to machines that are built (started by systemd)
+    /// Serve boot files to everybody, and images to machines that are built (started by systemd)
     #[command(hide = true)]
-    Serve,
+    Serve {
+        /// The folder of the boot files
+        #[arg(long, value_name = "FOLDER")]
+        files: Utf8PathBuf,
+        /// The folder that says what nodes boot
+        #[arg(long, value_name = "FOLDER")]
+        entries: Utf8PathBuf,
+    },
     /// Show every version
     List,
     /// Show what is in an image, and what was left out
@@ -90,8 +97,8 @@ enum Verb {
 const KEEP: u32 = 3;
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    if let (Verb::Serve, Some(store)) = (&options.verb, &options.store) {
-        return images::serve(Store::at(store), boot::IMAGE_PORT)
+    if let (Verb::Serve { files, entries }, Some(store)) = (&options.verb, &options.store) {
+        return images::serve(Store::at(store), files, entries, boot::IMAGE_PORT)
             .map(|()| Exit::Done)
             .map_err(|e| failure(&e));
     }
@@ -111,7 +118,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let seal = Seal::of(secret_path(IMAGE_KEY));
     match &options.verb {
         Verb::Capture { name, .. } => capture(common, cluster, name, &store, &seal),
-        Verb::Serve => Err(Failure::new(Exit::Usage, "which images? --store FOLDER")),
+        Verb::Serve { .. } => Err(Failure::new(Exit::Usage, "which images? --store FOLDER")),
         Verb::List => list(common, &store, &seal),
         Verb::Show { name } => show(common, &store, name),
         Verb::Verify { name } => verify(common, &store, name.as_deref(), &seal),
@@ -160,7 +167,7 @@ fn argv(common: &Common, options: &Options) -> Vec<String> {
     let mut argv = vec!["haoscar".to_owned(), "image".to_owned()];
     match &options.verb {
         Verb::Capture { name, .. } => argv.extend(["capture", "--here", name].map(str::to_owned)),
-        Verb::Serve => argv.push("serve".to_owned()),
+        Verb::Serve { .. } => {} // systemd says it, where it is
         Verb::List => argv.push("list".to_owned()),
         Verb::Show { name } => argv.extend(["show", name].map(str::to_owned)),
         Verb::Verify { name } => argv.extend(["verify".to_owned()].into_iter().chain(name.clone())),

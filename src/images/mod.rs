@@ -6,6 +6,7 @@
 
 mod capture;
 mod difference;
+mod entries;
 mod error;
 mod install;
 mod manifest;

@@ -1,9 +1,10 @@
-//! What a machine that is to be built asks over HTTP. Nobody else gets anything: what is served is named by a ticket, and a
-//! ticket is told to its own MAC alone, once.
+//! What machines ask over HTTP that boot from the network: boot files, which everybody gets; and what a machine needs that
+//! is to be built. Of that nobody else gets anything: it is named by a ticket, and a ticket is told to its own MAC alone, once.
 //!
 //! ```text
+//! GET  /files/PATH        a boot file, as TFTP gives it
 //! GET  /boot              a script of iPXE that asks for the next one with the card's own MAC
-//! GET  /boot/MAC          a script that boots the installer; 404 where no ticket is open for that card
+//! GET  /boot/MAC          a script that boots the installer, or what the node with that card boots; 404 where there is neither
 //! GET  /build/TOKEN/ticket            what the machine becomes
 //! GET  /build/TOKEN/file/NAME         vmlinuz, initrd, manifest.json, manifest.json.sig (with ranges, RFC 9110)
 //! GET  /build/TOKEN/piece/SHA256      a piece of the image, as it is kept
@@ -22,11 +23,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use camino::Utf8Path;
 use tower::ServiceExt;
-use tower_http::services::ServeFile;
+use tower_http::services::{ServeDir, ServeFile};
 
+use super::entries::Entries;
 use super::error::{ImageError, disk};
+use super::prepare;
 use super::store::Store;
 use super::ticket::{self, LOG_BYTES_MAX, Ticket, Word};
+use crate::backends::boot::{self, FILES};
 use crate::host::now_s;
 use crate::spec::Mac;
 
@@ -39,7 +43,10 @@ type Answer = Result<Response, StatusCode>;
 ///
 /// # Errors
 /// The port is taken.
-pub fn serve(store: Store, port: u16) -> Result<(), ImageError> {
+pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> Result<(), ImageError> {
+    // where they cannot be put, `haoscar build` says why
+    let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], files);
+    let routes = routes(Served { store, entries: Entries::at(entries) }, files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(disk("the server of images"))?;
     runtime.block_on(async {
@@ -50,12 +57,21 @@ pub fn serve(store: Store, port: u16) -> Result<(), ImageError> {
             Err(_) => tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
         };
         let listener = listener.map_err(disk(format!("port {port}")))?;
-        axum::serve(listener, routes(store)).await.map_err(disk(format!("port {port}")))
+        axum::serve(listener, routes).await.map_err(disk(format!("port {port}")))
     })
 }
 
-fn routes(store: Store) -> Router {
+/// What is served beside the boot files.
+struct Served {
+    store: Store,
+    entries: Entries,
+}
+
+/// `files`: the folder of boot files; no path leads out of it (`ServeDir` refuses `..`).
+fn routes(served: Served, files: &Utf8Path) -> Router {
+    let files = ServeDir::new(files).append_index_html_on_directories(false);
     Router::new()
+        .nest_service(FILES, files)
         .route("/boot", get(chain))
         .route("/boot/{mac}", get(script))
         .route("/build/{token}/ticket", get(ticket))
@@ -64,7 +80,7 @@ fn routes(store: Store) -> Router {
         .route("/build/{token}/say", post(say))
         .layer(DefaultBodyLimit::max(WORD_BYTES_MAX))
         .route("/build/{token}/log", post(log).layer(DefaultBodyLimit::max(LOG_BYTES_MAX)))
-        .with_state(Arc::new(store))
+        .with_state(Arc::new(served))
 }
 
 /// As the client calls this server.
@@ -79,12 +95,15 @@ async fn chain(headers: HeaderMap) -> Answer {
     Ok(format!("#!ipxe\nchain http://{own}/boot/${{netX/mac}} || exit\n").into_response())
 }
 
-async fn script(State(store): State<Arc<Store>>, Path(mac): Path<String>, headers: HeaderMap) -> Answer {
+async fn script(State(served): State<Arc<Served>>, Path(mac): Path<String>, headers: HeaderMap) -> Answer {
     let (own, mac) = (own_name(&headers)?, mac.parse::<Mac>().map_err(|_| StatusCode::NOT_FOUND)?);
+    let store = &served.store;
     let open = |ticket: &Ticket| {
-        ticket.macs.contains(&mac) && ticket.is_open(now_s(), &ticket::said(&store, &ticket.head))
+        ticket.macs.contains(&mac) && ticket.is_open(now_s(), &ticket::said(store, &ticket.head))
     };
-    let ticket = ticket::all(&store).into_iter().find(open).ok_or(StatusCode::NOT_FOUND)?;
+    let Some(ticket) = ticket::all(store).into_iter().find(open) else {
+        return served.entries.script(mac).map(IntoResponse::into_response).ok_or(StatusCode::NOT_FOUND);
+    };
     let (at, dashed) = (format!("http://{own}/build/{}", ticket.token), mac.to_string().replace(':', "-"));
     Ok(format!(
         "#!ipxe\n\
@@ -105,30 +124,30 @@ fn of_token(store: &Store, token: &str) -> Result<Ticket, StatusCode> {
     all.find(valid).ok_or(StatusCode::NOT_FOUND)
 }
 
-async fn ticket(State(store): State<Arc<Store>>, Path(token): Path<String>) -> Answer {
-    Ok(Json(of_token(&store, &token)?).into_response())
+async fn ticket(State(served): State<Arc<Served>>, Path(token): Path<String>) -> Answer {
+    Ok(Json(of_token(&served.store, &token)?).into_response())
 }
 
 async fn file(
-    State(store): State<Arc<Store>>,
+    State(served): State<Arc<Served>>,
     Path((token, name)): Path<(String, String)>,
     asked: Request,
 ) -> Answer {
-    let ticket = of_token(&store, &token)?;
-    let path = ticket::file(&store, &ticket, &name).ok_or(StatusCode::NOT_FOUND)?;
+    let ticket = of_token(&served.store, &token)?;
+    let path = ticket::file(&served.store, &ticket, &name).ok_or(StatusCode::NOT_FOUND)?;
     sent(&path, asked).await
 }
 
 async fn piece(
-    State(store): State<Arc<Store>>,
+    State(served): State<Arc<Served>>,
     Path((token, sha256)): Path<(String, String)>,
     asked: Request,
 ) -> Answer {
-    of_token(&store, &token)?;
+    of_token(&served.store, &token)?;
     if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(StatusCode::NOT_FOUND);
     }
-    sent(&store.path_of(&sha256), asked).await
+    sent(&served.store.path_of(&sha256), asked).await
 }
 
 async fn sent(path: &Utf8Path, asked: Request) -> Answer {
@@ -136,15 +155,15 @@ async fn sent(path: &Utf8Path, asked: Request) -> Answer {
     answer.map(|answer| answer.map(Body::new)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn say(State(store): State<Arc<Store>>, Path(token): Path<String>, Json(word): Json<Word>) -> Answer {
-    let ticket = of_token(&store, &token)?;
-    let kept = ticket::say(&store, &ticket.head, &Word { at: now_s(), ..word });
+async fn say(State(served): State<Arc<Served>>, Path(token): Path<String>, Json(word): Json<Word>) -> Answer {
+    let ticket = of_token(&served.store, &token)?;
+    let kept = ticket::say(&served.store, &ticket.head, &Word { at: now_s(), ..word });
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn log(State(store): State<Arc<Store>>, Path(token): Path<String>, log: Bytes) -> Answer {
-    let ticket = of_token(&store, &token)?;
-    let kept = ticket::keep_log(&store, &ticket.head, &log);
+async fn log(State(served): State<Arc<Served>>, Path(token): Path<String>, log: Bytes) -> Answer {
+    let ticket = of_token(&served.store, &token)?;
+    let kept = ticket::keep_log(&served.store, &ticket.head, &log);
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::CONFLICT)
 }
 
@@ -154,13 +173,18 @@ mod tests {
     use crate::images::ticket::tests::sample;
     use camino::Utf8PathBuf;
 
+    fn served(store: &Store) -> Served {
+        Served { store: store.clone(), entries: Entries::at(&store.folder().join("entries")) }
+    }
+
+    /// Boot files lie beside the store, in a folder of their own.
     fn ask(store: &Store, method: &str, path: &str, body: &str) -> (StatusCode, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let request = axum::http::Request::builder().method(method).uri(path);
             let request = request.header("host", "10.0.0.10:4081").header("content-type", "application/json");
             let request = request.body(Body::from(body.to_owned())).unwrap();
-            let answer = routes(store.clone()).oneshot(request).await.unwrap();
+            let answer = routes(served(store), &store.folder().join("boot")).oneshot(request).await.unwrap();
             let status = answer.status();
             let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
             (status, String::from_utf8_lossy(&bytes).into_owned())
@@ -188,6 +212,39 @@ mod tests {
         );
         assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:00:02", "").0, StatusCode::NOT_FOUND, "it was used");
         assert!(ask(&store, "GET", "/build/secret/ticket", "").1.contains("head@1"), "and goes on with it");
+    }
+
+    #[test]
+    fn a_node_is_told_what_its_image_boots_unless_a_head_is_built_with_that_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        let entries = store.folder().join("entries");
+        std::fs::create_dir_all(&entries).unwrap();
+        std::fs::write(entries.join("compute.ipxe"), "of a node").unwrap();
+        std::fs::write(entries.join("nodes"), "[compute]\n52:54:00:20:02:01\n52:54:00:20:00:02\n").unwrap();
+        let of_node = (StatusCode::OK, "of a node".to_owned());
+        assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:02:01", ""), of_node);
+        assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:00:02", ""), of_node);
+        ticket::open(&store, &sample(u64::MAX)).unwrap();
+        assert!(ask(&store, "GET", "/boot/52:54:00:20:00:02", "").1.contains("boot=haoscar"));
+    }
+
+    #[test]
+    fn boot_files_are_everybodys_and_nothing_beside_them_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        std::fs::create_dir_all(store.folder().join("boot/images")).unwrap();
+        std::fs::write(store.folder().join("boot/images/vmlinuz"), "kernel").unwrap();
+        std::fs::write(store.folder().join("secret"), "secret").unwrap();
+        let found = ask(&store, "GET", "/files/images/vmlinuz", "");
+        assert_eq!(found, (StatusCode::OK, "kernel".to_owned()));
+        for path in
+            ["/files/../secret", "/files/%2e%2e/secret", "/files/", "/files/images", "/files//etc/passwd"]
+        {
+            let (status, said) = ask(&store, "GET", path, "");
+            assert!(status.is_client_error() || status.is_redirection(), "{path}: {status}");
+            assert!(said.is_empty(), "{path}: {said}");
+        }
     }
 
     #[test]

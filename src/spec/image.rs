@@ -11,10 +11,14 @@ pub struct Image {
     /// Take it from a running head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
-    /// Or use what lies here, beside the spec.
+    /// Or a folder of the boot files (`<storage>/<boot service>`): nodes boot the `vmlinuz` and `initrd.img` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", example = &"images/compute")]
     pub path: Option<Utf8PathBuf>,
+    /// What the kernel of nodes is told beside where it is; `path` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"root=live:http://10.20.0.10:4081/files/images/compute/root.squashfs console=ttyS0")]
+    pub arguments: Option<String>,
     /// How many versions to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,

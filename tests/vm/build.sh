@@ -2,7 +2,8 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut, all of them if none is named, or `watchdog` alone. `replace` follows `good`: the guest
+# CASES: any of good replace mac disk key piece cut node uefi http, all of them but the last three if none is named, or `watchdog` alone.
+# `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
@@ -69,8 +70,19 @@ for tap in 0 1; do
     ip netns exec "$net" ip link set "tap$tap" master "wire$tap" up
 done
 
-machine() { # NAME DISK-GIB MAC: a machine with an empty disk is switched on
+ovmf=/usr/share/OVMF
+machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is switched on
     console=$out/build-$1.txt
+    firmware=() card=
+    case ${4:-bios} in
+    uefi | http) # the firmware's own memory; its own way to boot from the network, and not the card's
+        cp $ovmf/OVMF_VARS_4M.fd "$work/vars.fd"
+        firmware=(-drive "if=pflash,format=raw,unit=0,readonly=on,file=$ovmf/OVMF_CODE_4M.fd" -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd")
+        card=,romfile=
+        ;;
+    esac
+    # what it would try before HTTP
+    case ${4:-} in http) for version in 4 6; do firmware+=(-fw_cfg "name=opt/org.tianocore/IPv${version}PXESupport,string=n"); done ;; esac
     rm -f "$work/disk.img"
     truncate -s "$2G" "$work/disk.img"
     : >"$console"
@@ -79,10 +91,10 @@ machine() { # NAME DISK-GIB MAC: a machine with an empty disk is switched on
 power() { # MAC of the card that boots
     ip netns exec "$net" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
         -drive "file=$work/disk.img,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=HEAD2DISK,bootindex=1 \
-        -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2" \
+        -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
         -netdev tap,id=n1,ifname=tap1,script=no,downscript=no -device virtio-net-pci,netdev=n1,mac=52:54:00:20:00:02,romfile= \
         -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
-        -qmp "unix:$work/qmp,server=on,wait=off" &
+        -qmp "unix:$work/qmp,server=on,wait=off" "${firmware[@]}" &
     guest=$!
 }
 off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
@@ -265,6 +277,38 @@ for case in $cases; do
         done
         [ -n "$serves" ] || { on arbiter 'crm_mon -1 -r'; fail "head-2 does not serve: $answer, $card"; }
         say "head-1's power was cut, and head-2 serves"
+        off
+        ;;
+    node) # a kernel, and an init that tells what it was told
+        mkdir -p "$work/node/"{bin,proc,dev}
+        cp "$(command -v busybox)" "$work/node/bin/"
+        cat >"$work/node/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t devtmpfs dev /dev
+exec >/dev/ttyS0 2>&1
+/bin/busybox sed 's/^/NODE /' /proc/cmdline
+/bin/busybox poweroff -f
+INIT
+        chmod +x "$work/node/init"
+        on head-1 'cd /srv/state/boot && mkdir -p images/compute && cp /boot/vmlinuz-* images/compute/vmlinuz'
+        (cd "$work/node" && find . | cpio -o -H newc --quiet) | "$haoscar" lab exec head-1 -- sh -c 'cat >/srv/state/boot/images/compute/initrd.img'
+        for how in bios uefi http; do
+            machine "node-$how" 1 52:54:00:20:02:01 "$how"
+            for _ in $(seq 240); do grep -q '^NODE ' "$console" && break; sleep 0.5; done
+            off
+            grep -q '^NODE .*BOOTIF=01-52-54-00-20-02-01 console=ttyS0 told=by-its-image' "$console" || { tail -5 "$console"; fail "the node does not boot by $how"; }
+            say "a node boots its image by $how"
+        done
+        ;;
+    uefi | http)
+        order "$case"
+        machine "$case" 8 $inside "$case"
+        joins
+        inside_head '[ -d /sys/firmware/efi ] && findmnt -n -o FSTYPE /boot/efi' | grep -qx vfat || fail "it does not boot by UEFI from its own disk"
+        taken=$(on head-1 'journalctl --no-pager -o cat -u dnsmasq | grep -c "sent .*snponly.efi"' || true)
+        case $case-$taken in http-0) ;; http-*) fail "it was given its boot file by TFTP" ;; *-0) fail "TFTP gave nothing" ;; esac
+        say "by UEFI, from the network and from its own disk"
         off
         ;;
     watchdog)

@@ -1,6 +1,7 @@
 //! Network boot: TFTP here, the boot options in the dhcp backends.
 
 mod dnsmasq;
+pub mod nodes;
 
 use std::net::IpAddr;
 
@@ -25,33 +26,41 @@ pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
     cluster.stored("boot").next().map_or_else(|| OWN.into(), |(storage, _)| storage.path.join(SHARED))
 }
 
-/// What serves images to machines that are built, on every head of the group; only the address moves.
+/// What serves boot files by HTTP, and images to machines that are built, on every head of the group; only the address moves.
 const UNIT: &str = "haoscar-images.service";
+
+/// Boot files over HTTP, as TFTP gives them: what a UEFI firmware asks for that boots by HTTP.
+pub fn url(address: IpAddr, file: &str) -> String {
+    format!(
+        "http://{}{FILES}/{}",
+        std::net::SocketAddr::from((address, IMAGE_PORT)),
+        file.trim_start_matches('/')
+    )
+}
+
+/// Where the server has them.
+pub const FILES: &str = "/files";
 
 /// Where it listens: free of what IANA and Debian's /etc/services give to others.
 pub const IMAGE_PORT: u16 = 4_081;
 
-/// What iPXE is given where haoscar builds heads: the programs of Debian's package ipxe.
+/// What iPXE is given where haoscar has a script for it: the programs of Debian's package ipxe.
 pub const BIOS: &str = "undionly.kpxe";
 /// See there.
 pub const UEFI: &str = "snponly.efi";
 
 /// Programs that a head needs to have another one built (Debian's names).
-const PACKAGES: [&str; 9] = [
-    "ipxe",
-    "initramfs-tools",
-    "zstd",
-    "fdisk",
-    "e2fsprogs",
-    "dosfstools",
-    "udev",
-    "openssh-client",
-    "grub2-common",
-];
+const PACKAGES: [&str; 8] =
+    ["initramfs-tools", "zstd", "fdisk", "e2fsprogs", "dosfstools", "udev", "openssh-client", "grub2-common"];
 
 /// Whether some head is built by haoscar.
 pub fn builds(cluster: &Cluster) -> bool {
     cluster.heads.values().any(|head| head.image.is_some())
+}
+
+/// Whether machines are told what to boot by a script: heads that are built, and nodes with an image.
+pub fn scripted(cluster: &Cluster) -> bool {
+    builds(cluster) || nodes::boot(cluster)
 }
 
 /// What iPXE asks for first, at the group's address.
@@ -84,17 +93,21 @@ fn router(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The server of images, where heads are built.
+/// The server of boot files and images.
 fn images(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
-    if !builds(context.cluster) {
-        return Ok(());
-    }
     let path = format!("/etc/systemd/system/{UNIT}");
     let store = image_store(context.cluster);
-    let values = json!({ "store": store });
+    let values = json!({ "store": store, "files": context.state()?, "entries": nodes::ENTRIES });
     let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
     part.files.push((Placement::Heads, context.file(path, "boot/images.service.hbs", values, change)?));
     part.carried.push(Carried::everywhere(context.name, UNIT));
+    nodes::entries(context, part)?;
+    if scripted(context.cluster) {
+        part.packages.push((Placement::Heads, "ipxe".to_owned()));
+    }
+    if !builds(context.cluster) {
+        return Ok(());
+    }
     // root's alone: an image holds what a head holds
     part.directories.push(state_folder(store, "root", "root", 0o700));
     part.packages.extend(PACKAGES.map(|name| (Placement::Heads, name.to_owned())));

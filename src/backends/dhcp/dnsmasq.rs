@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::{boot_files, lease_seconds, leases, options, reservations};
-use crate::backends::boot::builds;
+use crate::backends::boot::scripted;
 use crate::backends::{Backend, Context, Part, Placement, folder, state_folder, validator};
 use crate::desired::{OnChange, Rendered};
 use crate::engines::Carried;
@@ -66,7 +66,7 @@ fn files(service: &DhcpService, context: &Context<'_>) -> Result<(Rendered, Rend
     }
     let values = json!({
         "state": context.state()?, "hosts": HOSTS, "domain": context.cluster.domain, "lease": lease_seconds(service),
-        "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets, "ipxe": builds(context.cluster),
+        "leases": LEASES_LEAST + 2 * reserved.len(), "subnets": subnets, "ipxe": scripted(context.cluster),
     });
     let conf =
         context.file(CONF, "dhcp/dnsmasq/dhcp.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))?;

@@ -205,9 +205,10 @@ fn classes(context: &Context<'_>) -> Vec<Value> {
         let test = match firmware {
             "ipxe" => "option[77].hex == 'iPXE'",
             "bios" => "option[93].hex == 0x0000",
+            "http" => "option[93].hex == 0x0010",
             _ => "option[93].hex == 0x0007 or option[93].hex == 0x0009 or option[93].hex == 0x000b",
         };
-        json!({ "name": firmware, "test": test, "file": file })
+        json!({ "name": firmware, "test": test, "file": file, "http": firmware == "http" })
     };
     boot_files(context).into_iter().map(class).collect()
 }

@@ -74,18 +74,21 @@ fn options(gateway: Option<IpAddr>, address: IpAddr, context: &Context<'_>) -> V
     options
 }
 
-/// Boot files by what asks: `ipxe` itself (RFC 3004, option 77) where haoscar builds heads, else the client's firmware, `bios` or
-/// `uefi` (RFC 4578, option 93), where the group has a boot service. The first that fits is the one.
+/// Boot files by what asks: `ipxe` itself (RFC 3004, option 77) where haoscar has a script for it, else the client's firmware: `bios`,
+/// `uefi`, or `http` for a UEFI that wants its file by HTTP (RFC 4578, option 93; UEFI 2.10, 24.7), where the group has a boot
+/// service. The first that fits is the one.
 fn boot_files(context: &Context<'_>) -> Vec<(&'static str, String)> {
     let boot = context.services().find_map(|service| match service {
         Service::Boot(boot) => Some(boot),
         _ => None,
     });
     let Some(boot) = boot else { return Vec::new() };
-    let builds = boot::builds(context.cluster);
-    let or = |file: &Option<String>, own: &str| file.clone().or_else(|| builds.then(|| own.to_owned()));
-    let script = context.private_address().ok().filter(|_| builds).map(boot::script);
-    let files =
-        [("ipxe", script), ("bios", or(&boot.bios, boot::BIOS)), ("uefi", or(&boot.uefi, boot::UEFI))];
+    let scripted = boot::scripted(context.cluster);
+    let or = |file: &Option<String>, own: &str| file.clone().or_else(|| scripted.then(|| own.to_owned()));
+    let address = context.private_address().ok();
+    let script = address.filter(|_| scripted).map(boot::script);
+    let uefi = or(&boot.uefi, boot::UEFI);
+    let http = address.zip(uefi.as_ref()).map(|(address, file)| boot::url(address, file));
+    let files = [("ipxe", script), ("bios", or(&boot.bios, boot::BIOS)), ("uefi", uefi), ("http", http)];
     files.into_iter().filter_map(|(asks, file)| Some((asks, file?))).collect()
 }

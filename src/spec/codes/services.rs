@@ -102,6 +102,20 @@ pub(super) const SERVICES: &[Code] = &[
         "give it one of both.",
         "images: { compute: { path: images/compute } }",
     ),
+    shape(
+        "image/path",
+        "a folder that no node can ask for",
+        "nodes ask for the kernel in it by HTTP, below the folder of the boot service.",
+        "name a folder below that one.",
+        "images: { compute: { path: images/compute } }",
+    ),
+    shape(
+        "image/arguments",
+        "arguments that no kernel is told",
+        "they stand in the one line of a script that nodes boot; heads are built from an image, and their kernel is told by GRUB.",
+        "write them at an image with a `path`, in one line.",
+        "images: { compute: { path: images/compute, arguments: \"console=ttyS0\" } }",
+    ),
     rule(
         "image/no-builder",
         "a head that nothing can build",
