@@ -63,7 +63,7 @@ build)
     need_rust
     ;;
 lab)
-    install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps mount mount
+    install_missing mmdebstrap mmdebstrap iproute2 ip util-linux nsenter procps ps mount mount e2fsprogs mke2fs
     ;;
 scale)
     python3 -c 'import jinja2, yaml' 2>/dev/null || install python3 python3-yaml python3-jinja2

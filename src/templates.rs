@@ -292,6 +292,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "engine/pacemaker/qnetd.conf.hbs",
     "engine/pacemaker/ocf/unit.hbs",
     "engine/pacemaker/ocf/address.hbs",
+    "engine/pacemaker/ocf/storage.hbs",
     "engine/pacemaker/unit.conf.hbs",
     "engine/pacemaker/watch.service.hbs",
     "engine/pacemaker/alive.service.hbs",

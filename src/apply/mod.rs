@@ -459,9 +459,12 @@ fn judged(check: &Check, answer: &Answer) -> Verdict {
     (check.verdict)(answer)
 }
 
-/// A check is asked when a file that it reads changes.
+/// A check is asked when a file that it reads changes; one that reads none is of the machine, and asked whenever that changes.
 fn concerns(check: &Check, touched: &[Rendered]) -> bool {
     let Question::Command { argv, .. } = &check.question else { return false };
+    if !argv.iter().any(|argument| argument.contains("{staged:")) {
+        return true;
+    }
     touched
         .iter()
         .any(|file| argv.iter().any(|argument| argument.contains(&format!("{{staged:{}}}", file.path))))

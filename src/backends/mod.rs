@@ -200,7 +200,7 @@ fn question(place: &str, ask: &str, bytes: u32) -> String {
 }
 
 /// A program that reads a staged file and answers 0 when it is right.
-fn validator(name: &str, argv: &[&str]) -> Check {
+pub(crate) fn validator(name: &str, argv: &[&str]) -> Check {
     let argv = argv.iter().map(ToString::to_string).collect();
     Check {
         name: name.to_owned(),

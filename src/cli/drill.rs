@@ -105,7 +105,11 @@ impl FaultWord {
     fn fits(self, cluster: &Cluster, group: &Group) -> bool {
         let time = |name: &String| matches!(cluster.services.get(name), Some(Service::Time(_)));
         match self {
-            Self::DiskFull => group.storage.is_some(),
+            // a lab takes the space from a storage that all heads have
+            Self::DiskFull => {
+                let storage = group.storage.as_ref().and_then(|name| cluster.storage.get(name));
+                storage.is_some_and(|storage| storage.exclusive().is_none())
+            }
             Self::ApplyPower => group.services.iter().any(time), // the apply is held at its unit
             _ => true,
         }

@@ -12,6 +12,7 @@ mod live;
 pub mod names;
 mod resolve;
 mod site;
+mod storage;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};

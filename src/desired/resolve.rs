@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Desired, HostDesired, HostName, OnChange, Rendered, Role, SecretKind, SiteFile, Surroundings, Unit,
-    UnitWant, image, names, site,
+    UnitWant, image, names, site, storage,
 };
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
@@ -27,6 +27,7 @@ pub fn resolve(
     let mut problems = Vec::new();
     for (group_name, group) in &cluster.groups {
         let heads: BTreeSet<HostName> = group.heads.iter().cloned().collect();
+        let mut inside = Vec::new();
         for name in &group.services {
             let Some(service) = cluster.services.get(name) else { continue }; // lint: reference/service
             let storage = group.storage.as_ref().and_then(|name| cluster.storage.get(name));
@@ -34,10 +35,14 @@ pub fn resolve(
             let cgroup_hybrid = surroundings.cgroup_hybrid;
             let context = Context { cluster, name, group, storage, heads: &heads, templates, cgroup_hybrid };
             match backends::resolve(service, &context) {
-                Ok(part) => builder.lay(part, group_name, &heads),
+                Ok(mut part) => {
+                    inside.extend(storage::taken(&mut part, storage));
+                    builder.lay(part, group_name, &heads);
+                }
                 Err(problem) => problems.push(problem),
             }
         }
+        builder.lay(storage::part(cluster, group, &inside), group_name, &heads);
     }
     problems.extend(builder.hosts_files(templates).err());
     problems.extend(builder.engine(surroundings, templates).err());

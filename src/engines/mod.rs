@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{HostDesired, HostName, Probe};
+use crate::desired::{Directory, HostDesired, HostName, Probe};
 use crate::spec::EngineKind;
 
 pub use daemon::UNIT as LOOP_UNIT;
@@ -60,6 +60,8 @@ pub struct Carried {
     pub stop_timeout_ms: u64,
     /// The spec's recovery policy.
     pub recovery: Option<crate::spec::Recovery>,
+    /// It is the group's storage: what moves with the group starts when it is there.
+    pub storage: bool,
 }
 
 impl Carried {
@@ -74,7 +76,32 @@ impl Carried {
             start_timeout_ms: START_TIMEOUT_MS,
             stop_timeout_ms: STOP_TIMEOUT_MS,
             recovery: None,
+            storage: false,
         }
+    }
+
+    /// A storage that one head at a time has: the engine mounts it before anything of the group that has state.
+    pub fn exclusive(name: &str, storage: &crate::spec::Storage, folders: &[Directory]) -> Option<Self> {
+        let mut parameters = BTreeMap::from([
+            ("device".to_owned(), storage.exclusive()?.to_string()),
+            ("path".to_owned(), storage.path.to_string()),
+        ]);
+        parameters.extend(storage.options.as_ref().map(|options| ("options".to_owned(), options.clone())));
+        let row = |folder: &Directory| {
+            let Directory { path, owner, mode, .. } = folder;
+            format!("{} {} {} {path}", mode, owner.user, owner.group)
+        };
+        let folders: Vec<_> = folders.iter().map(row).collect();
+        parameters.extend((!folders.is_empty()).then(|| ("folders".to_owned(), folders.join(";"))));
+        let service = format!("storage-{name}");
+        Some(Self {
+            what: CarriedAs::Agent { agent: "ocf:haoscar:storage".to_owned(), parameters },
+            needs_address: false,
+            start_timeout_ms: MOUNT_TIMEOUT_MS,
+            stop_timeout_ms: UNMOUNT_TIMEOUT_MS,
+            storage: true,
+            ..Self::moving(&service, "", None)
+        })
     }
 
     /// A stateless service: on every head of the group, only the address moves.
@@ -112,6 +139,12 @@ const START_TIMEOUT_MS: u64 = 40_000;
 
 /// A unit that has not stopped by then has failed: systemd itself kills after 90 s, which is too late for a failover.
 const STOP_TIMEOUT_MS: u64 = 30_000;
+
+/// A journal that is long may take a minute to be replayed; a file system that needs more is looked at by a person.
+const MOUNT_TIMEOUT_MS: u64 = 120_000;
+
+/// Whoever still uses it is asked to end, then killed; what is in memory is written out.
+const UNMOUNT_TIMEOUT_MS: u64 = 60_000;
 
 /// Units of an engine itself, the first what all others need, the last of them the one that starts and stops resources.
 pub fn units(kind: EngineKind) -> &'static [&'static str] {

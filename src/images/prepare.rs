@@ -67,7 +67,9 @@ pub fn ipxe(files: &[&str], folder: &Utf8Path) -> Result<(), ImageError> {
     for file in files {
         let (from, to) = (Utf8Path::new(IPXE).join(file), folder.join(file));
         if !to.exists() && from.exists() {
-            fs::copy(&from, &to).map_err(disk(&to))?;
+            // whole or not at all: another head may do the same, and a machine may ask for it now
+            let half = folder.join(format!(".{file}.{}", std::process::id()));
+            fs::copy(&from, &half).and_then(|_| fs::rename(&half, &to)).map_err(disk(&to))?;
         }
     }
     Ok(())

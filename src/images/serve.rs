@@ -14,6 +14,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -21,7 +22,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
@@ -44,8 +45,6 @@ type Answer = Result<Response, StatusCode>;
 /// # Errors
 /// The port is taken.
 pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> Result<(), ImageError> {
-    // where they cannot be put, `haoscar build` says why
-    let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], files);
     let routes = routes(Served { store, entries: Entries::at(entries) }, files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(disk("the server of images"))?;
@@ -57,9 +56,21 @@ pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> R
             Err(_) => tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
         };
         let listener = listener.map_err(disk(format!("port {port}")))?;
+        tokio::spawn(give_ipxe(files.to_owned()));
         axum::serve(listener, routes).await.map_err(disk(format!("port {port}")))
     })
 }
+
+/// Again and again: the storage comes when the group does. Where they cannot be put, `haoscar build` says why.
+async fn give_ipxe(files: Utf8PathBuf) {
+    loop {
+        let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], &files);
+        tokio::time::sleep(IPXE_EVERY).await;
+    }
+}
+
+/// A machine's firmware takes longer to ask for the first time.
+const IPXE_EVERY: Duration = Duration::from_secs(5);
 
 /// What is served beside the boot files.
 struct Served {
@@ -171,7 +182,6 @@ async fn log(State(served): State<Arc<Served>>, Path(token): Path<String>, log: 
 mod tests {
     use super::*;
     use crate::images::ticket::tests::sample;
-    use camino::Utf8PathBuf;
 
     fn served(store: &Store) -> Served {
         Served { store: store.clone(), entries: Entries::at(&store.folder().join("entries")) }

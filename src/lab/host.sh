@@ -1,5 +1,5 @@
 # The first process of a lab host, in namespaces of its own: makes the host's file system and becomes systemd.
-# Arguments: host name, root, the host's disk, the haoscar program, then pairs of a folder of the lab and its place.
+# Arguments: host name, root, the host's disk, the haoscar program, then pairs of a folder or a disk (a file) of the lab and its place.
 set -eu
 name=$1 lower=$2 disk=$3 program=$4
 shift 4
@@ -35,8 +35,13 @@ ln -s /proc/self/fd/2 dev/stderr
 [ ! -e proc/sysrq-trigger ] || mount --bind /dev/null proc/sysrq-trigger
 mount --bind "$program" usr/sbin/haoscar
 mount -o remount,bind,ro usr/sbin/haoscar
+# disks that heads share are files, and mount(8) puts a loop device in front of one
+if [ -e /dev/loop-control ]; then
+    mknod dev/loop-control c 10 237
+    for number in $(seq 0 63); do mknod "dev/loop$number" b 7 "$number"; done
+fi
 while [ $# -gt 1 ]; do
-    mkdir -p ".$2"
+    if [ -d "$1" ]; then mkdir -p ".$2"; else mkdir -p ".${2%/*}" && : >".$2"; fi
     mount --bind "$1" ".$2"
     shift 2
 done

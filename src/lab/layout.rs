@@ -59,6 +59,9 @@ pub struct LabHost {
     pub gateways: Vec<IpAddr>,
     /// Folders of the lab that it shares with others, by storage name and mount point.
     pub storage: BTreeMap<String, Utf8PathBuf>,
+    /// Disks that it reaches and others too, by storage name and device.
+    #[serde(default)]
+    pub disks: BTreeMap<String, Utf8PathBuf>,
 }
 
 /// Wires and hosts of one lab.
@@ -80,9 +83,15 @@ pub fn of(cluster: &Cluster) -> Layout {
         .map(|(n, (name, network))| (name.clone(), wire(n, network, &taken, ping)));
     let mut hosts = BTreeMap::new();
     for (name, head) in &cluster.heads {
-        let storage =
-            cluster.storage.iter().map(|(name, storage)| (name.clone(), storage.path.clone())).collect();
-        hosts.insert(name.clone(), machine(cluster, HostKind::Head, &head.nics, storage));
+        let (mut storage, mut disks) = (BTreeMap::new(), BTreeMap::new());
+        for (name, about) in &cluster.storage {
+            match about.exclusive() {
+                Some(device) => disks.insert(name.clone(), device.clone()),
+                None => storage.insert(name.clone(), about.path.clone()),
+            };
+        }
+        let machine = machine(cluster, HostKind::Head, &head.nics, storage);
+        hosts.insert(name.clone(), LabHost { disks, ..machine });
     }
     for (name, witness) in &cluster.witnesses {
         hosts.insert(name.clone(), machine(cluster, HostKind::Witness, &witness.nics, BTreeMap::new()));
@@ -156,7 +165,7 @@ fn machine(
         dhcp6: false,
     });
     let gateways = nics.values().filter_map(|nic| cluster.networks.get(&nic.network)?.gateway);
-    LabHost { kind, ports: ports.collect(), gateways: gateways.collect(), storage }
+    LabHost { kind, ports: ports.collect(), gateways: gateways.collect(), storage, disks: BTreeMap::new() }
 }
 
 fn nodes(cluster: &Cluster) -> BTreeMap<String, LabHost> {
@@ -179,6 +188,7 @@ fn nodes(cluster: &Cluster) -> BTreeMap<String, LabHost> {
                 ports: ports.collect(),
                 gateways: Vec::new(),
                 storage: BTreeMap::new(),
+                disks: BTreeMap::new(),
             };
             hosts.insert(name, host);
         }

@@ -161,12 +161,13 @@ pub fn await_running(lab: &str, host: &str, within: std::time::Duration) -> Resu
     power::await_running(&find(lab)?, host, within)
 }
 
-/// Folders of the lab and where they appear on a host.
+/// Folders (and disks: files) of the lab and where they appear on a host.
 fn shared_folders(lab: &Lab, host: &str) -> Result<Vec<(Utf8PathBuf, Utf8PathBuf)>, LabError> {
     let about = lab.host(host)?;
     let storage = about.storage.iter();
     let mut folders: Vec<_> =
         storage.map(|(name, place)| (storage::folder(lab, name), place.clone())).collect();
+    folders.extend(about.disks.iter().map(|(name, device)| (storage::disk(lab, name), device.clone())));
     if about.kind != HostKind::Node {
         folders.push((keeper::folder(lab), KEEPER_PLACE.into()));
     }

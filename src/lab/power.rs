@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::{LabError, io};
 use super::process::Process;
 use super::state::Lab;
-use super::{state, switch, tree};
+use super::{state, storage, switch, tree};
 
 const START: &str = include_str!("host.sh");
 /// Joins a branch of the lab's tree before anything else, so that nothing can escape a sweep.
@@ -121,8 +121,10 @@ pub(crate) fn cut(lab: &Lab, host: &str) -> Result<(), LabError> {
     for port in &lab.host(host)?.ports {
         let _ = switch::set_port(lab, port, false); // gone already where the host has died by itself
     }
+    let loops = storage::loops(lab, host);
     process.kill();
-    until(DEAD_WITHIN, || !process.runs()).ok_or_else(|| late(host, "dead", DEAD_WITHIN))?;
+    let dead = || !process.runs() && loops.iter().all(storage::is_free);
+    until(DEAD_WITHIN, dead).ok_or_else(|| late(host, "dead", DEAD_WITHIN))?;
     lab.forget_process(host);
     tree::fell(&tree::of_lab(&lab.name)?.join(format!("host-{host}")))
 }

@@ -50,6 +50,7 @@ const PACKAGES: &[&str] = &[
     "iputils-arping",
     "isc-dhcp-client",
     "procps",
+    "psmisc",
     "socat",
     "netbase",
 ];

@@ -30,6 +30,43 @@ pub(super) fn prepare(lab: &Lab, storage: &str) -> Result<(), LabError> {
     program::run(&["mount", "-t", "tmpfs", "-o", &options, "haoscar-storage", folder.as_str()]).map(|_| ())
 }
 
+/// The disk of a storage that one head at a time mounts: a file.
+pub(super) fn disk(lab: &Lab, storage: &str) -> Utf8PathBuf {
+    lab.folder().join("disks").join(storage)
+}
+
+/// The smallest disk that has a journal of a usual size.
+const DISK_BYTES: u64 = 256 << 20;
+
+/// Makes a disk with an empty ext4, unless it is there.
+pub(super) fn prepare_disk(lab: &Lab, storage: &str) -> Result<(), LabError> {
+    let path = disk(lab, storage);
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = lab.folder().join("disks");
+    fs::create_dir_all(&folder).map_err(io(folder.as_str()))?;
+    let file = fs::File::create(&path).map_err(io(path.as_str()))?;
+    file.set_len(DISK_BYTES).map_err(io(path.as_str()))?;
+    program::run(&["mke2fs", "-q", "-t", "ext4", path.as_str()]).map(|_| ())
+}
+
+/// Loop devices by which a running host has a disk of the lab mounted.
+pub(super) fn loops(lab: &Lab, host: &str) -> Vec<String> {
+    let Some(process) = lab.process(host) else { return Vec::new() };
+    let mounts = fs::read_to_string(format!("/proc/{}/mounts", process.pid)).unwrap_or_default();
+    let sources = mounts.lines().filter_map(|line| line.split_whitespace().next()?.strip_prefix("/dev/"));
+    let mut loops: Vec<_> = sources.filter(|name| name.starts_with("loop")).map(str::to_owned).collect();
+    loops.sort();
+    loops.dedup();
+    loops
+}
+
+/// Whether a loop device has nothing behind it: the kernel takes a dead host's file systems down by itself, a moment later.
+pub(super) fn is_free(device: &String) -> bool {
+    !std::path::Path::new("/sys/block").join(device).join("loop").exists()
+}
+
 /// Leaves a storage no byte more than it holds, or as much as before.
 ///
 /// # Errors

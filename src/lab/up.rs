@@ -148,6 +148,9 @@ fn lay_out(lab: &Lab, program: &Utf8Path) -> Result<(), LabError> {
         for storage in host.storage.keys() {
             storage::prepare(lab, storage)?;
         }
+        for storage in host.disks.keys() {
+            storage::prepare_disk(lab, storage)?;
+        }
         if host.kind != HostKind::Node {
             disk::put_program(&lab.disk(name).join("up"), "usr/sbin/fence_haoscar", FENCE_AGENT)?;
         }

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum StorageKind {
     /// All heads have it always (a shared file system).
     Mounted,
+    /// A file system on a disk that all heads reach (SAS, Fibre Channel, iSCSI) and one may use: the engine mounts it where its
+    /// group is.
+    Exclusive,
 }
 
 /// A place for state that both heads can reach.
@@ -21,4 +24,19 @@ pub struct Storage {
     /// Where it is mounted.
     #[schemars(with = "String", extend("format" = "absolute-path"), example = &"/srv/state")]
     pub path: Utf8PathBuf,
+    /// The disk, the same on every head; `exclusive` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "absolute-path"), example = &"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4-part1")]
+    pub device: Option<Utf8PathBuf>,
+    /// Options of mount(8); `exclusive` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"noatime")]
+    pub options: Option<String>,
+}
+
+impl Storage {
+    /// The disk of a storage that one head at a time has; none where all heads have it always.
+    pub fn exclusive(&self) -> Option<&Utf8PathBuf> {
+        self.device.as_ref().filter(|_| self.kind == StorageKind::Exclusive)
+    }
 }

@@ -12,8 +12,9 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 11] = [
+const SPECS: [&str; 12] = [
     "dnsmasq",
+    "exclusive",
     "fence-levels",
     "ha-oscar-2004",
     "ha-oscar-2004-pbs",

@@ -5,6 +5,7 @@ mod confirm;
 mod dhcp;
 mod doctor;
 mod drill;
+mod exclusive;
 mod facts;
 mod faults;
 mod follow;

@@ -220,6 +220,14 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
     on head-1 'haoscar plan --spec /root/watched.yaml --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
     say "head-2 is back by itself, and a plan is empty"
 }
+known_off() { # the guest that was a member is off, and the engine knows it
+    for _ in $(seq 120); do [ "$(seen online)" = false ] && [ "$(seen unclean)" = false ] && break; sleep 0.5; done
+    if [ "$(seen unclean)" = true ]; then # the lab has no power switch for a guest
+        refuses "is a member of the cluster, lost, and not known to be off" --replace
+        on head-1 'haoscar fenced head-2 --i-saw-it-off' || fail "fenced"
+    fi
+    refuses "is a member of the cluster$"
+}
 store=/srv/state/haoscar-images
 inside=52:54:00:20:00:12
 for case in $cases; do
@@ -302,7 +310,7 @@ INIT
         done
         ;;
     uefi | http)
-        order "$case"
+        case $(seen online) in '') order "$case" ;; *) known_off; order "$case" --replace ;; esac
         machine "$case" 8 $inside "$case"
         joins
         inside_head '[ -d /sys/firmware/efi ] && findmnt -n -o FSTYPE /boot/efi' | grep -qx vfat || fail "it does not boot by UEFI from its own disk"
@@ -319,12 +327,7 @@ INIT
         off
         ;;
     replace)
-        for _ in $(seq 120); do [ "$(seen online)" = false ] && [ "$(seen unclean)" = false ] && break; sleep 0.5; done
-        if [ "$(seen unclean)" = true ]; then # the lab has no power switch for a guest
-            refuses "is a member of the cluster, lost, and not known to be off" --replace
-            on head-1 'haoscar fenced head-2 --i-saw-it-off' || fail "fenced"
-        fi
-        refuses "is a member of the cluster$"
+        known_off
         order replace --replace
         machine replace 8 $inside
         joins

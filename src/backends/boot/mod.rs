@@ -23,7 +23,8 @@ const SHARED: &str = "haoscar-images";
 
 /// Where the images of a cluster lie: where every head that serves them can read them.
 pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
-    cluster.stored("boot").next().map_or_else(|| OWN.into(), |(storage, _)| storage.path.join(SHARED))
+    let mut shared = cluster.stored("boot").filter(|(storage, _)| storage.exclusive().is_none());
+    shared.next().map_or_else(|| OWN.into(), |(storage, _)| storage.path.join(SHARED))
 }
 
 /// What serves boot files by HTTP, and images to machines that are built, on every head of the group; only the address moves.

@@ -61,12 +61,22 @@ pub fn of_member(
         for agent in ["unit", "address"] {
             host.files.push(ocf_agent(agent, templates)?);
         }
+        if mounts(name, cluster) {
+            host.files.push(ocf_agent("storage", templates)?);
+        }
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
     if !surroundings.lab {
         fence_secrets(cluster, members, templates, &mut host)?;
     }
     Ok(host)
+}
+
+/// Whether the engine mounts a storage on this head.
+fn mounts(name: &str, cluster: &Cluster) -> bool {
+    let here = cluster.groups.values().filter(|group| group.heads.iter().any(|head| head == name));
+    let mut stores = here.filter_map(|group| cluster.storage.get(group.storage.as_ref()?));
+    stores.any(|storage| storage.exclusive().is_some())
 }
 
 fn running(name: &str) -> Unit {

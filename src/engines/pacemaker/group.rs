@@ -5,6 +5,7 @@
 //! - A clone draws the base by a finite score: a head whose instance runs wins, equal loss moves nothing.
 //! - One rule a group bans every machine that the group does not name, also one that joins later; nothing is looked
 //!   for there (resource-discovery), since the unit is not even installed.
+//! - A storage that one head at a time has is mounted beside the addresses; what moves starts after both.
 //! - Preferences stand on the base alone, in order of the group's heads.
 
 use std::collections::BTreeMap;
@@ -62,9 +63,14 @@ impl Layout<'_> {
         let together = [ids(&addresses), ids(&moving)].concat();
         if let Some((base, followers)) = together.split_first() {
             constraints.children.extend(self.preferences(base));
-            constraints.children.extend(watch::worths(base, self.group));
+            constraints.children.extend(watch::worths(base, self.group, self.cluster));
             constraints.children.extend(followers.iter().map(|id| colocation(id, base, "INFINITY")));
             constraints.children.extend(clones.iter().map(|(id, _)| colocation(base, id, DRAW)));
+        }
+        let stores: Vec<_> =
+            of_kind(false).filter(|(_, service)| service.storage).map(|(id, _)| id).collect();
+        for (id, _) in of_kind(false).filter(|(_, service)| !service.storage) {
+            constraints.children.extend(stores.iter().map(|store| after(id, store)));
         }
         for (id, _) in of_kind(false).filter(|(_, service)| service.needs_address) {
             constraints.children.extend(addresses.iter().map(|(address, _)| after(id, address)));

@@ -76,7 +76,8 @@ fn list(
         cards: head.nics.iter().filter(|(_, nic)| nic.network == *network).map(|(c, _)| c.clone()).collect(),
     };
     let store = |storage: &String| {
-        let path = cluster.storage.get(storage)?.path.clone();
+        // one that one head has alone is asked by the engine itself, where it is
+        let path = cluster.storage.get(storage).filter(|storage| storage.exclusive().is_none())?.path.clone();
         Some(WatchedStore { attribute: store_attribute(storage), path })
     };
     let networks: BTreeSet<_> = here().flat_map(|(_, group)| networks(group)).collect();
@@ -111,10 +112,12 @@ fn units(configuration: &Element, ids: &[String]) -> Vec<WatchedUnit> {
 }
 
 /// One constraint a network and storage of the group, on its base.
-pub fn worths(base: &str, group: &Group) -> Vec<Element> {
+pub fn worths(base: &str, group: &Group, cluster: &Cluster) -> Vec<Element> {
     let networks: BTreeSet<_> = networks(group).collect();
     let links = networks.into_iter().map(|network| link_attribute(network));
-    let stores = group.storage.iter().map(|storage| store_attribute(storage));
+    let watched =
+        |name: &&String| cluster.storage.get(*name).is_some_and(|storage| storage.exclusive().is_none());
+    let stores = group.storage.iter().filter(watched).map(|storage| store_attribute(storage));
     links.chain(stores).map(|attribute| worth(base, &attribute)).collect()
 }
 

@@ -68,7 +68,7 @@ pub fn lay(
     )?);
     host.packages.insert("sbd".to_owned());
     host.units.insert(0, Unit { name: UNIT.to_owned(), want: UnitWant::WithEngine });
-    let argv = ["test", "-c", device, "-a", "-n", &format!("{{staged:{CONF}}}")].map(str::to_owned).into();
+    let argv = ["test", "-c", device].map(str::to_owned).into();
     host.checks.push(Check {
         name: format!("a watchdog at {device}"),
         question: Question::Command { argv, timeout_ms: 5_000 },

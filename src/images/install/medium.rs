@@ -1,6 +1,6 @@
 //! The disk that a ticket means, and its partitions.
 
-use std::fs;
+use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -118,20 +118,23 @@ type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
 /// udev needs a moment.
 const PARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Wipes a disk, and divides it.
-pub(super) fn partition(medium: &Medium) -> Result<Parts, InstallError> {
+/// Wipes a disk, and divides it. The partitions are open as long as the files that come with them: udev reads the table once more
+/// when somebody has written it, and would take them away for a moment, but the kernel refuses that while one is open (BLKRRPART, EBUSY).
+pub(super) fn partition(medium: &Medium) -> Result<(Parts, [File; 2]), InstallError> {
     let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
     ran("sfdisk", &argv, TABLE)?;
     let parts = Parts { esp: medium.part(2), root: medium.part(3) };
     let begin = Instant::now();
-    while !(parts.esp.exists() && parts.root.exists()) {
+    loop {
+        if let (Ok(esp), Ok(root)) = (File::open(&parts.esp), File::open(&parts.root)) {
+            return Ok((parts, [esp, root]));
+        }
         if begin.elapsed() > PARTS_WITHIN {
             let why = "the kernel does not show the partitions that were made".to_owned();
             return Err(InstallError::System { subject: medium.path.to_string(), why });
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(parts)
 }
 
 #[cfg(test)]

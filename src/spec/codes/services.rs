@@ -228,6 +228,27 @@ pub(super) const SERVICES: &[Code] = &[
         "remove it.",
         "waive: []",
     ),
+    shape(
+        "storage/device",
+        "a disk that is missing, or that nobody mounts",
+        "an exclusive storage is mounted by the engine, from a disk; a mounted one is the site's own affair.",
+        "name the disk by an identity that is the same on every head, or change the kind.",
+        "storage: { state: { kind: exclusive, path: /srv/state, device: /dev/disk/by-id/wwn-0x5000c500a1b2c3d4-part1 } }",
+    ),
+    shape(
+        "storage/two-groups",
+        "a disk that two groups need",
+        "an exclusive storage is on one head at a time, and two groups may be on two.",
+        "make them one group, or give each a disk of its own.",
+        "groups: { control: { storage: state, ... } }",
+    ),
+    rule(
+        "image/exclusive-store",
+        "images that only one head could read",
+        "any head of the group may build another one, and the one that carries the group serves the image.",
+        "keep boot files on a storage that all heads have.",
+        "storage: { images: { kind: mounted, path: /srv/images } }",
+    ),
     rule(
         "storage/twice",
         "two storages at one path",

@@ -55,7 +55,11 @@ pub(super) fn check(lint: &mut Lint<'_>) {
 /// Every head that leads must read the same, and nothing in a folder is signed.
 fn check_folder(lint: &mut Lint<'_>, folder: &Utf8Path) {
     let cluster = lint.cluster;
-    let shared = cluster.storage.values().any(|storage| folder.starts_with(&storage.path));
+    let shared = cluster
+        .storage
+        .values()
+        .filter(|storage| storage.exclusive().is_none())
+        .any(|storage| folder.starts_with(&storage.path));
     if !shared {
         let place = lint.at("policy.source.folder", "each head would read its own");
         lint.error("policy/source-folder", format!("{folder} is on no storage of the spec"), [place])

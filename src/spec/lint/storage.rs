@@ -1,8 +1,16 @@
-//! Storages: one path each.
+//! Storages: one path each; one that a head has alone needs a disk, and belongs to one group.
 
 use super::{Lint, Mend};
+use crate::spec::{Storage, StorageKind};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
+    for (name, storage) in &lint.cluster.storage {
+        device(lint, name, storage);
+        if storage.kind == StorageKind::Exclusive {
+            owners(lint, name);
+        }
+    }
+    images(lint);
     let storages: Vec<_> = lint.cluster.storage.iter().collect();
     for (index, (name, storage)) in storages.iter().enumerate() {
         for (other, before) in &storages[..index] {
@@ -17,4 +25,52 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             }
         }
     }
+}
+
+fn device(lint: &mut Lint<'_>, name: &str, storage: &Storage) {
+    let exclusive = storage.kind == StorageKind::Exclusive;
+    if exclusive && storage.device.is_none() {
+        let place = lint.at_key(&format!("storage.{name}"), "");
+        lint.error("storage/device", format!("storage {name} is exclusive, and names no disk"), [place])
+            .mend("add `device: /dev/disk/by-id/...`, a name that is the same on every head");
+    }
+    let others = [("device", storage.device.is_some()), ("options", storage.options.is_some())];
+    for (field, _) in others.iter().filter(|(_, given)| *given && !exclusive) {
+        let place = lint.at(&format!("storage.{name}.{field}"), "");
+        let message = format!("storage {name} is mounted by the site itself, and `{field}` is not looked at");
+        lint.error("storage/device", message, [place])
+            .mend("say `kind: exclusive` where the engine is to mount it, or take this away");
+    }
+}
+
+/// It is mounted where its group is: another group may be elsewhere.
+fn owners(lint: &mut Lint<'_>, name: &str) {
+    let groups = lint.cluster.groups.iter().filter(|(_, group)| group.storage.as_deref() == Some(name));
+    let groups: Vec<_> = groups.map(|(group, _)| group.clone()).collect();
+    if groups.len() > 1 {
+        let at = |group: &String| lint.at(&format!("groups.{group}.storage"), "needs it");
+        let places: Vec<_> = groups.iter().map(at).collect();
+        let message =
+            format!("storage {name} is exclusive: groups {} cannot both have it", groups.join(" and "));
+        lint.error("storage/two-groups", message, places)
+            .mend("make them one group, or give each a disk of its own");
+    }
+}
+
+/// A head is built by one that need not be the one that carries the group.
+fn images(lint: &mut Lint<'_>) {
+    if lint.cluster.heads.values().all(|head| head.image.is_none()) {
+        return;
+    }
+    let Some((storage, _)) = lint.cluster.stored("boot").next() else { return };
+    let same = |(_, known): &(&String, &Storage)| known.path == storage.path;
+    let Some((name, _)) = lint.cluster.storage.iter().find(same).filter(|_| storage.exclusive().is_some())
+    else {
+        return;
+    };
+    let place = lint.at(&format!("storage.{name}.kind"), "");
+    let message =
+        format!("images of heads lie beside the boot files, on {name}, and one head alone has that");
+    lint.error("image/exclusive-store", message, [place])
+        .mend("give `boot` a group with a storage of kind mounted");
 }
