@@ -8,6 +8,7 @@ mod agent;
 mod agents;
 mod apply;
 mod ask;
+mod backup;
 mod build;
 mod confirm;
 mod difference;
@@ -140,6 +141,10 @@ enum Verb {
     Remove(remove::Options),
     /// Make a secret of the cluster anew
     Secret(secret::Options),
+    /// Write what is neither in the spec's repository nor in an image: secrets, generations, history
+    Backup(backup::Options),
+    /// Put a backup on a head that was lost
+    Restore(backup::RestoreOptions),
     /// Keys that are believed on this head before the spec names some
     Trust(trust::Options),
     /// Say how the cluster is, in one sentence and a table
@@ -216,6 +221,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Diff(options) => difference::run(&cli.common, options),
         Verb::Remove(options) => remove::run(&cli.common, options),
         Verb::Secret(options) => secret::run(&cli.common, options),
+        Verb::Backup(options) => backup::backup(&cli.common, options),
+        Verb::Restore(options) => backup::restore(&cli.common, options),
         Verb::Trust(options) => trust::run(&cli.common, options),
         Verb::Status(options) => status::run(&cli.common, options),
         Verb::Doctor(options) => doctor::run(&cli.common, options),

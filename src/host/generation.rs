@@ -13,13 +13,13 @@ use crate::history::{HistoryError, Store};
 use crate::observed::{Chronicle, Edit, End, Record};
 
 /// The highest generation seen, in digits.
-const SEEN: &str = "/var/lib/haoscar/generation";
+pub(super) const SEEN: &str = "/var/lib/haoscar/generation";
 
 /// What this machine must be: [`Accepted`] as JSON.
 pub const ACCEPTED: &str = "/var/lib/haoscar/accepted.json";
 
 /// A bare git repository, one tag a generation.
-const HISTORY: &str = "/var/lib/haoscar/history.git";
+pub(super) const HISTORY: &str = "/var/lib/haoscar/history.git";
 
 /// The highest generation that this machine has been part of; 0: none, or nobody knows.
 pub fn seen(machine: &dyn Machine) -> u64 {

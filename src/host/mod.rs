@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod agent;
+mod backup;
 mod checkup;
 mod clock;
 mod confirm;
@@ -31,6 +32,7 @@ mod transaction;
 mod trusted;
 mod units;
 
+pub use backup::{Backup, BackupError};
 pub use clock::{now_s, utc_now};
 pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
 pub use events::{EVENTS, parsed as events};

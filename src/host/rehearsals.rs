@@ -10,7 +10,7 @@ use super::machine::Machine;
 use crate::desired::{Mode, Owner};
 use crate::observed::Rehearsal;
 
-const PATH: &str = "/var/lib/haoscar/rehearsals.json";
+pub(super) const PATH: &str = "/var/lib/haoscar/rehearsals.json";
 
 /// All that is known; nothing where the file is missing or cannot be read.
 pub fn read(machine: &dyn Machine) -> BTreeMap<String, Rehearsal> {

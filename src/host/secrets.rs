@@ -29,7 +29,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// Where secrets lie.
-const FOLDER: &str = "/etc/haoscar/secrets";
+pub(super) const FOLDER: &str = "/etc/haoscar/secrets";
 
 /// The file of a secret on the machine that this runs on.
 pub fn path(name: &str) -> Utf8PathBuf {

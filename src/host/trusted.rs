@@ -9,7 +9,7 @@ use super::real::Real;
 use crate::desired::{Mode, Owner};
 
 /// One public key of ssh a line.
-const TRUSTED: &str = "/etc/haoscar/trusted_keys";
+pub(super) const TRUSTED: &str = "/etc/haoscar/trusted_keys";
 
 /// The keys that were added by hand on this machine.
 pub fn trusted() -> Vec<String> {

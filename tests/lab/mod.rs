@@ -1,6 +1,7 @@
 //! The real daemons in namespaces; needs root.
 
 mod away;
+mod backup;
 mod confirm;
 mod dhcp;
 mod doctor;
