@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::spec::address::advance;
-use crate::spec::{Cluster, Mac, MacList, Nic, NodeNic, NodeRange, Problem};
+use crate::spec::{Cluster, Mac, MacList, Nic, NodeNic, NodeRange, Nodes, Problem};
 
 /// One line of a hosts file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,10 +83,20 @@ pub fn everybody(cluster: &Cluster) -> Result<Vec<Line>, Problem> {
 pub fn nodes(cluster: &Cluster) -> Result<Vec<NodeAddress>, Problem> {
     let mut all = Vec::new();
     for (range, nodes) in &cluster.nodes {
-        for nic in nodes.nics.values() {
-            for first in [Some(&nic.address), nic.address6.as_ref()].into_iter().flatten() {
-                count_up(range, nic, first, &mut all)?;
-            }
+        all.extend(of_range(range, nodes)?);
+    }
+    Ok(all)
+}
+
+/// Every address of every node of one range.
+///
+/// # Errors
+/// What [`nodes`] says.
+pub fn of_range(range: &NodeRange, nodes: &Nodes) -> Result<Vec<NodeAddress>, Problem> {
+    let mut all = Vec::new();
+    for nic in nodes.nics.values() {
+        for first in [Some(&nic.address), nic.address6.as_ref()].into_iter().flatten() {
+            count_up(range, nic, first, &mut all)?;
         }
     }
     Ok(all)

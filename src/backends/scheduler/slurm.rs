@@ -137,7 +137,7 @@ fn conf(service: &SchedulerService, unit: &str, context: &Context<'_>) -> Result
     let partitions: Vec<_> = partitions.collect::<Result<_, _>>()?;
     let mut nodes = Vec::new();
     for (range, declared) in &context.cluster.nodes {
-        nodes.extend(node_lines(range, declared, context)?);
+        nodes.extend(node_lines(range, declared)?);
     }
     let values = json!({
         "cluster": context.cluster.name, "controller": context.group.0, "address": context.private_address()?,
@@ -154,12 +154,10 @@ fn partition(name: &str, partition: &Partition, context: &Context<'_>) -> Result
 }
 
 /// One line a run of addresses that differ in the last part only, so that Slurm can fold them beside the names.
-fn node_lines(range: &NodeRange, declared: &Nodes, context: &Context<'_>) -> Result<Vec<Value>, Problem> {
-    let all = names::nodes(context.cluster)?;
-    let own: std::collections::BTreeSet<_> = range.names().into_iter().collect();
+fn node_lines(range: &NodeRange, declared: &Nodes) -> Result<Vec<Value>, Problem> {
     let mut seen = std::collections::BTreeSet::new();
     let mut runs: Vec<(String, Vec<String>, Vec<String>)> = Vec::new();
-    for node in all.into_iter().filter(|node| own.contains(&node.name)) {
+    for node in names::of_range(range, declared)? {
         if !seen.insert(node.name.clone()) {
             continue; // a second address of the same node: Slurm wants one
         }
