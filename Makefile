@@ -72,7 +72,7 @@ test-vm: build ## a real kernel's power is cut in the middle of an apply, 5 minu
 	@packaging/setup.sh vm
 	@$(ROOT) tests/vm/cut.sh target/release/haoscar "$(or $(CUTS),8)"
 
-test-build: build ## a blank QEMU guest is built as head-2, joins and takes over; and five machines that must not (CASES="good disk")
+test-build: build ## a blank QEMU guest is built as head-2, joins and takes over; and machines that must not (CASES="good disk"; tests/vm/build.sh lists all)
 	@packaging/setup.sh lab
 	@packaging/setup.sh vm
 	@$(ROOT) tests/vm/build.sh target/release/haoscar $(CASES)

@@ -282,6 +282,10 @@ fn shown(name: &str, head: &Head, manifest: &Manifest, disk: &Disk, within: Span
     let macs: Vec<_> = head.nics.values().map(|nic| nic.mac.to_string()).collect();
     line!("  boots from the network with {}: once, and within {within}", macs.join(" or "));
     line!("  - the disk with {disk}: ALL ON IT IS LOST; {} are written", HumanBytes(manifest.bytes));
+    if !disk.layout.is_empty() {
+        let parts: Vec<_> = disk.layout.iter().map(ToString::to_string).collect();
+        line!("  divided: {}", parts.join(", "));
+    }
     line!(
         "  + name, machine-id, ssh host keys, addresses and boot loader of its own; root of the heads may log in"
     );

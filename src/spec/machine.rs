@@ -143,6 +143,36 @@ pub struct Disk {
     /// It may be wiped without asking again.
     #[serde(default)]
     pub wipe: bool,
+    /// How it is divided, beside what booting needs; none: all of it is the root file system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layout: Vec<Division>,
+}
+
+/// A part of the disk of a machine that haoscar builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Division {
+    /// `/`, `swap`, or a folder that gets a file system of its own (ext4), with what the image has in it.
+    #[schemars(extend("format" = "partition"), example = &"/scratch")]
+    pub at: String,
+    /// Its size, in GiB; none: what the others leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub gib: Option<u32>,
+}
+
+impl Division {
+    /// The word for what is no file system.
+    pub const SWAP: &str = "swap";
+}
+
+impl std::fmt::Display for Division {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.gib {
+            Some(gib) => write!(f, "{} {gib} GiB", self.at),
+            None => write!(f, "{} the rest", self.at),
+        }
+    }
 }
 
 impl std::fmt::Display for Disk {

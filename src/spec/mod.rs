@@ -44,7 +44,7 @@ pub use load::{
     BYTES_MAX, Loaded, PROBLEMS_MAX, Places, check_format, load, mac_rows, place_in, public_keys, small,
 };
 pub use machine::{
-    Disk, Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent,
+    Disk, Division, Fence, FenceDevice, FenceLevel, FenceValue, Head, Nic, Witness, WitnessKind, fence_agent,
 };
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};

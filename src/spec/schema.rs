@@ -22,6 +22,7 @@ pub const PATTERNS: &[(&str, &str)] = &[
     ("unit", r"^[A-Za-z0-9@:._\\-]+\.service$"),
     ("ocf-agent", "^ocf:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$"),
     ("absolute-path", "^/.+$"),
+    ("partition", "^(swap|/([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?)$"),
     ("console", "^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9]+)?$"),
 ];
 

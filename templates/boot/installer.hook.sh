@@ -3,7 +3,7 @@
 [ "$1" = prereqs ] && exit 0
 . /usr/share/initramfs-tools/hook-functions
 copy_exec @PROGRAM@ /usr/sbin/haoscar
-for program in sfdisk mke2fs mkfs.vfat e2fsck resize2fs tune2fs blkid chroot ssh-keygen udevadm; do
+for program in sfdisk mke2fs mkswap mkfs.vfat e2fsck resize2fs tune2fs blkid chroot ssh-keygen udevadm; do
     path=$(command -v $program) || { echo "haoscar: $program is not installed" >&2; exit 1; }
     copy_exec "$path" "/usr/bin/$program"
 done

@@ -2,8 +2,8 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut node uefi http, all of them but the last three if none is named, or `watchdog` alone.
-# `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
+# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog` or `two` alone.
+# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
@@ -21,9 +21,15 @@ lab=build-$$
 net=haoscar-$lab
 export HAOSCAR_LAB=$lab
 packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod
-guest= relay= build=
+guest= relay= build= other=
+case " $cases " in *" two "*) # one more head
+    sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n&/
+        s/heads: \[head-1, head-2\]/heads: [head-1, head-2, head-3]/' "$spec" >"$work/two.yaml"
+    spec=$work/two.yaml
+    ;;
+esac
 ends() {
-    for process in $guest $relay $build; do kill -KILL "$process" 2>/dev/null || true; done
+    for process in $guest $other $relay $build; do kill -KILL "$process" 2>/dev/null || true; done
     "$haoscar" lab down "$lab" -q || true
     rm -rf "$work"
 }
@@ -65,9 +71,9 @@ relay=$!
 say "head-1 and arbiter serve"
 "$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
 say "the image is taken"
-for tap in 0 1; do
+for tap in 0 1 2 3; do
     ip netns exec "$net" ip tuntap add "tap$tap" mode tap
-    ip netns exec "$net" ip link set "tap$tap" master "wire$tap" up
+    ip netns exec "$net" ip link set "tap$tap" master "wire$((tap % 2))" up
 done
 
 ovmf=/usr/share/OVMF
@@ -88,21 +94,28 @@ machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is swi
     : >"$console"
     power "$3"
 }
-power() { # MAC of the card that boots
+power() { # MAC of the card that boots; what is behind it is head-2's machine, where nothing else is said
+    local disk=${disk:-$work/disk.img} serial=${serial:-HEAD2DISK} second=${second:-52:54:00:20:00:02} taps=${taps:-tap0 tap1}
     ip netns exec "$net" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
-        -drive "file=$work/disk.img,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=HEAD2DISK,bootindex=1 \
-        -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
-        -netdev tap,id=n1,ifname=tap1,script=no,downscript=no -device virtio-net-pci,netdev=n1,mac=52:54:00:20:00:02,romfile= \
+        -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=1 \
+        -netdev tap,id=n0,ifname=${taps% *},script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
+        -netdev tap,id=n1,ifname=${taps#* },script=no,downscript=no -device "virtio-net-pci,netdev=n1,mac=$second,romfile=" \
         -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
-        -qmp "unix:$work/qmp,server=on,wait=off" "${firmware[@]}" &
+        -qmp "unix:$work/qmp-$serial,server=on,wait=off" "${firmware[@]}" &
     guest=$!
 }
 off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
 order() { # NAME [OPTION…]: the entry is opened, and watched
     said=$out/said-$1.txt before=$(fenced)
-    "$haoscar" build head-2 "${@:2}" --yes --within 15m --spec "$spec" >"$said" 2>&1 &
+    "$haoscar" build head-2 "${@:2}" --yes --within "${within:-15m}" --spec "$spec" >"$said" 2>&1 &
     build=$!
     until_said 120 "ready: switch head-2 on"
+}
+abandoned() { # the machine goes off, and nobody waits for it any more
+    off
+    kill "$build"
+    wait "$build" 2>/dev/null || true
+    build=
 }
 until_said() { # SECONDS WORDS
     for _ in $(seq $(($1 * 5))); do
@@ -146,7 +159,8 @@ joins() { # the guest that was ordered is switched on blank, and becomes a membe
     say "switched on blank, and a member"
     sed -n 's/^\[ *\([0-9.]* s\)\] head-2: /    \1  /p' "$said"
     on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
-    say "a plan is empty"
+    inside_head 'findmnt -n /var/log >/dev/null && [ "$(stat -c %U%a /var/log)" = root755 ] && swapon --noheadings | grep -q /dev/' || fail "the disk is not divided as the spec says"
+    say "a plan is empty, and the disk is divided"
     [ "$(fenced)" = "$before" ] || fail "head-2 was fenced: $(fenced)"
 }
 fenced() { on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"' || true; }
@@ -198,7 +212,7 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
         [ "$(serving)" = 52:54:00:20:00:02 ] || fail "the group moved when its clock was set by $step"
     done
     say "its clock was set by an hour and back: nothing moved, nobody was fenced"
-    (echo '{"execute":"qmp_capabilities"}'; sleep 120) | socat - "UNIX-CONNECT:$work/qmp" >"$work/events" 2>/dev/null &
+    (echo '{"execute":"qmp_capabilities"}'; sleep 120) | socat - "UNIX-CONNECT:$work/qmp-HEAD2DISK" >"$work/events" 2>/dev/null &
     relay="$relay $!"
     for tap in tap0 tap1; do ip netns exec "$net" ip link set "$tap" down; done
     since=$(date +%s%N)
@@ -244,7 +258,7 @@ for case in $cases; do
         "$haoscar" build head-2 --cancel --spec "$spec" | grep -q 'its build is over' || fail "the entry stays"
         say "another machine got nothing"
         ;;
-    disk) order disk; machine disk 1 $inside; refused "disk failed: .*has 1.0 GiB, and the image needs" ;;
+    disk) order disk; machine disk 1 $inside; refused "disk failed: .*has 1.0 GiB, and the image and the layout need" ;;
     key) # a manifest that somebody else has signed
         order key
         on head-1 "cd $store/head/* && cp manifest.json.sig /root/sig && ssh-keygen -q -t ed25519 -N '' -f /root/other && rm manifest.json.sig && ssh-keygen -q -Y sign -n image@haoscar -f /root/other manifest.json"
@@ -267,9 +281,43 @@ for case in $cases; do
         power $inside
         sleep 45
         [ "$(on head-1 "grep -c begun $store/builds/head-2/said")" = 1 ] || fail "the entry was used twice"
-        off
-        kill "$build"; wait "$build" 2>/dev/null || true; build=
+        abandoned
         say "cut while it was written to: it does not begin again by itself"
+        ;;
+    cuts) # in each stage; said again, it is built from the beginning
+        for stage in partitioning proving identity loader restarting; do
+            order cuts
+            machine cuts 8 $inside
+            until_said 300 "head-2: $stage"
+            abandoned
+            say "cut in $stage: $(on head-1 "grep -c . $store/builds/head-2/said") words were said"
+        done
+        ;;
+    away) # the head's cable is out for half a minute, and its server dies again and again: the machine waits, and goes on
+        order away
+        machine away 8 $inside
+        until_said 240 "writing .* of "
+        "$haoscar" lab fault link head-1 --network inside -q
+        sleep 30
+        "$haoscar" lab fault link head-1 --network inside --heal -q
+        for _ in $(seq 20); do on head-1 'systemctl kill --signal=KILL haoscar-images' || true; sleep 0.5; done
+        until_said 400 "head-2: identity"
+        grep -q "waiting" "$console" || fail "the machine never noticed"
+        abandoned
+        say "the server was lost while it was written to: it waited, and every byte was proven"
+        ;;
+    late) # nobody comes in after its time
+        within=1m order late
+        sleep 65
+        machine late 8 $inside
+        sleep 60
+        off
+        [ ! -s "$console" ] || fail "it has booted something: $(tail -3 "$console")"
+        status=0
+        wait "$build" || status=$?
+        build=
+        [ "$status" = 124 ] || { tail -5 "$said"; fail "haoscar build ended with $status"; }
+        say "too late, and it got nothing: $(grep -m1 ^error "$said")"
         ;;
     good)
         order good
@@ -318,6 +366,28 @@ INIT
         case $case-$taken in http-0) ;; http-*) fail "it was given its boot file by TFTP" ;; *-0) fail "TFTP gave nothing" ;; esac
         say "by UEFI, from the network and from its own disk"
         off
+        ;;
+    two)
+        order two
+        "$haoscar" build head-3 --yes --within 15m --spec "$spec" >"$out/said-three.txt" 2>&1 &
+        third=$!
+        for _ in $(seq 600); do grep -q "ready: switch head-3 on" "$out/said-three.txt" && break; sleep 0.2; done
+        firmware=() card= console=$out/build-three.txt
+        truncate -s 8G "$work/three.img"
+        disk=$work/three.img serial=HEAD3DISK second=52:54:00:20:00:04 taps='tap2 tap3' power 52:54:00:20:00:14
+        other=$guest guest=
+        machine two 8 $inside
+        until_said 900 "head-2 is a member$\|error:"
+        wait "$build" || { tail -30 "$said"; fail "haoscar build head-2"; }
+        build=
+        wait "$third" || { tail -30 "$out/said-three.txt"; fail "haoscar build head-3"; }
+        on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+        for head in head-2 head-3; do
+            on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$head\"" | grep -q 'online="true".*unclean="false"' || fail "$head is no member"
+        done
+        say "two machines were built at once, both are members, and a plan is empty"
+        off
+        kill -KILL "$other"; wait "$other" 2>/dev/null || true; other=
         ;;
     watchdog)
         order watchdog

@@ -13,6 +13,7 @@ use crate::desired::hex;
 use crate::images::ImageError;
 use crate::images::program::ran;
 use crate::images::ticket::{Card, Ticket};
+use crate::spec::Division;
 
 /// Mounted in it while programs of the new system run.
 const KERNEL: &[&str] = &["dev", "proc", "sys"];
@@ -21,6 +22,8 @@ const KERNEL: &[&str] = &["dev", "proc", "sys"];
 pub(super) struct Target {
     root: Utf8PathBuf,
     parts: Parts,
+    /// File systems of their own, as they are mounted.
+    mounted: Vec<Utf8PathBuf>,
 }
 
 impl Target {
@@ -35,7 +38,7 @@ impl Target {
         let root = Utf8PathBuf::from(TARGET);
         fs::create_dir_all(&root).map_err(system(&root))?;
         attach(&parts.root, &root, Some("ext4"), MsFlags::empty())?;
-        let target = Self { root, parts: parts.clone() };
+        let mut target = Self { root, parts: parts.clone(), mounted: Vec::new() };
         for name in KERNEL {
             let (from, to) = (Utf8Path::new("/").join(name), target.root.join(name));
             fs::create_dir_all(&to).map_err(system(&to))?;
@@ -44,17 +47,59 @@ impl Target {
         let efi = target.root.join("boot/efi");
         fs::create_dir_all(&efi).map_err(system(&efi))?;
         attach(&parts.esp, &efi, Some("vfat"), MsFlags::empty())?;
+        target.divide()?;
         Ok(target)
+    }
+
+    /// Makes the other parts of the layout; a folder takes what the image has in it along, by the image's own programs.
+    fn divide(&mut self) -> Result<(), InstallError> {
+        let mut more = self.parts.more.clone();
+        more.sort(); // what holds another comes before it
+        for (at, disk) in &more {
+            if at == Division::SWAP {
+                ran("mkswap", &[disk.as_str()], "")?;
+                continue;
+            }
+            ran("mke2fs", &["-q", "-F", "-t", "ext4", disk.as_str()], "")?;
+            let (aside, place) = (self.root.join(ASIDE), self.root.join(at.trim_start_matches('/')));
+            for folder in [&aside, &place] {
+                fs::create_dir_all(folder).map_err(system(folder))?;
+            }
+            attach(disk, &aside, Some("ext4"), MsFlags::empty())?;
+            self.chroot(&["sh", "-c", TAKE_ALONG, "sh", at, &format!("/{ASIDE}")])?;
+            umount2(aside.as_std_path(), MntFlags::empty()).map_err(|error| system(&aside)(error.into()))?;
+            fs::remove_dir(&aside).map_err(system(&aside))?;
+            attach(disk, &place, Some("ext4"), MsFlags::empty())?;
+            self.mounted.push(place);
+        }
+        Ok(())
+    }
+
+    /// The other parts' lines of fstab(5).
+    fn more_mounts(&self) -> Result<String, InstallError> {
+        let mut text = String::new();
+        for (at, disk) in &self.parts.more {
+            let id = uuid(disk)?;
+            text += &match at.as_str() {
+                Division::SWAP => format!("UUID={id} none swap sw 0 0\n"),
+                at => format!("UUID={id} {at} ext4 defaults 0 2\n"),
+            };
+        }
+        Ok(text)
     }
 
     /// Writes what makes it itself; answers its public keys of ssh.
     pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<Vec<String>, InstallError> {
-        let blkid = |disk: &Utf8Path| ran("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "");
-        let (root, esp) = (blkid(&self.parts.root)?, blkid(&self.parts.esp)?);
+        let mounts = format!(
+            "UUID={} / ext4 errors=remount-ro 0 1\nUUID={} /boot/efi vfat umask=0077,nofail 0 2\n{}",
+            uuid(&self.parts.root)?,
+            uuid(&self.parts.esp)?,
+            self.more_mounts()?
+        );
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|error| system("random bytes")(error.into()))?;
         let id = hex(&id);
-        for (path, text) in files(ticket, &id, root.trim(), esp.trim(), url) {
+        for (path, text) in files(ticket, &id, mounts, url) {
             self.write(&path, &text, 0o644)?;
         }
         let keys = "root/.ssh/authorized_keys";
@@ -125,13 +170,22 @@ impl Target {
     pub(super) fn leave(self) -> Result<(), InstallError> {
         nix::unistd::sync();
         let places = ["boot/efi", "sys", "proc", "dev"].map(|name| self.root.join(name));
-        for place in places.iter().chain([&self.root]) {
+        for place in self.mounted.iter().rev().chain(&places).chain([&self.root]) {
             umount2(place.as_std_path(), MntFlags::MNT_DETACH)
                 .map_err(|error| system(place)(error.into()))?;
         }
         nix::unistd::sync();
         Ok(())
     }
+}
+
+/// Where a new file system is mounted while it takes a folder's place.
+const ASIDE: &str = ".haoscar-part";
+
+const TAKE_ALONG: &str = r#"cp -a "$1/." "$2/" && find "$1" -xdev -mindepth 1 -delete"#;
+
+fn uuid(disk: &Utf8Path) -> Result<String, InstallError> {
+    Ok(ran("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "")?.trim().to_owned())
 }
 
 fn attach(from: &Utf8Path, to: &Utf8Path, kind: Option<&str>, flags: MsFlags) -> Result<(), InstallError> {
@@ -161,18 +215,13 @@ WantedBy=multi-user.target
 ";
 
 /// Text files of a machine's own, by path below its root.
-fn files(ticket: &Ticket, machine_id: &str, root: &str, esp: &str, url: &str) -> Vec<(String, String)> {
+fn files(ticket: &Ticket, machine_id: &str, mounts: String, url: &str) -> Vec<(String, String)> {
     let host = &ticket.identity.host;
     let mut files = vec![
         ("etc/hostname".to_owned(), format!("{host}\n")),
         // never empty: systemd would take this boot for the first one and enable what packages like
         ("etc/machine-id".to_owned(), format!("{machine_id}\n")),
-        (
-            "etc/fstab".to_owned(),
-            format!(
-                "UUID={root} / ext4 errors=remount-ro 0 1\nUUID={esp} /boot/efi vfat umask=0077,nofail 0 2\n"
-            ),
-        ),
+        ("etc/fstab".to_owned(), mounts),
         (SAY_UP.trim_start_matches('/').to_owned(), format!("{url}\n")),
         (format!("etc/systemd/system/{UP_UNIT}"), UP_TEXT.to_owned()),
     ];
@@ -212,7 +261,8 @@ mod tests {
     #[test]
     fn a_machine_gets_its_own_name_cards_disks_and_console() {
         let ticket = Ticket { console: Some("ttyS0".to_owned()), ..sample(1) };
-        let files = files(&ticket, "0123", "root-uuid", "esp-uuid", "http://10.0.0.10:4081/build/secret");
+        let mounts = "UUID=root-uuid / ext4 errors=remount-ro 0 1\n".to_owned();
+        let files = files(&ticket, "0123", mounts, "http://10.0.0.10:4081/build/secret");
         let text = |path: &str| {
             files.iter().find(|(known, _)| known == path).map(|(_, text)| text.as_str()).unwrap()
         };

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::InstallError;
 use crate::images::program::ran;
-use crate::spec::Disk;
+use crate::spec::{Disk, Division};
 
 /// A disk of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) struct Parts {
     pub(super) esp: Utf8PathBuf,
     /// The root file system.
     pub(super) root: Utf8PathBuf,
+    /// All others of the layout: what it is for, and where it lies.
+    pub(super) more: Vec<(String, Utf8PathBuf)>,
 }
 
 #[allow(clippy::cast_precision_loss)] // for people
@@ -64,17 +66,29 @@ pub fn choose(found: &[Medium], wanted: &Disk, image_bytes: u64) -> Result<Mediu
     let listed: Vec<_> = found.iter().map(|medium| format!("{} ({})", medium.path, medium.about())).collect();
     let listed =
         if listed.is_empty() { "it has none".to_owned() } else { format!("it has {}", listed.join(", ")) };
+    let needed = needed(&wanted.layout, image_bytes)?;
     match fitting.as_slice() {
-        [one] if one.bytes < image_bytes + BESIDE_BYTES => Err(format!(
-            "{} has {:.1} GiB, and the image needs {:.1} GiB",
-            one.path,
-            gib(one.bytes),
-            gib(image_bytes + BESIDE_BYTES)
-        )),
+        [one] if one.bytes < needed => {
+            let what =
+                if wanted.layout.is_empty() { "the image needs" } else { "the image and the layout need" };
+            Err(format!("{} has {:.1} GiB, and {what} {:.1} GiB", one.path, gib(one.bytes), gib(needed)))
+        }
         [one] => Ok((*one).clone()),
         [] => Err(format!("no disk of this machine is the one that may be wiped ({wanted}): {listed}")),
         _ => Err(format!("more than one disk of this machine fits {wanted}, and one may be wiped: {listed}")),
     }
+}
+
+/// What a disk must have: a root that the image fits into, and the others.
+fn needed(layout: &[Division], image_bytes: u64) -> Result<u64, String> {
+    let bytes = |part: &Division| u64::from(part.gib.unwrap_or_default()) << 30;
+    let root = layout.iter().find(|part| part.at == "/").map(bytes).unwrap_or_default();
+    if root != 0 && root < image_bytes {
+        let (has, needs) = (gib(root), gib(image_bytes));
+        return Err(format!("the layout gives `/` {has:.1} GiB, and the image needs {needs:.1} GiB"));
+    }
+    let others: u64 = layout.iter().filter(|part| part.at != "/").map(bytes).sum();
+    Ok(root.max(image_bytes) + others + BESIDE_BYTES)
 }
 
 /// Disks that can be written to and stay in the machine.
@@ -108,26 +122,58 @@ fn medium(name: &str) -> Option<Medium> {
 /// `size` of sysfs counts these, whatever the disk's own sectors are (block/size in sysfs-block of the kernel).
 const SECTOR_BYTES: u64 = 512;
 
-/// GPT, for BIOS and UEFI alike: GRUB's own partition, the EFI system partition, the root (UEFI 2.10, 5.3; DPS for the types).
+/// GPT, for BIOS and UEFI alike: GRUB's own partition, the EFI system partition, then the layout (UEFI 2.10, 5.3; DPS for the types).
 const TABLE: &str = "label: gpt
 size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name=bios
 size=256MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
-type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
 ";
+const ROOT: &str = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709";
+const SWAP: &str = "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F";
+const OTHER: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
+/// The table of a layout for sfdisk(8), and its parts in the order of their numbers, from 3: who gets the rest comes last.
+fn table(layout: &[Division]) -> (String, Vec<&str>) {
+    let sized = layout.iter().filter(|part| part.gib.is_some());
+    let rest = layout.iter().filter(|part| part.gib.is_none());
+    let (mut text, mut order) = (TABLE.to_owned(), Vec::new());
+    for part in sized.chain(rest) {
+        let size = part.gib.map_or_else(String::new, |gib| format!("size={gib}GiB, "));
+        let (kind, name) = match part.at.as_str() {
+            "/" => (ROOT, "root"),
+            Division::SWAP => (SWAP, "swap"),
+            at => (OTHER, at.trim_start_matches('/')),
+        };
+        text += &format!("{size}type={kind}, name={}\n", name.replace('/', "-"));
+        order.push(part.at.as_str());
+    }
+    if order.is_empty() {
+        text += &format!("type={ROOT}, name=root\n");
+        order.push("/");
+    }
+    (text, order)
+}
 
 /// udev needs a moment.
 const PARTS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Wipes a disk, and divides it. The partitions are open as long as the files that come with them: udev reads the table once more
 /// when somebody has written it, and would take them away for a moment, but the kernel refuses that while one is open (BLKRRPART, EBUSY).
-pub(super) fn partition(medium: &Medium) -> Result<(Parts, [File; 2]), InstallError> {
+pub(super) fn partition(medium: &Medium, layout: &[Division]) -> Result<(Parts, Vec<File>), InstallError> {
+    let (table, order) = table(layout);
     let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
-    ran("sfdisk", &argv, TABLE)?;
-    let parts = Parts { esp: medium.part(2), root: medium.part(3) };
+    ran("sfdisk", &argv, &table)?;
+    let mut parts = Parts { esp: medium.part(2), root: Utf8PathBuf::new(), more: Vec::new() };
+    for (number, at) in (3..).zip(order) {
+        match at {
+            "/" => parts.root = medium.part(number),
+            at => parts.more.push((at.to_owned(), medium.part(number))),
+        }
+    }
+    let all = || [&parts.esp, &parts.root].into_iter().chain(parts.more.iter().map(|(_, path)| path));
     let begin = Instant::now();
     loop {
-        if let (Ok(esp), Ok(root)) = (File::open(&parts.esp), File::open(&parts.root)) {
-            return Ok((parts, [esp, root]));
+        if let Ok(held) = all().map(File::open).collect() {
+            return Ok((parts, held));
         }
         if begin.elapsed() > PARTS_WITHIN {
             let why = "the kernel does not show the partitions that were made".to_owned();
@@ -165,6 +211,25 @@ mod tests {
         let small = choose(&found, &by(Some("A1"), None), 8 << 30).unwrap_err();
         assert_eq!(small, "/dev/vda has 8.0 GiB, and the image needs 9.0 GiB");
         assert!(choose(&[], &by(Some("A1"), None), 0).unwrap_err().ends_with("it has none"));
+    }
+
+    #[test]
+    fn a_layout_becomes_a_table_in_which_the_rest_comes_last() {
+        let part = |at: &str, gib| Division { at: at.to_owned(), gib };
+        let layout = [part("/", None), part("swap", Some(8)), part("/var/log", Some(20))];
+        let (text, order) = table(&layout);
+        assert_eq!(order, ["swap", "/var/log", "/"]);
+        assert!(text.ends_with(&format!(
+            "size=8GiB, type={SWAP}, name=swap\nsize=20GiB, type={OTHER}, name=var-log\ntype={ROOT}, name=root\n"
+        )));
+        assert_eq!(table(&[]).1, ["/"]);
+        let of = |layout: &[Division]| Disk { layout: layout.to_vec(), ..Disk::default() };
+        let found = [disk("/dev/vda", "A1", 32)];
+        assert!(choose(&found, &of(&layout), 1 << 30).is_ok());
+        let small = choose(&[disk("/dev/vda", "A1", 29)], &of(&layout), 1 << 30).unwrap_err();
+        assert_eq!(small, "/dev/vda has 29.0 GiB, and the image and the layout need 30.0 GiB");
+        let tight = choose(&found, &of(&[part("/", Some(1)), part("/scratch", None)]), 2 << 30).unwrap_err();
+        assert_eq!(tight, "the layout gives `/` 1.0 GiB, and the image needs 2.0 GiB");
     }
 
     #[test]

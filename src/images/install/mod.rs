@@ -119,7 +119,7 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
     let medium = choose(&medium::found(), &ticket.disk, manifest.bytes).map_err(InstallError::Medium)?;
     enter("disk", format!("{} ({}) is wiped", medium.path, medium.about()));
     enter("partitioning", String::new());
-    let (parts, _held) = medium::partition(&medium)?;
+    let (parts, _held) = medium::partition(&medium, &ticket.disk.layout)?;
     enter("writing", manifest.title());
     write::write(head, &manifest, &parts.root)?;
     enter("proving", String::new());

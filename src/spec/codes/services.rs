@@ -103,6 +103,13 @@ pub(super) const SERVICES: &[Code] = &[
         "images: { compute: { path: images/compute } }",
     ),
     shape(
+        "disk/layout",
+        "a disk that cannot be divided so",
+        "the image is written to `/`; what the others leave can go to one part only; and some folders are needed before fstab is read.",
+        "name `/`, each other part once, and leave the size out at one of them.",
+        "disk: { serial: S4EV, layout: [{ at: swap, gib: 8 }, { at: /scratch, gib: 200 }, { at: / }] }",
+    ),
+    shape(
         "image/path",
         "a folder that no node can ask for",
         "nodes ask for the kernel in it by HTTP, below the folder of the boot service.",

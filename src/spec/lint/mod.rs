@@ -5,6 +5,7 @@
 
 mod address;
 mod agent;
+mod disk;
 mod engine;
 mod export;
 mod fence;
@@ -148,6 +149,7 @@ const RULES: &[fn(&mut Lint<'_>)] = &[
     service::check,
     storage::check,
     export::check,
+    disk::check,
     image::check,
     nodes::check,
     policy::check,

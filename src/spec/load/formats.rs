@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::spec::address::is_label;
-use crate::spec::{Cidr, Mac, NodeRange, Range, Span};
+use crate::spec::{Cidr, Division, Mac, NodeRange, Range, Span};
 
 type Check = fn(&str) -> Result<(), String>;
 
@@ -23,6 +23,7 @@ const FORMATS: &[(&str, Check)] = &[
     ("ocf-agent", agent),
     ("absolute-path", absolute),
     ("console", console),
+    ("partition", partition),
 ];
 
 /// Checks `text` against the format; an unknown format word passes.
@@ -95,6 +96,19 @@ fn agent(text: &str) -> Result<(), String> {
             "`{text}` is not an OCF agent: ocf:PROVIDER:NAME is expected, for example ocf:heartbeat:Dummy"
         )),
     }
+}
+
+/// It becomes a line of fstab(5).
+fn partition(text: &str) -> Result<(), String> {
+    let plain = |part: &str| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(good)
+    };
+    let folder = text.strip_prefix('/').is_some_and(|rest| rest.is_empty() || rest.split('/').all(plain));
+    if folder || text == Division::SWAP {
+        return Ok(());
+    }
+    Err(format!("`{text}` is no part of a disk: `/`, `swap` or a folder is expected, for example /scratch"))
 }
 
 /// Documentation/admin-guide/serial-console of the kernel: a device, and a rate with parity and bits.
