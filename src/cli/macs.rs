@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,7 +27,8 @@ Examples:
   haoscar macs --follow                     and those to come: switch the nodes on one after the other
   haoscar macs --assign 'compute[001-064]'  the next free names of that range, in the order in which they asked
 
---assign writes NAME,MAC rows to a file beside the spec (--file, macs.csv), which the range names as `macs: macs.csv`. Nothing is applied.
+--assign writes NAME,MAC rows to a file beside the spec (--file, macs.csv), which the range names as `macs: macs.csv`, and commits that
+file where the spec lies in a git repository (by the system's git: your name, your signature). Nothing is applied.
 Exit status: 0 shown or written; 64 no such range; 65 FILE is no such list; 66 the spec has no dhcp service; 69 no head was reached.")]
 pub struct Options {
     /// And those to come
@@ -38,6 +40,9 @@ pub struct Options {
     /// With --assign: the list beside the spec
     #[arg(long, value_name = "FILE", default_value = "macs.csv")]
     file: Utf8PathBuf,
+    /// With --assign: only write the list
+    #[arg(long, requires = "assign")]
+    no_commit: bool,
     #[command(flatten)]
     reach: Reach,
 }
@@ -71,7 +76,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let known = macs(cluster).into_iter().map(|(mac, _)| mac).collect();
     let mut look = || strangers(&mut reached.crew, &heads, &folders, &known);
     if let Some(range) = &options.assign {
-        return assign(common, &spec, range, &options.file, &look());
+        return assign(common, &spec, (range, &options.file), &look(), !options.no_commit);
     }
     let (mut shown, vendors) = (BTreeSet::new(), vendors());
     loop {
@@ -148,9 +153,9 @@ fn vendors() -> BTreeMap<String, String> {
 fn assign(
     common: &Common,
     spec: &source::Spec,
-    range: &str,
-    file: &Utf8Path,
+    (range, file): (&str, &Utf8Path),
     found: &[Lease],
+    commits: bool,
 ) -> Result<Exit, Failure> {
     let known = spec.loaded.cluster.nodes.keys().find(|known| known.as_str() == range);
     let Some(known) = known else {
@@ -191,5 +196,33 @@ fn assign(
         let left = if left > 0 { format!("; {left} of them have none yet") } else { String::new() };
         line!("{} names of {range} have a MAC in {path} now{left}", given.len());
     }
+    if commits && !given.is_empty() {
+        let subject = format!("{file}: {} nodes of {range} have a MAC", given.len());
+        commit(common, &path, &subject)?;
+    }
     Ok(Exit::Done)
+}
+
+/// One commit of the list alone, by the system's git, where the spec lies in a work tree; what else was changed there stays as it is.
+fn commit(common: &Common, path: &Utf8Path, subject: &str) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    let git =
+        |argv: &[&str]| Command::new("git").arg("-C").arg(folder).args(argv).stdin(Stdio::null()).output();
+    let inside = git(&["rev-parse", "--is-inside-work-tree"]);
+    if !inside.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"true")) {
+        return Ok(()); // no repository, or no git
+    }
+    for argv in [&["add", "--", name][..], &["commit", "--quiet", "--only", "-m", subject, "--", name]] {
+        let output = git(argv).map_err(|error| Failure::new(Exit::Failed, format!("git: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Failure::new(Exit::Failed, format!("{path} is written, and not committed: {said}"))
+                .hint(format!("git -C {folder} commit {name}, when that is mended; or --no-commit")));
+        }
+    }
+    if !common.quiet {
+        line!("committed: {subject}");
+    }
+    Ok(())
 }

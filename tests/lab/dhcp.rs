@@ -1,5 +1,7 @@
 //! dnsmasq as DHCP server: real clients, a power cut, and a change of the backend there and back that keeps the leases.
 
+use std::process::Command;
+
 use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
@@ -102,8 +104,23 @@ fn strangers_are_listed_and_named_in_order(site: &Site, list: &std::path::Path) 
     assert!(order.iter().all(Option::is_some), "{shown}");
     assert!(!shown.contains("52:54:00:60:01:01"), "node1 is no stranger: {shown}");
     std::fs::write(list, "name,mac\nnode1,52:54:00:60:01:01\n").unwrap();
+    let folder = list.parent().unwrap();
+    let git = |words: &str| {
+        let output = Command::new("git").arg("-C").arg(folder).args(words.split(' ')).output().unwrap();
+        assert!(output.status.success(), "git {words}: {}", text(&output));
+        text(&output)
+    };
+    git("init -q");
+    git("config user.name somebody");
+    git("config user.email somebody@example.org");
+    git("add .");
     let said = macs(&["--assign", "node[1-4]"]);
     assert!(said.contains("3 names of node[1-4] have a MAC in "), "{said}");
+    assert!(said.contains("committed: macs.csv: 3 nodes of node[1-4] have a MAC"), "{said}");
+    assert_eq!(
+        git("show --name-only --format=%s").trim(),
+        "macs.csv: 3 nodes of node[1-4] have a MAC\n\nmacs.csv"
+    );
     let rows = std::fs::read_to_string(list).unwrap();
     let given: Vec<_> = rows.lines().skip(2).map(|row| row.split_once(',').unwrap()).collect();
     assert_eq!(
