@@ -5,7 +5,7 @@
 copy_exec @PROGRAM@ /usr/sbin/haoscar
 for program in sfdisk mke2fs mkswap mkfs.vfat e2fsck resize2fs tune2fs blkid chroot ssh-keygen udevadm; do
     path=$(command -v $program) || { echo "haoscar: $program is not installed" >&2; exit 1; }
-    copy_exec "$path" "/usr/bin/$program"
+    copy_exec "$path" "/usr/local/sbin/$program" # before busybox's, which know less
 done
 mkdir -p "$DESTDIR/etc/haoscar" "$DESTDIR/tmp"
 cp @KEY@ "$DESTDIR@PLACE@"

@@ -2,7 +2,7 @@
 mountroot() {
     wait_for_udev 10
     configure_networking
-    export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
     if /usr/sbin/haoscar install; then
         sync
         reboot -f
