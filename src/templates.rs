@@ -169,7 +169,7 @@ impl Templates {
             path: path.into(),
             owner: Owner::root(),
             mode: Mode(0o644),
-            text: pieces(self.render(template, &values)?),
+            text: pieces(self.render(template, values)?),
             on_change,
             source: self.source(template),
         })
@@ -179,11 +179,12 @@ impl Templates {
     ///
     /// # Errors
     /// An unknown template or a value that the template asks for and `values` does not have.
-    pub fn render(&self, name: &str, values: &Value) -> Result<String, Problem> {
+    pub fn render(&self, name: &str, values: Value) -> Result<String, Problem> {
         if let Some(given) = &self.given {
             given.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), values.clone());
         }
-        self.registry.render(name, values).map_err(|e| {
+        // handlebars would take a copy of what it is lent, of 100,000 nodes too
+        self.registry.render_with_context(name, &Context::from(values)).map_err(|e| {
             let at = (e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
             let problem = self.problem(name, "render", &format!("cannot be rendered: {}", e.reason()), at);
             if self.own.contains_key(name) && !name.starts_with(Sources::FILES) {
@@ -263,6 +264,7 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "names/dnsmasq/names.conf.hbs",
     "names/dnsmasq/names.hosts.hbs",
     "boot/dnsmasq/boot.conf.hbs",
+    "boot/grub.cfg.hbs",
     "boot/images.service.hbs",
     "boot/node.ipxe.hbs",
     "boot/nodes.hbs",

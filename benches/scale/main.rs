@@ -169,7 +169,9 @@ fn planned(plan: &Plan) -> String {
 /// and the CSV are read, the range is counted up, and strings are written.
 fn floor(folder: &Utf8Path, out: &Utf8Path) -> String {
     let text = fs::read_to_string(folder.join("cluster.yaml")).unwrap();
-    let tree: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    // its own budget ends at 8,000 nodes (knowledge/scale.md)
+    let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_events: 24_000_000, max_nodes: 8_000_000 } };
+    let tree: serde_json::Value = serde_saphyr::from_str_with_options(&text, options).unwrap();
     let (mut kea, mut hosts, mut slurm) = (String::new(), String::new(), String::new());
     each_node(&tree, folder, |name, address, mac| {
         let _ = writeln!(

@@ -11,6 +11,8 @@ use super::program::ran;
 use super::seal::Seal;
 use super::ticket::{INITRAMFS, KERNEL};
 use super::{PUBLIC_KEY, Store, ticket};
+use crate::backends::boot::nodes::GRUB as GRUB_CFG;
+use crate::backends::boot::{GRUB_BIOS, GRUB_UEFI};
 
 /// What initramfs-tools(7) puts into the installer, and what it runs there.
 const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
@@ -67,12 +69,50 @@ pub fn ipxe(files: &[&str], folder: &Utf8Path) -> Result<(), ImageError> {
     for file in files {
         let (from, to) = (Utf8Path::new(IPXE).join(file), folder.join(file));
         if !to.exists() && from.exists() {
-            // whole or not at all: another head may do the same, and a machine may ask for it now
-            let half = folder.join(format!(".{file}.{}", std::process::id()));
-            fs::copy(&from, &half).and_then(|_| fs::rename(&half, &to)).map_err(disk(&to))?;
+            put(&from, &to)?;
         }
     }
     Ok(())
+}
+
+/// Where Debian has the signed shim and GRUB, and what the firmware and shim call them.
+const SIGNED: [(&str, &str); 2] = [
+    ("/usr/lib/shim/shimx64.efi.signed", GRUB_UEFI),
+    ("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed", "grubx64.efi"),
+];
+
+/// Of Debian's grub-pc-bin.
+const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
+
+/// GRUB for machines that boot from the network, and what it reads (`cfg`), in the folder that TFTP gives; programs that are there stay.
+///
+/// # Errors
+/// The disk or grub-mknetdir refuses.
+pub fn grub(cfg: &Utf8Path, folder: &Utf8Path) -> Result<(), ImageError> {
+    for (from, name) in SIGNED {
+        let (from, to) = (Utf8Path::new(from), folder.join(name));
+        if !to.exists() && from.exists() {
+            put(from, &to)?;
+        }
+    }
+    if !folder.join(GRUB_BIOS).exists() && Utf8Path::new(GRUB_MODULES).exists() {
+        let to = format!("--net-directory={folder}");
+        ran("grub-mknetdir", &[&to, "--subdir=grub", "-d", GRUB_MODULES], "")?;
+    }
+    let to = folder.join("grub").join(GRUB_CFG);
+    if fs::read(cfg).ok() != fs::read(&to).ok() {
+        fs::create_dir_all(folder.join("grub")).map_err(disk(folder))?;
+        put(cfg, &to)?;
+        // whoever serves them is not root, and this program makes files for root alone
+        ran("chmod", &["-R", "u=rwX,go=rX", folder.join("grub").as_str()], "")?;
+    }
+    Ok(())
+}
+
+/// Whole or not at all: another head may do the same, and a machine may ask for it now.
+fn put(from: &Utf8Path, to: &Utf8Path) -> Result<(), ImageError> {
+    let half = to.with_file_name(format!(".{}.{}", to.file_name().unwrap_or("half"), std::process::id()));
+    fs::copy(from, &half).and_then(|_| fs::rename(&half, to)).map_err(disk(to))
 }
 
 const SSH: &str = "/root/.ssh";

@@ -31,6 +31,7 @@ use super::error::{ImageError, disk};
 use super::prepare;
 use super::store::Store;
 use super::ticket::{self, LOG_BYTES_MAX, Ticket, Word};
+use crate::backends::boot::nodes::GRUB;
 use crate::backends::boot::{self, FILES};
 use crate::host::now_s;
 use crate::spec::Mac;
@@ -45,7 +46,8 @@ type Answer = Result<Response, StatusCode>;
 /// # Errors
 /// The port is taken.
 pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> Result<(), ImageError> {
-    let routes = routes(Served { store, entries: Entries::at(entries) }, files);
+    let (files, grub) = (files.to_owned(), entries.join(GRUB));
+    let routes = routes(Served { store, entries: Entries::at(entries) }, &files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(disk("the server of images"))?;
     runtime.block_on(async {
@@ -56,21 +58,27 @@ pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> R
             Err(_) => tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
         };
         let listener = listener.map_err(disk(format!("port {port}")))?;
-        tokio::spawn(give_ipxe(files.to_owned()));
+        tokio::spawn(give_loaders(files, grub));
         axum::serve(listener, routes).await.map_err(disk(format!("port {port}")))
     })
 }
 
-/// Again and again: the storage comes when the group does. Where they cannot be put, `haoscar build` says why.
-async fn give_ipxe(files: Utf8PathBuf) {
+/// Again and again: the storage comes when the group does. Where they cannot be put, `haoscar build` says why, and a machine that
+/// asks for them that there are none.
+async fn give_loaders(files: Utf8PathBuf, grub: Utf8PathBuf) {
     loop {
-        let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], &files);
-        tokio::time::sleep(IPXE_EVERY).await;
+        if files.is_dir() {
+            let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], &files);
+        }
+        if files.is_dir() && grub.exists() {
+            let _ = prepare::grub(&grub, &files);
+        }
+        tokio::time::sleep(LOADERS_EVERY).await;
     }
 }
 
 /// A machine's firmware takes longer to ask for the first time.
-const IPXE_EVERY: Duration = Duration::from_secs(5);
+const LOADERS_EVERY: Duration = Duration::from_secs(5);
 
 /// What is served beside the boot files.
 struct Served {

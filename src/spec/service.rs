@@ -73,10 +73,24 @@ pub struct DhcpService {
     pub recovery: Option<Recovery>,
 }
 
+/// What machines that boot from the network load first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BootLoader {
+    /// iPXE: everything else by HTTP; heads are built with it. Not signed for Secure Boot.
+    #[default]
+    Ipxe,
+    /// GRUB, behind the distribution's signed shim for UEFI with Secure Boot; everything by TFTP.
+    Grub,
+}
+
 /// Network boot: TFTP and the boot options that DHCP sends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootService {
+    /// What machines load first, that asks what to boot.
+    #[serde(default)]
+    pub loader: BootLoader,
     /// The boot file of BIOS clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"undionly.kpxe")]

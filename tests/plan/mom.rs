@@ -23,7 +23,7 @@ impl Node {
         fs::write(node.path("new"), "$usecp *:/home /home\n").unwrap();
         let values =
             serde_json::json!({ "header": "", "home": node.path("home"), "config": node.path("new") });
-        let script = Templates::packaged().unwrap().render("scheduler/openpbs/mom.sh.hbs", &values).unwrap();
+        let script = Templates::packaged().unwrap().render("scheduler/openpbs/mom.sh.hbs", values).unwrap();
         node.program("script", &script);
         node
     }

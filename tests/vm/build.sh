@@ -3,11 +3,13 @@
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
 # CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog` or `two` alone.
-# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
+# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `grub`: a node boots
+# its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "line $LINENO: ended with $?" >&2' ERR
 cd "$(dirname "$0")/../.."
 haoscar=$(realpath "${1:-target/release/haoscar}")
 shift || true
@@ -20,7 +22,12 @@ work=$(mktemp -d)
 lab=build-$$
 net=haoscar-$lab
 export HAOSCAR_LAB=$lab
-packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod
+case " $cases " in *" grub "*) # no head is built by it
+    sed '/^    image: head/d; /^  head: {/d; /^    disk:/d; /^    console:/d; s/^  boot: {}/  boot: { loader: grub }/' "$spec" >"$work/grub.yaml"
+    spec=$work/grub.yaml
+    ;;
+esac
+packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
 guest= relay= build= other=
 case " $cases " in *" two "*) # one more head
     sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n&/
@@ -69,8 +76,11 @@ switch=$(ip netns exec "$net" ip -o -4 address show dev wire0 | awk '{ print $4 
 ip netns exec "$net" socat TCP-LISTEN:7700,fork,reuseaddr "UNIX-CONNECT:/run/haoscar/lab/$lab/keeper/socket" &
 relay=$!
 say "head-1 and arbiter serve"
-"$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
-say "the image is taken"
+case " $cases " in *" grub "*) ;; *)
+    "$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
+    say "the image is taken"
+    ;;
+esac
 for tap in 0 1 2 3; do
     ip netns exec "$net" ip tuntap add "tap$tap" mode tap
     ip netns exec "$net" ip link set "tap$tap" master "wire$((tap % 2))" up
@@ -79,8 +89,14 @@ done
 ovmf=/usr/share/OVMF
 machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is switched on
     console=$out/build-$1.txt
-    firmware=() card=
+    firmware=() card= machine=q35
     case ${4:-bios} in
+    secure) # Microsoft's keys are in its memory, and it runs what they have signed alone
+        cp $ovmf/OVMF_VARS_4M.ms.fd "$work/vars.fd"
+        firmware=(-drive "if=pflash,format=raw,unit=0,readonly=on,file=$ovmf/OVMF_CODE_4M.secboot.fd" -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd"
+            -global driver=cfi.pflash01,property=secure,value=on)
+        card=,romfile= machine=q35,smm=on
+        ;;
     uefi | http) # the firmware's own memory; its own way to boot from the network, and not the card's
         cp $ovmf/OVMF_VARS_4M.fd "$work/vars.fd"
         firmware=(-drive "if=pflash,format=raw,unit=0,readonly=on,file=$ovmf/OVMF_CODE_4M.fd" -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd")
@@ -96,7 +112,7 @@ machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is swi
 }
 power() { # MAC of the card that boots; what is behind it is head-2's machine, where nothing else is said
     local disk=${disk:-$work/disk.img} serial=${serial:-HEAD2DISK} second=${second:-52:54:00:20:00:02} taps=${taps:-tap0 tap1}
-    ip netns exec "$net" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
+    ip netns exec "$net" qemu-system-x86_64 -machine "${machine:-q35}" -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
         -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=1 \
         -netdev tap,id=n0,ifname=${taps% *},script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
         -netdev tap,id=n1,ifname=${taps#* },script=no,downscript=no -device "virtio-net-pci,netdev=n1,mac=$second,romfile=" \
@@ -335,7 +351,7 @@ for case in $cases; do
         say "head-1's power was cut, and head-2 serves"
         off
         ;;
-    node) # a kernel, and an init that tells what it was told
+    node | grub) # a kernel, and an init that tells what it was told
         mkdir -p "$work/node/"{bin,proc,dev}
         cp "$(command -v busybox)" "$work/node/bin/"
         cat >"$work/node/init" <<'INIT'
@@ -343,18 +359,22 @@ for case in $cases; do
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
 exec >/dev/ttyS0 2>&1
+/bin/busybox dmesg | /bin/busybox sed -n 's/.*[Ss]ecure boot/NODE secure boot/p'
 /bin/busybox sed 's/^/NODE /' /proc/cmdline
+/bin/busybox echo NODE ends
 /bin/busybox poweroff -f
 INIT
         chmod +x "$work/node/init"
         on head-1 'cd /srv/state/boot && mkdir -p images/compute && cp /boot/vmlinuz-* images/compute/vmlinuz'
         (cd "$work/node" && find . | cpio -o -H newc --quiet) | "$haoscar" lab exec head-1 -- sh -c 'cat >/srv/state/boot/images/compute/initrd.img'
-        for how in bios uefi http; do
-            machine "node-$how" 1 52:54:00:20:02:01 "$how"
-            for _ in $(seq 240); do grep -q '^NODE ' "$console" && break; sleep 0.5; done
+        case $case in node) ways="bios uefi http" ;; grub) ways="bios uefi secure" ;; esac
+        for how in $ways; do
+            machine "$case-$how" 1 52:54:00:20:02:01 "$how"
+            for _ in $(seq 240); do grep -q '^NODE ends' "$console" && break; sleep 0.5; done
             off
             grep -q '^NODE .*BOOTIF=01-52-54-00-20-02-01 console=ttyS0 told=by-its-image' "$console" || { tail -5 "$console"; fail "the node does not boot by $how"; }
-            say "a node boots its image by $how"
+            case $how in secure) grep -q 'NODE secure boot enabled' "$console" || fail "Secure Boot was not enabled" ;; esac
+            say "a node boots its image by $case, $how"
         done
         ;;
     uefi | http)

@@ -20,7 +20,7 @@ impl Backend for Dnsmasq {
         "dnsmasq"
     }
 
-    fn resolve(&self, _service: &BootService, context: &Context<'_>) -> Result<Part, Problem> {
+    fn resolve(&self, service: &BootService, context: &Context<'_>) -> Result<Part, Problem> {
         let root = context.state()?;
         let restart = OnChange::Restart(UNIT.to_owned());
         let conf = context.file(CONF, "boot/dnsmasq/boot.conf.hbs", json!({ "root": root }), restart)?;
@@ -32,7 +32,7 @@ impl Backend for Dnsmasq {
             ..Part::default()
         };
         super::router(context, &mut part)?;
-        super::images(context, &mut part)?;
+        super::images(service, context, &mut part)?;
         Ok(part)
     }
 }

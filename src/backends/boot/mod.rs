@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::backends::{Context, Part, Placement, state_folder, validator};
 use crate::desired::{OnChange, Unit, UnitWant};
 use crate::engines::Carried;
-use crate::spec::{Cluster, Problem};
+use crate::spec::{BootLoader, BootService, Cluster, Problem};
 
 pub use dnsmasq::Dnsmasq;
 
@@ -54,6 +54,12 @@ pub const UEFI: &str = "snponly.efi";
 const PACKAGES: [&str; 8] =
     ["initramfs-tools", "zstd", "fdisk", "e2fsprogs", "dosfstools", "udev", "openssh-client", "grub2-common"];
 
+/// What machines load first where GRUB is the loader: shim asks for GRUB by its own name, beside itself; `grub-mknetdir` makes the
+/// program for BIOS.
+pub const GRUB_UEFI: &str = "shimx64.efi";
+/// See there.
+pub const GRUB_BIOS: &str = "grub/i386-pc/core.0";
+
 /// Whether some head is built by haoscar.
 pub fn builds(cluster: &Cluster) -> bool {
     cluster.heads.values().any(|head| head.image.is_some())
@@ -95,16 +101,20 @@ fn router(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
 }
 
 /// The server of boot files and images.
-fn images(context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
+fn images(service: &BootService, context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
     let path = format!("/etc/systemd/system/{UNIT}");
     let store = image_store(context.cluster);
     let values = json!({ "store": store, "files": context.state()?, "entries": nodes::ENTRIES });
     let change = OnChange::DaemonReload(Some(UNIT.to_owned()));
     part.files.push((Placement::Heads, context.file(path, "boot/images.service.hbs", values, change)?));
     part.carried.push(Carried::everywhere(context.name, UNIT));
-    nodes::entries(context, part)?;
+    nodes::entries(service.loader, context, part)?;
     if scripted(context.cluster) {
-        part.packages.push((Placement::Heads, "ipxe".to_owned()));
+        let packages: &[&str] = match service.loader {
+            BootLoader::Ipxe => &["ipxe"],
+            BootLoader::Grub => &["shim-signed", "grub-efi-amd64-signed", "grub-pc-bin", "grub2-common"],
+        };
+        part.packages.extend(packages.iter().map(|name| (Placement::Heads, (*name).to_owned())));
     }
     if !builds(context.cluster) {
         return Ok(());

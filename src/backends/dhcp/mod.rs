@@ -14,7 +14,7 @@ pub use lease::{LEASE_FILES, Lease, read as read_leases};
 
 use crate::backends::{Backend, Context, Part, Placement, boot, folder};
 use crate::desired::{Mode, OnChange, Rendered, names};
-use crate::spec::{DhcpBackend, DhcpService, Problem, Service, Span};
+use crate::spec::{BootLoader, DhcpBackend, DhcpService, Problem, Service, Span};
 
 /// The backend that the spec names.
 pub fn backend(name: DhcpBackend) -> Box<dyn Backend<Service = DhcpService>> {
@@ -86,9 +86,13 @@ fn boot_files(context: &Context<'_>) -> Vec<(&'static str, String)> {
     let scripted = boot::scripted(context.cluster);
     let or = |file: &Option<String>, own: &str| file.clone().or_else(|| scripted.then(|| own.to_owned()));
     let address = context.private_address().ok();
-    let script = address.filter(|_| scripted).map(boot::script);
-    let uefi = or(&boot.uefi, boot::UEFI);
-    let http = address.zip(uefi.as_ref()).map(|(address, file)| boot::url(address, file));
-    let files = [("ipxe", script), ("bios", or(&boot.bios, boot::BIOS)), ("uefi", uefi), ("http", http)];
+    let grub = boot.loader == BootLoader::Grub;
+    let script = address.filter(|_| scripted && !grub).map(boot::script);
+    let (bios, uefi) = if grub { (boot::GRUB_BIOS, boot::GRUB_UEFI) } else { (boot::BIOS, boot::UEFI) };
+    let (bios, uefi) = (or(&boot.bios, bios), or(&boot.uefi, uefi));
+    // GRUB of Debian 12 asks by HTTP at port 80 alone, and would find nothing more there
+    let http = address.zip(uefi.as_ref()).filter(|_| !grub);
+    let http = http.map(|(address, file)| boot::url(address, file));
+    let files = [("ipxe", script), ("bios", bios), ("uefi", uefi), ("http", http)];
     files.into_iter().filter_map(|(asks, file)| Some((asks, file?))).collect()
 }

@@ -117,6 +117,13 @@ pub(super) const SERVICES: &[Code] = &[
         "images: { compute: { path: images/compute } }",
     ),
     shape(
+        "image/loader",
+        "a head that is built, where machines load GRUB",
+        "the entry of a machine that is built is a script of iPXE, told to its own card alone.",
+        "have machines load iPXE, or install that head by other means.",
+        "services: { boot: { loader: ipxe } }",
+    ),
+    shape(
         "image/arguments",
         "arguments that no kernel is told",
         "they stand in the one line of a script that nodes boot; heads are built from an image, and their kernel is told by GRUB.",

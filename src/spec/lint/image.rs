@@ -3,7 +3,7 @@
 use camino::{Utf8Component, Utf8Path};
 
 use super::{Lint, Mend};
-use crate::spec::Image;
+use crate::spec::{BootLoader, Cluster, Image, Service};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     for (name, image) in &lint.cluster.images {
@@ -35,11 +35,22 @@ fn path(lint: &mut Lint<'_>, name: &str, image: &Image) {
     let why = match () {
         () if image.path.is_none() => "are for nodes, and this image has no `path`",
         () if text.chars().any(char::is_control) => "are one line of text",
+        () if loads_grub(lint.cluster) && text.contains(FOR_GRUB) => {
+            "stand in a script of GRUB here, without quotes, `$`, `;` and the like"
+        }
         () => return,
     };
     let place = lint.at(&format!("images.{name}.arguments"), "");
     lint.error("image/arguments", format!("arguments of a kernel {why}"), [place])
         .mend("images: { compute: { path: images/compute, arguments: \"console=ttyS0\" } }");
+}
+
+/// What a script of GRUB takes for more than text (its manual, 6.2).
+const FOR_GRUB: [char; 13] = ['$', '\'', '"', '\\', ';', '{', '}', '|', '&', '<', '>', '#', '`'];
+
+fn loads_grub(cluster: &Cluster) -> bool {
+    let grub = |service: &Service| matches!(service, Service::Boot(boot) if boot.loader == BootLoader::Grub);
+    cluster.services.values().any(grub)
 }
 
 fn builders(lint: &mut Lint<'_>) {
@@ -51,6 +62,13 @@ fn builders(lint: &mut Lint<'_>) {
             );
             lint.note("image/no-builder", message, [place])
                 .mend("a machine that is built boots from the network: `services: { dhcp: {}, boot: {} }` in one group");
+        }
+        if head.image.is_some() && loads_grub(lint.cluster) {
+            let place = lint.at(&format!("heads.{name}.image"), "");
+            let message =
+                format!("{name} has an image, and the loader is GRUB: heads are built by iPXE alone");
+            lint.error("image/loader", message, [place])
+                .mend("say `loader: ipxe`, or install that head by other means and leave its `image` out");
         }
     }
 }
