@@ -382,6 +382,8 @@ fn join(
     }
     let own = own_program()?;
     let mut last = None;
+    // an apply that is half done looks like files of somebody else's to another one's plan
+    let _turn = ticket::turn(&Store::at(boot::image_store(cluster))).map_err(|e| failure(&e))?;
     for _ in 0..JOIN_TRIES {
         let mut apply = Command::new(&own);
         apply.args(["apply", "--via", "head"]).args(options.yes.then_some("--yes"));

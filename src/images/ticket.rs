@@ -171,6 +171,17 @@ pub fn all(store: &Store) -> Vec<Ticket> {
     all
 }
 
+/// Of several machines that are built at once one joins after the other: held by the one whose turn it is, waited for by the others.
+///
+/// # Errors
+/// The disk refuses.
+pub fn turn(store: &Store) -> Result<File, ImageError> {
+    let path = store.folder().join(BUILDS).join(".joining");
+    let file = File::create(&path).map_err(disk(&path))?;
+    file.lock().map_err(disk(&path))?;
+    Ok(file)
+}
+
 /// What a machine has said so far.
 pub fn said(store: &Store, head: &str) -> Vec<Word> {
     let text = fs::read_to_string(folder(store, head).join(SAID)).unwrap_or_default();

@@ -29,8 +29,8 @@ case " $cases " in *" grub "*) # no head is built by it
 esac
 packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
 guest= relay= build= other=
-case " $cases " in *" two "*) # one more head
-    sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n&/
+case " $cases " in *" two "*) # one more head that is built, and one that is only declared: an odd number of votes
+    sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n  head-4:\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:05", address: 192.0.2.15 }\n      eno2: { network: inside, mac: "52:54:00:20:00:15", address: 10.20.0.5 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 5, community: { secret: pdu } }\n&/
         s/heads: \[head-1, head-2\]/heads: [head-1, head-2, head-3]/' "$spec" >"$work/two.yaml"
     spec=$work/two.yaml
     ;;

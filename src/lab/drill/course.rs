@@ -187,8 +187,12 @@ impl Course<'_> {
             return is_pair(&self.cluster.heads.keys().map(says).collect());
         }
         let crm_mon = ["crm_mon", "--one-shot", "--output-as=xml"];
-        let status = drill.moved_to.as_deref().and_then(|head| ground.ask(head, &crm_mon));
-        status.is_some_and(|xml| is_whole(&xml, &drill.target))
+        // where nobody carried it when the watch ended, any other head may say it
+        let others = || self.cluster.heads.keys().filter(|head| **head != drill.target);
+        let seers: Vec<_> = drill.moved_to.as_ref().map_or_else(|| others().collect(), |head| vec![head]);
+        let whole =
+            |head: &&String| ground.ask(head, &crm_mon).is_some_and(|xml| is_whole(&xml, &drill.target));
+        seers.iter().any(whole)
     }
 
     /// The one head that holds the group's address.
