@@ -381,7 +381,7 @@ fn join(
         line!("{name} is up; it joins");
     }
     let own = own_program()?;
-    let mut last = None;
+    let (mut last, mut failed) = (None, 0);
     // an apply that is half done looks like files of somebody else's to another one's plan
     let _turn = ticket::turn(&Store::at(boot::image_store(cluster))).map_err(|e| failure(&e))?;
     for _ in 0..JOIN_TRIES {
@@ -391,16 +391,20 @@ fn join(
         apply.args(common.quiet.then_some("--quiet"));
         let status = apply.status().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
         last = Some(Exit::of_code(status.code())).filter(|exit| *exit != Exit::Done);
-        if last.is_some_and(|exit| exit != Exit::Stale) {
-            break; // the loop of a head may be at it too: it brings who is back to what is accepted
+        match last {
+            None if member(spec, name)? => {
+                let store = Store::at(boot::image_store(cluster));
+                ticket::close(&store, name).map_err(|e| failure(&e))?;
+                line!("{name} is a member");
+                return Ok(Exit::Done);
+            }
+            // it was not reached, for its own units still start; or the loop of a head is at it, too
+            None | Some(Exit::Stale | Exit::Unreachable) => {}
+            // another machine may have come up meanwhile, so that there is more to do than was planned
+            Some(Exit::Failed) if failed < JOIN_FAILURES => failed += 1,
+            Some(_) => break,
         }
-        if last.is_none() && member(spec, name)? {
-            let store = Store::at(boot::image_store(cluster));
-            ticket::close(&store, name).map_err(|e| failure(&e))?;
-            line!("{name} is a member");
-            return Ok(Exit::Done);
-        }
-        std::thread::sleep(JOIN_PAUSE); // it was not reached: its own units still start
+        std::thread::sleep(JOIN_PAUSE);
     }
     Err(Failure::new(last.unwrap_or(Exit::Unreachable), format!("{name} is up, and has not joined"))
         .hint(format!("when what is said above is mended: haoscar build {name} --follow, or haoscar apply")))
@@ -408,6 +412,7 @@ fn join(
 
 /// A machine that has just booted may be too busy to answer an agent's first question.
 const JOIN_TRIES: u32 = 10;
+const JOIN_FAILURES: u32 = 1;
 const JOIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether the engine has it, and has heard of it.

@@ -95,16 +95,18 @@ pub fn grub(cfg: &Utf8Path, folder: &Utf8Path) -> Result<(), ImageError> {
             put(from, &to)?;
         }
     }
+    let own = folder.join("grub");
+    // whoever serves them is not root, and this program makes files for root alone
+    let readable = || ran("chmod", &["-R", "u=rwX,go=rX", own.as_str()], "");
     if !folder.join(GRUB_BIOS).exists() && Utf8Path::new(GRUB_MODULES).exists() {
         let to = format!("--net-directory={folder}");
         ran("grub-mknetdir", &[&to, "--subdir=grub", "-d", GRUB_MODULES], "")?;
+        readable()?;
     }
-    let to = folder.join("grub").join(GRUB_CFG);
-    if fs::read(cfg).ok() != fs::read(&to).ok() {
-        fs::create_dir_all(folder.join("grub")).map_err(disk(folder))?;
-        put(cfg, &to)?;
-        // whoever serves them is not root, and this program makes files for root alone
-        ran("chmod", &["-R", "u=rwX,go=rX", folder.join("grub").as_str()], "")?;
+    if fs::read(cfg).ok() != fs::read(own.join(GRUB_CFG)).ok() {
+        fs::create_dir_all(&own).map_err(disk(&own))?;
+        put(cfg, &own.join(GRUB_CFG))?;
+        readable()?;
     }
     Ok(())
 }

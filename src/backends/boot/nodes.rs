@@ -47,15 +47,15 @@ pub(super) fn entries(loader: BootLoader, context: &Context<'_>, part: &mut Part
         part.files.push((Placement::Heads, file));
         Ok(())
     };
-    let images = images(loader, context)?;
+    let mut images = images(loader, context)?;
     if loader == BootLoader::Grub {
         return file(GRUB.to_owned(), "boot/grub.cfg.hbs", json!({ "images": images }));
     }
-    for image in &images {
+    for image in &mut images {
         let name = image["image"].as_str().unwrap_or_default().to_owned() + SCRIPT;
-        let mut values = image.clone();
-        values["macs"].take(); // of all nodes, in the list alone
-        file(name, "boot/node.ipxe.hbs", values)?;
+        let macs = image["macs"].take(); // of all nodes: in the list alone
+        file(name, "boot/node.ipxe.hbs", image.clone())?;
+        image["macs"] = macs;
     }
     file(LIST.to_owned(), "boot/nodes.hbs", json!({ "images": images }))
 }
