@@ -401,6 +401,8 @@ INIT
         wait "$build" || { tail -30 "$said"; fail "haoscar build head-2"; }
         build=
         wait "$third" || { tail -30 "$out/said-three.txt"; fail "haoscar build head-3"; }
+        # guests that have just come up may be too slow to answer at once
+        for _ in $(seq 12); do on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" && break; sleep 5; done
         on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
         for head in head-2 head-3; do
             on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$head\"" | grep -q 'online="true".*unclean="false"' || fail "$head is no member"
