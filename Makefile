@@ -28,7 +28,7 @@ test-fast: ## the tests that need no root
 	cargo test --locked --lib --bins
 	cargo test --locked --test all -- --skip lab::
 
-simulate: ## 100,000 seeds of the simulation (SEEDS=100000), 5 minutes
+simulate: ## 100,000 seeds of the simulation (SEEDS=100000), half an hour
 	@packaging/setup.sh build
 	HAOSCAR_SEEDS=$(or $(SEEDS),100000) cargo test --locked --release --test all -- simulation:: --nocapture
 
