@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::out::line;
-use super::{Common, Exit, Failure, Format, source, via};
+use super::{Common, Exit, Failure, Format, as_root, source, via};
 use crate::engines::units;
 use crate::host::{Backup, BackupError, Machine, Real};
 use crate::spec::{Cluster, EngineKind};
@@ -55,15 +55,8 @@ pub struct RestoreOptions {
     over: bool,
 }
 
-fn root() -> Result<(), Failure> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::NotPermitted, "secrets are root's alone").hint("sudo haoscar …"))
-}
-
 pub(super) fn backup(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    root()?;
+    as_root("secrets are root's alone", "sudo haoscar backup …")?;
     let spec = source::read(common, None)?;
     let cluster = &spec.loaded.cluster;
     let machine = Real::under("/");
@@ -116,7 +109,7 @@ fn written(made: &Backup, path: &Utf8Path) -> Result<(), Failure> {
 }
 
 pub(super) fn restore(common: &Common, options: &RestoreOptions) -> Result<Exit, Failure> {
-    root()?;
+    as_root("secrets are root's alone", "sudo haoscar restore …")?;
     let path = &options.file;
     let mut from: Box<dyn Read> = match path.as_str() {
         "-" => Box::new(std::io::stdin().lock()),

@@ -383,7 +383,8 @@ fn join(
     let own = own_program()?;
     let (mut last, mut failed) = (None, 0);
     // an apply that is half done looks like files of somebody else's to another one's plan
-    let _turn = ticket::turn(&Store::at(boot::image_store(cluster))).map_err(|e| failure(&e))?;
+    let store = Store::at(boot::image_store(cluster));
+    let _turn = ticket::turn(&store).map_err(|e| failure(&e))?;
     for _ in 0..JOIN_TRIES {
         let mut apply = Command::new(&own);
         apply.args(["apply", "--via", "head"]).args(options.yes.then_some("--yes"));
@@ -393,7 +394,6 @@ fn join(
         last = Some(Exit::of_code(status.code())).filter(|exit| *exit != Exit::Done);
         match last {
             None if member(spec, name)? => {
-                let store = Store::at(boot::image_store(cluster));
                 ticket::close(&store, name).map_err(|e| failure(&e))?;
                 line!("{name} is a member");
                 return Ok(Exit::Done);

@@ -107,8 +107,7 @@ impl FaultWord {
         match self {
             // a lab takes the space from a storage that all heads have
             Self::DiskFull => {
-                let storage = group.storage.as_ref().and_then(|name| cluster.storage.get(name));
-                storage.is_some_and(|storage| storage.exclusive().is_none())
+                group.storage.as_ref().is_some_and(|name| cluster.shared_storage(name).is_some())
             }
             Self::ApplyPower => group.services.iter().any(time), // the apply is held at its unit
             _ => true,

@@ -34,7 +34,7 @@ pub fn begin(facts: &BTreeMap<HostName, Facts>) -> Examined {
 /// Every storage of a group: its token written by one head and read by the others.
 pub fn storages(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
     // one that one head has alone is proven by its check: there is nothing to be read on the others
-    for (name, storage) in cluster.storage.iter().filter(|(_, storage)| storage.exclusive().is_none()) {
+    for (name, storage) in cluster.storage.iter().filter(|(_, storage)| storage.is_shared()) {
         let groups = cluster.groups.values().filter(|group| group.storage.as_ref() == Some(name));
         let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).cloned().collect();
         examined.storages.insert(storage.path.to_string(), tokens(&storage.path, heads, crew));

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::out::line;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, own_program, source};
+use super::{Common, Exit, Failure, Format, as_root, own_program, source};
 use crate::apply::spread;
 use crate::backends::boot;
 use crate::desired::IMAGE_KEY;
@@ -111,9 +111,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if via::own_name() != head {
         return via::elsewhere(&head, &options.reach, &argv(common, options));
     }
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Failure::new(Exit::NotPermitted, "images are root's alone").hint("sudo haoscar image …"));
-    }
+    as_root("images are root's alone", "sudo haoscar image …")?;
     let store = Store::at(options.store.clone().unwrap_or_else(|| boot::image_store(cluster)));
     let seal = Seal::of(secret_path(IMAGE_KEY));
     match &options.verb {

@@ -244,6 +244,14 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
+/// What only root may do.
+fn as_root(what: &str, hint: &str) -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::NotPermitted, what).hint(hint))
+}
+
 /// This program's own file: what a lab's hosts and machines that are built get.
 fn own_program() -> Result<Utf8PathBuf, Failure> {
     let broken = |said: String| Failure::new(Exit::Failed, format!("this program's own file: {said}"));

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
 use super::out::line;
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, as_root};
 use crate::host::{accepted_here, trust, trusted};
 use crate::spec::public_keys;
 
@@ -43,9 +43,7 @@ pub(super) fn run(_common: &Common, options: &Options) -> Result<Exit, Failure> 
 }
 
 fn add(file: &Utf8PathBuf) -> Result<Exit, Failure> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Failure::new(Exit::NotPermitted, "keys are root's to add").hint("sudo haoscar trust add"));
-    }
+    as_root("keys are root's to add", "sudo haoscar trust add")?;
     let read = || {
         if file != "-" {
             return std::fs::read_to_string(file);

@@ -211,11 +211,12 @@ impl Backup {
             let path = aside.join(kept.path.strip_prefix("/").unwrap_or(&kept.path));
             put(machine, &path, &old, &Owner::root(), Mode(0o600))?;
         }
+        if files.iter().any(|(kept, _)| kept.path.starts_with(secrets::FOLDER)) {
+            secrets::Secrets::of(machine).make_folder()?;
+        }
         for (kept, bytes) in &files {
             put(machine, &kept.path, bytes, &kept.owner, kept.mode)?;
         }
-        let folder = Utf8Path::new(secrets::FOLDER);
-        machine.give(folder, &Owner::root(), Mode(0o700)).map_err(|e| HostError::failed(folder, e))?;
         Ok(files.len())
     }
 }

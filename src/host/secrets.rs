@@ -64,12 +64,21 @@ impl<'a> Secrets<'a> {
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
             return Err(HostError::failed(format!("secret {name}"), "is not a name"));
         }
+        self.make_folder()?;
+        put(self.machine, &self.folder.join(name), bytes, &Owner::root(), Mode(0o600))
+    }
+
+    /// Makes the store's folder, for root alone.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn make_folder(&self) -> Result<(), HostError> {
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         for (path, mode) in [(above, 0o755), (self.folder.clone(), 0o700)] {
             let folder = Directory { path, owner: Owner::root(), mode: Mode(mode), shared: false };
             super::file::make_folder(self.machine, &folder)?;
         }
-        put(self.machine, &self.folder.join(name), bytes, &Owner::root(), Mode(0o600))
+        Ok(())
     }
 
     /// Fingerprints of those that are here. The name goes into the hash, so that equal secrets of two names differ.

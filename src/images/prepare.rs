@@ -68,11 +68,14 @@ const IPXE: &str = "/usr/lib/ipxe";
 pub fn ipxe(files: &[&str], folder: &Utf8Path) -> Result<(), ImageError> {
     for file in files {
         let (from, to) = (Utf8Path::new(IPXE).join(file), folder.join(file));
-        if !to.exists() && from.exists() {
-            put(&from, &to)?;
-        }
+        put_missing(&from, &to)?;
     }
     Ok(())
+}
+
+/// What is there stays, and what the machine does not have is nobody's fault.
+fn put_missing(from: &Utf8Path, to: &Utf8Path) -> Result<(), ImageError> {
+    if to.exists() || !from.exists() { Ok(()) } else { put(from, to) }
 }
 
 /// Where Debian has the signed shim and GRUB, and what the firmware and shim call them.
@@ -90,10 +93,7 @@ const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
 /// The disk or grub-mknetdir refuses.
 pub fn grub(cfg: &Utf8Path, folder: &Utf8Path) -> Result<(), ImageError> {
     for (from, name) in SIGNED {
-        let (from, to) = (Utf8Path::new(from), folder.join(name));
-        if !to.exists() && from.exists() {
-            put(from, &to)?;
-        }
+        put_missing(Utf8Path::new(from), &folder.join(name))?;
     }
     let own = folder.join("grub");
     // whoever serves them is not root, and this program makes files for root alone

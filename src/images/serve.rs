@@ -69,9 +69,9 @@ async fn give_loaders(files: Utf8PathBuf, grub: Utf8PathBuf) {
     loop {
         if files.is_dir() {
             let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], &files);
-        }
-        if files.is_dir() && grub.exists() {
-            let _ = prepare::grub(&grub, &files);
+            if grub.exists() {
+                let _ = prepare::grub(&grub, &files);
+            }
         }
         tokio::time::sleep(LOADERS_EVERY).await;
     }

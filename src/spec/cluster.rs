@@ -117,6 +117,16 @@ impl Cluster {
         group.into_iter().flat_map(|group| &group.heads).filter(move |head| *head != built)
     }
 
+    /// Whether some head is built by haoscar.
+    pub fn builds(&self) -> bool {
+        self.heads.values().any(|head| head.image.is_some())
+    }
+
+    /// The storage of that name, where all heads have it always.
+    pub fn shared_storage(&self, name: &str) -> Option<&Storage> {
+        self.storage.get(name).filter(|storage| storage.is_shared())
+    }
+
     /// Where each service of a kind keeps its state, `<storage>/<service>`, with the storage; in order of the groups.
     pub fn stored<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a Storage, Utf8PathBuf)> {
         let groups = self.groups.values();

@@ -35,6 +35,11 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Whether all heads have it always.
+    pub fn is_shared(&self) -> bool {
+        self.kind == StorageKind::Mounted
+    }
+
     /// The disk of a storage that one head at a time has; none where all heads have it always.
     pub fn exclusive(&self) -> Option<&Utf8PathBuf> {
         self.device.as_ref().filter(|_| self.kind == StorageKind::Exclusive)

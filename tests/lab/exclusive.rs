@@ -1,7 +1,5 @@
 //! A storage that one head at a time has, on the real engine: mounted where the group is, with all that was in it.
 
-use serde_json::Value;
-
 use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
@@ -47,14 +45,9 @@ fn is_alone_on(site: &Site, head: &str) {
 }
 
 fn moves_at_a_power_cut(site: &mut Site) {
-    let argv = ["lab", "drill", "--name", &site.lab.name, "--spec", &site.spec, "--fault", "power"];
-    let output = haoscar(&[&argv[..], &["--limit", "120s", "--wait-return", "--format", "json"]].concat());
-    let report: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
-    let drill = &report["drills"][0];
+    let drill = site.good_drill(&["--fault", "power", "--limit", "120s", "--wait-return"]);
     assert_eq!((&drill["target"], &drill["moved_to"]), (&"head-1".into(), &"head-2".into()), "{drill}");
     assert_eq!(drill["owners"]["twice"], 0, "{drill}");
-    assert!(output.status.success(), "{}", text(&output));
     until("nothing is left to do", || site.run("plan", &["--detailed-exitcode"]) == Some(0));
 }
 

@@ -1,7 +1,5 @@
 //! Fence levels on the real engine, and agents of the site's own that the heads are asked about.
 
-use serde_json::Value;
-
 use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
@@ -21,15 +19,10 @@ fn a_head_whose_board_died_with_its_mains_is_fenced_by_its_outlet_and_nobody_len
     let mut site = Site::fresh("test-levels", "fence-levels", "head-1,head-2,arbiter");
     asks_the_heads(&site);
     site.good("apply", &["--adopt", "-y"]);
-    let argv = ["lab", "drill", "--name", &site.lab.name, "--spec", &site.spec, "--fault", "power-bmc"];
-    let output = haoscar(&[&argv[..], &["--limit", "120s", "--format", "json"]].concat());
-    let report: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
-    let drill = &report["drills"][0];
+    let drill = site.good_drill(&["--fault", "power-bmc", "--limit", "120s"]);
     assert_eq!((&drill["target"], &drill["moved_to"]), (&"head-1".into(), &"head-2".into()), "{drill}");
     assert!(drill["hand"].is_null(), "{drill}");
     assert_eq!(drill["owners"]["twice"], 0, "{drill}");
-    assert!(output.status.success(), "{}", text(&output));
     let log = "journalctl --no-pager -u pacemaker; cat /var/log/pacemaker/pacemaker.log 2>/dev/null || true";
     let said = ["head-2", "arbiter"].map(|host| site.lab.sh(host, log)).concat();
     assert!(said.contains("using fence-head-1 returned 1"), "level 1 was never asked");

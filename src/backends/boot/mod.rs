@@ -23,7 +23,7 @@ const SHARED: &str = "haoscar-images";
 
 /// Where the images of a cluster lie: where every head that serves them can read them.
 pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
-    let mut shared = cluster.stored("boot").filter(|(storage, _)| storage.exclusive().is_none());
+    let mut shared = cluster.stored("boot").filter(|(storage, _)| storage.is_shared());
     shared.next().map_or_else(|| OWN.into(), |(storage, _)| storage.path.join(SHARED))
 }
 
@@ -60,14 +60,9 @@ pub const GRUB_UEFI: &str = "shimx64.efi";
 /// See there.
 pub const GRUB_BIOS: &str = "grub/i386-pc/core.0";
 
-/// Whether some head is built by haoscar.
-pub fn builds(cluster: &Cluster) -> bool {
-    cluster.heads.values().any(|head| head.image.is_some())
-}
-
 /// Whether machines are told what to boot by a script: heads that are built, and nodes with an image.
 pub fn scripted(cluster: &Cluster) -> bool {
-    builds(cluster) || nodes::boot(cluster)
+    cluster.builds() || nodes::boot(cluster)
 }
 
 /// What iPXE asks for first, at the group's address.
@@ -116,7 +111,7 @@ fn images(service: &BootService, context: &Context<'_>, part: &mut Part) -> Resu
         };
         part.packages.extend(packages.iter().map(|name| (Placement::Heads, (*name).to_owned())));
     }
-    if !builds(context.cluster) {
+    if !context.cluster.builds() {
         return Ok(());
     }
     // root's alone: an image holds what a head holds

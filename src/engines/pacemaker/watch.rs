@@ -77,7 +77,7 @@ fn list(
     };
     let store = |storage: &String| {
         // one that one head has alone is asked by the engine itself, where it is
-        let path = cluster.storage.get(storage).filter(|storage| storage.exclusive().is_none())?.path.clone();
+        let path = cluster.shared_storage(storage)?.path.clone();
         Some(WatchedStore { attribute: store_attribute(storage), path })
     };
     let networks: BTreeSet<_> = here().flat_map(|(_, group)| networks(group)).collect();
@@ -115,9 +115,8 @@ fn units(configuration: &Element, ids: &[String]) -> Vec<WatchedUnit> {
 pub fn worths(base: &str, group: &Group, cluster: &Cluster) -> Vec<Element> {
     let networks: BTreeSet<_> = networks(group).collect();
     let links = networks.into_iter().map(|network| link_attribute(network));
-    let watched =
-        |name: &&String| cluster.storage.get(*name).is_some_and(|storage| storage.exclusive().is_none());
-    let stores = group.storage.iter().filter(watched).map(|storage| store_attribute(storage));
+    let stores = group.storage.iter().filter(|name| cluster.shared_storage(name).is_some());
+    let stores = stores.map(|storage| store_attribute(storage));
     links.chain(stores).map(|attribute| worth(base, &attribute)).collect()
 }
 

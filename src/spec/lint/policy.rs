@@ -58,7 +58,7 @@ fn check_folder(lint: &mut Lint<'_>, folder: &Utf8Path) {
     let shared = cluster
         .storage
         .values()
-        .filter(|storage| storage.exclusive().is_none())
+        .filter(|storage| storage.is_shared())
         .any(|storage| folder.starts_with(&storage.path));
     if !shared {
         let place = lint.at("policy.source.folder", "each head would read its own");

@@ -59,7 +59,7 @@ fn owners(lint: &mut Lint<'_>, name: &str) {
 
 /// A head is built by one that need not be the one that carries the group.
 fn images(lint: &mut Lint<'_>) {
-    if lint.cluster.heads.values().all(|head| head.image.is_none()) {
+    if !lint.cluster.builds() {
         return;
     }
     let Some((storage, _)) = lint.cluster.stored("boot").next() else { return };
