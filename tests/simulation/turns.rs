@@ -75,8 +75,6 @@ struct State {
     open: BTreeMap<String, usize>,
     /// The tip over which a person has applied something else, and nobody has resumed.
     passed: Option<Version>,
-    /// The tips over which something else is applied by hand, by its generation and content.
-    over: BTreeMap<(u64, Version), Version>,
     wrong: Option<String>,
     depth: usize,
     /// Things that may still happen.
@@ -101,6 +99,8 @@ struct Wire {
     open: bool,
     /// The generation that it makes.
     number: Option<u64>,
+    /// The tip over which a person applies something else.
+    over: Option<Version>,
 }
 
 impl Wire {
@@ -124,7 +124,9 @@ impl Host for Wire {
             return Err(HostError::Unreachable { host: self.name.to_owned(), why: "away".to_owned() });
         }
         match request {
-            Request::Run { argv, input, .. } => Ok(Response::Answer(self.world.engine(argv, input))),
+            Request::Run { argv, input, .. } => {
+                Ok(Response::Answer(self.world.engine(argv, input, self.over)))
+            }
             Request::Keep { .. } => Ok(Response::Done), // a repository is no part of this
             Request::Claim(number) => {
                 self.number = Some(*number);
@@ -224,7 +226,7 @@ impl World {
     }
 
     /// `cibadmin --query` and `--replace`: one that is not newer is refused.
-    fn engine(&self, argv: &[String], input: &str) -> Answer {
+    fn engine(&self, argv: &[String], input: &str, over: Option<Version>) -> Answer {
         let answer = |status, stdout: &str| Answer {
             status: Some(status),
             stdout: stdout.to_owned(),
@@ -243,8 +245,7 @@ impl World {
         }
         if let Some(commit) = new.1 {
             if new.0 > old.0 {
-                let mut state = self.state();
-                state.passed = state.over.get(&(new.0, version(&commit))).copied();
+                self.state().passed = over;
             }
             self.content(new.0, version(&commit));
         }
@@ -257,12 +258,17 @@ impl World {
         HEADS.into_iter().filter(|name| !state.away.contains(name)).collect()
     }
 
-    fn crew(self: &Arc<Self>, names: &[&'static str], alive: &Arc<AtomicBool>) -> Crew {
+    fn crew(
+        self: &Arc<Self>,
+        names: &[&'static str],
+        alive: &Arc<AtomicBool>,
+        over: Option<Version>,
+    ) -> Crew {
         let mut crew = Crew::default().one_by_one();
         for name in names {
             let local = Local::over(self.heads[name].clone());
             let (world, alive) = (self.clone(), alive.clone());
-            crew.add(name, Box::new(Wire { name, local, world, alive, open: false, number: None }));
+            crew.add(name, Box::new(Wire { name, local, world, alive, open: false, number: None, over }));
         }
         crew
     }
@@ -273,9 +279,10 @@ impl World {
             return false;
         }
         let alive = Arc::new(AtomicBool::new(true));
-        let mut crew = self.crew(names, &alive);
-        let wanted = desired(new);
         let (cib, tip) = self.branch();
+        let over = Some(tip).filter(|tip| by_hand && new != *tip);
+        let mut crew = self.crew(names, &alive, over);
+        let wanted = desired(new);
         let Some((observed, generation)) = self.survey(&wanted, names, &mut crew, &cib) else { return false };
         let mut plan = diff(&wanted, &observed, true);
         plan.engine.members = HEADS.map(str::to_owned).into();
@@ -303,12 +310,9 @@ impl World {
             },
             limit: 3,
             parts: &parts.collect(),
-            hold: Some(&held).filter(|_| by_hand && new != tip && self.rules.holds_what_is_by_hand()),
+            hold: Some(&held).filter(|_| over.is_some() && self.rules.holds_what_is_by_hand()),
         };
         let member = names.first().copied();
-        if by_hand && new != tip {
-            self.state().over.insert((number, new), tip);
-        }
         accept(&mut crew, &HEADS.map(str::to_owned), member, &acceptance).is_empty()
     }
 
@@ -352,7 +356,7 @@ impl World {
             self.state().wrong.get_or_insert(format!("{} is held, and rolled out", commit(tip)));
         }
         if is_bad(tip) {
-            let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)));
+            let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
             let refused = Hold { commit: commit(tip), refused: true, why: "its gate failed".to_owned() };
             let _ = hold(&mut crew, head, Some(&refused));
         } else {
@@ -363,7 +367,7 @@ impl World {
     /// One head puts back what drifted from what it accepted.
     fn heal(self: &Arc<Self>, head: &'static str) {
         let Some(accepted) = self.accepted(head) else { return };
-        let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)));
+        let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
         let host = crew.get(head).unwrap();
         let request =
             Request::Observe { files: accepted.files.clone(), directories: Vec::new(), units: Vec::new() };
@@ -412,7 +416,7 @@ impl World {
             7 => self.heal(head),
             8 => alive.store(false, Ordering::Relaxed),
             _ => {
-                let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)));
+                let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
                 if hold(&mut crew, head, None).is_ok() {
                     self.state().passed = None;
                 }
@@ -488,7 +492,6 @@ pub fn world(seed: u64, rules: Rules) -> Result<(), String> {
         committed: BTreeMap::new(),
         open: BTreeMap::new(),
         passed: None,
-        over: BTreeMap::new(),
         wrong: None,
         depth: 0,
         left: 30,
