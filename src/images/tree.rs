@@ -98,11 +98,14 @@ impl Tree {
             if target.is_none() && link.is_none() {
                 continue;
             }
+            // a folder is left out behind its link; of anything else the link alone is what was named
+            let folder = target.as_ref().is_some_and(|place| place.is_dir());
+            let itself = link.is_some() && rule.keep == Keep::Folder && !folder;
             let mut gone = match &target {
-                Some(place) => self.carry_out(place, rule.keep)?,
-                None => false,
+                Some(place) if !itself => self.carry_out(place, rule.keep)?,
+                _ => false,
             };
-            if let Some(link) = link.filter(|_| matches!(rule.keep, Keep::Nothing | Keep::Target)) {
+            if let Some(link) = link.filter(|_| itself || matches!(rule.keep, Keep::Nothing | Keep::Target)) {
                 fs::remove_file(&link).map_err(disk(&link))?;
                 gone = true;
             }

@@ -3,7 +3,8 @@
 use super::harness::{Turn, haoscar, is_root, text};
 use super::whole_way::Site;
 
-const IMAGES: &str = "\nimages:\n  head: { capture: { from: head-1, exclude: [/srv/scratch] }, keep: 3 }\n";
+const IMAGES: &str =
+    "\nimages:\n  head: { capture: { from: head-1, exclude: [/srv/scratch, /etc/alias] }, keep: 3 }\n";
 
 /// Where images of a cluster without a boot service lie.
 const STORE: &str = "/var/lib/haoscar/images";
@@ -32,7 +33,7 @@ fn an_image_is_taken_from_a_running_head_without_what_is_its_own_and_proven() {
     let head = |script: &str| site.lab.sh("head-1", script);
     head(
         "mkdir -p /srv/scratch /srv/kept; echo big > /srv/scratch/x; echo kept > '/srv/kept/a file'; ssh-keygen -A; \
-         echo hush > /etc/haoscar/secrets/token; ln -sf /srv/kept /etc/linked; setfattr -n user.x -v 1 /srv/kept 2>/dev/null || true",
+         echo hush > /etc/haoscar/secrets/token; ln -sf /srv/kept /etc/linked; ln -sf /srv/kept/deed /etc/alias; echo deed > /srv/kept/deed; setfattr -n user.x -v 1 /srv/kept 2>/dev/null || true",
     );
     let before = head(
         "systemctl show -P MainPID dnsmasq chrony pacemaker; cat /etc/machine-id; grep -c . /proc/self/mountinfo",
@@ -49,7 +50,7 @@ fn an_image_is_taken_from_a_running_head_without_what_is_its_own_and_proven() {
     ] {
         assert!(said.contains(&format!("\n  {path}\n")), "{path} is not said to be left out: {said}");
     }
-    assert!(said.contains("left out, the spec leaves it out:\n  /srv/scratch\n"), "{said}");
+    assert!(said.contains("left out, the spec leaves it out:\n  /etc/alias\n  /srv/scratch\n"), "{said}");
     let after = head(
         "systemctl show -P MainPID dnsmasq chrony pacemaker; cat /etc/machine-id; grep -c . /proc/self/mountinfo",
     );
@@ -72,6 +73,10 @@ fn an_image_is_taken_from_a_running_head_without_what_is_its_own_and_proven() {
     ] {
         assert_eq!(line(gone), None, "{gone} is in the image");
     }
+    assert!(
+        line("/etc/alias").is_none() && line("/srv/kept/deed").is_some(),
+        "of a link to a file the link goes"
+    );
     assert!(
         line("/srv/kept/a file").is_some() && line("/etc/linked").is_some() && line("/proc/self").is_none()
     );
