@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/steal.sh
 . benches/guest.sh
+. benches/nfs/client.sh
 haoscar=$(realpath "${1:-target/release/haoscar}")
 rounds=${2:-3}
 grace=${3:-10s}
@@ -17,9 +18,9 @@ mkdir -p "$out"
 out=$(realpath "$out")
 lab=nfs-$$
 work=$(mktemp -d)
-guest=
+client=
 ends() {
-    [ -z "$guest" ] || kill "$guest" 2>/dev/null || true
+    [ -z "$client" ] || kill "$client" 2>/dev/null || true
     "$haoscar" lab down $lab -q >/dev/null 2>&1 || true
     rm -rf "$work"
 }
@@ -27,23 +28,9 @@ trap ends EXIT
 trap 'exit 130' INT TERM
 fail() { echo "$*" >&2; exit 1; }
 
-mkdir -p "$work/guest/bin"
-rustc --edition 2024 -O -C target-feature=+crt-static -o "$work/guest/bin/writer" benches/nfs/writer.rs
 on() { "$haoscar" lab exec --name $lab "$1" -- bash -c "$2"; }
 carrier() { for head in head-1 head-2; do if on $head 'ip -o address show to 10.20.0.10 | grep -q .'; then echo $head; return; fi; done; }
-told() { tr -d '\r' <"$out/console.txt" | grep "$@" || true; }
-until_told() { # SECONDS TEXT
-    for _ in $(seq $(($1 * 5))); do [ -z "$(told "$2")" ] || return 0; sleep 0.2; done
-    fail "the guest did not say \"$2\" within $1 s: $(tail -3 "$out/console.txt")"
-}
-longest() { # KIND LINE: the longest stall told after that line of the console
-    tail -n +"$2" "$out/console.txt" | tr -d '\r' | awk -v kind="$1" '$1 == "STALL" && $2 == kind && $3 > max { max = $3 }
-        END { printf "%.2f", max / 1000 }'
-}
 
-kernel=$(guest_kernel)
-guest_initramfs "$kernel" "failover net_failover virtio_net netfs fscache sunrpc auth_rpcgss nfs_acl grace lockd dns_resolver nfs nfs_ssc nfsv4" \
-    benches/nfs/init.sh
 { sed "s/SERVICE/home/" benches/services/base.yaml; sed "s/kind: nfs/&\n    grace: $grace/" benches/services/home.yaml; } >"$work/cluster.yaml"
 "$haoscar" lab up "$work/cluster.yaml" --name $lab --hosts head-1,head-2,arbiter -q
 HAOSCAR_LAB=$lab "$haoscar" apply "$work/cluster.yaml" --on head-1,head-2,arbiter --adopt -y -q >/dev/null
@@ -52,11 +39,7 @@ switch=haoscar-$lab
 bridge=$(ip -n "$switch" -o address show to 10.20.255.254 | awk '{ print $2; exit }')
 ip -n "$switch" tuntap add guest0 mode tap
 ip -n "$switch" link set guest0 master "$bridge" up
-: >"$out/console.txt"
-ip netns exec "$switch" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 1 -m 512 -display none -no-reboot \
-    -kernel "$kernel"/boot/vmlinuz-* -initrd "$work/initramfs" -append "console=ttyS0 quiet seconds=$((rounds * 45 + 10))" \
-    -serial "file:$out/console.txt" -nic tap,ifname=guest0,script=no,downscript=no,model=virtio-net-pci,mac=52:54:00:71:02:01 &
-guest=$!
+client_boots console.txt "$switch" guest0 10.20.0.10:/srv/state/home $((rounds * 45 + 10))
 until_told 240 READY
 sleep 5
 steal_begins
@@ -64,21 +47,18 @@ echo "| cut | active head | writes of the open file stall, s | a new open stalls
 echo "|---|---|---|---|"
 for round in $(seq "$rounds"); do
     head=$(carrier)
-    line=$(($(wc -l <"$out/console.txt") + 1))
+    line=$(lines_told)
     "$haoscar" lab fault power --name $lab "$head" -q
     sleep 40 # the dead head is back by then
     echo "| $round | $head | $(longest append $line) | $(longest open $line) |"
 done
 steal=$(steal_percent)
 until_told 90 ENDED
-read -r _ appended _ acknowledged _ errors _ < <(told ENDED)
-# a line that was refused may be there or not; every other one must be
 head=$(carrier)
 on "$head" 'cat /srv/state/home/held' >"$out/held.txt"
-lost=$(told '^ERROR append' | awk -v n="$appended" 'NR == FNR { seen[$1 + 0] = 1; next } { refused[$3] = 1 }
-    END { for (i = 0; i < n; i++) if (!(i in seen) && !(i in refused)) lost++; print lost + 0 }' "$out/held.txt" -)
-awk -v steal="$steal" -v grace="$grace" -v a="$acknowledged" -v e="$errors" -v l=$lost \
+read -r _ acknowledged lost errors < <(ended_with "$out/held.txt")
+awk -v steal="$steal" -v grace="$grace" -v a="$acknowledged" -v e="$errors" -v l="$lost" \
     'BEGIN { printf "grace %s; %d lines acknowledged, %d of them lost, %d errors; steal %s %%\n", grace, a, l, e, steal }'
-wait "$guest" || true
-guest=
+wait "$client" || true
+client=
 [ "$lost" = 0 ] && [ "$errors" = 0 ]

@@ -19,6 +19,8 @@ use super::state::{self, Lab};
 use super::{power, tree};
 
 const SOCKET: &str = "socket";
+/// Power switches of machines beside the lab, below its folder.
+const OUTSIDE: &str = "outside";
 /// A machine that is switched off and on needs a moment before its firmware is through.
 const REBOOT_AFTER: Duration = Duration::from_secs(4);
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -146,6 +148,9 @@ fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
         let Switch { host, level } = switch;
         return Ok(Answer::Failed(format!("the fence device of {host} (level {level}) does not answer")));
     }
+    if let Some(answer) = outside(lab, &ask) {
+        return answer;
+    }
     match ask {
         Ask::List => return Ok(Answer::Hosts(lab.layout.hosts.keys().cloned().collect())),
         Ask::Status(Switch { host, .. }) => {
@@ -173,6 +178,31 @@ fn carry_out(lab: &Lab, orders: &Orders, ask: Ask) -> Result<Answer, LabError> {
         }
     }
     Ok(Answer::On(true))
+}
+
+/// The power switch of a machine that stands beside the lab (a guest on its switch): a program of whoever runs that machine, called with
+/// `on`, `off` or `status`. It ends with 0; `status` of a machine that is off with 2.
+fn outside(lab: &Lab, ask: &Ask) -> Option<Result<Answer, LabError>> {
+    let (words, host): (&[&str], _) = match ask {
+        Ask::List => return None,
+        Ask::Status(switch) => (&["status"], &switch.host),
+        Ask::On(switch) => (&["on"], &switch.host),
+        Ask::Off(switch) => (&["off"], &switch.host),
+        Ask::Reboot(switch) => (&["off", "on"], &switch.host),
+    };
+    let program = lab.folder().join(OUTSIDE).join(host);
+    if host.contains('/') || !program.is_file() {
+        return None;
+    }
+    let on = |word: &&str| {
+        let status = Command::new(&program).arg(word).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        match status.map_err(io(program.as_str()))?.code() {
+            Some(0) => Ok(*word != "off"),
+            Some(2) if *word == "status" => Ok(false),
+            _ => Err(LabError::Keeper { said: format!("{program} {word} failed") }),
+        }
+    };
+    Some(words.iter().try_fold(false, |_, word| on(word)).map(Answer::On))
 }
 
 /// A host that is on already is what was asked for.

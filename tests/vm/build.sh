@@ -2,8 +2,8 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog` or `two` alone.
-# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `grub`: a node boots
+# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two` or `nfs` alone.
+# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `grub`: a node boots
 # its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
@@ -28,15 +28,29 @@ case " $cases " in *" grub "*) # no head is built by it
     ;;
 esac
 packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
-guest= relay= build= other=
-case " $cases " in *" two "*) # one more head that is built, and one that is only declared: an odd number of votes
+guest= relay= build= other= client=
+case " $cases " in *" two "* | *" nfs "*) # one more head that is built, and one that is only declared: an odd number of votes
     sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n  head-4:\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:05", address: 192.0.2.15 }\n      eno2: { network: inside, mac: "52:54:00:20:00:15", address: 10.20.0.5 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 5, community: { secret: pdu } }\n&/
         s/heads: \[head-1, head-2\]/heads: [head-1, head-2, head-3]/' "$spec" >"$work/two.yaml"
     spec=$work/two.yaml
     ;;
 esac
+extra=()
+case " $cases " in *" nfs "*)
+    . benches/guest.sh
+    . benches/nfs/client.sh
+    . tests/vm/files.sh
+    packages=$packages,nfs-kernel-server
+    sed 's!^  state: { kind: mounted.*!&\n  disk: { kind: exclusive, path: /srv/files, device: /dev/disk/by-id/virtio-FILES }!
+        s!^services:!  files:\n    heads: [head-2, head-3]\n    addresses: { inside: 10.20.0.30 }\n    storage: disk\n    services: [home]\n\n&\n  home: { kind: nfs, backend: kernel, exports: [{ path: /srv/files/home, to: inside, access: rw }] }!' "$spec" >"$work/files.yaml"
+    spec=$work/files.yaml
+    truncate -s 1G "$work/files.img"
+    mke2fs -q -t ext4 -F "$work/files.img"
+    extra=(-drive "file=$work/files.img,format=raw,if=none,id=d1,cache=unsafe,aio=threads,file.locking=off" -device virtio-blk-pci,drive=d1,serial=FILES,share-rw=on)
+    ;;
+esac
 ends() {
-    for process in $guest $other $relay $build; do kill -KILL "$process" 2>/dev/null || true; done
+    for process in $guest $other $relay $build $client; do kill -KILL "$process" 2>/dev/null || true; done
     "$haoscar" lab down "$lab" -q || true
     rm -rf "$work"
 }
@@ -112,13 +126,15 @@ machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is swi
 }
 power() { # MAC of the card that boots; what is behind it is head-2's machine, where nothing else is said
     local disk=${disk:-$work/disk.img} serial=${serial:-HEAD2DISK} second=${second:-52:54:00:20:00:02} taps=${taps:-tap0 tap1}
-    ip netns exec "$net" qemu-system-x86_64 -machine "${machine:-q35}" -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
+    printf '%q ' exec ip netns exec "$net" qemu-system-x86_64 -machine "${machine:-q35}" -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
         -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=1 \
         -netdev tap,id=n0,ifname=${taps% *},script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
         -netdev tap,id=n1,ifname=${taps#* },script=no,downscript=no -device "virtio-net-pci,netdev=n1,mac=$second,romfile=" \
         -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
-        -qmp "unix:$work/qmp-$serial,server=on,wait=off" "${firmware[@]}" &
+        -qmp "unix:$work/qmp-$serial,server=on,wait=off" "${firmware[@]}" "${extra[@]}" >"$work/start-$serial"
+    sh "$work/start-$serial" &
     guest=$!
+    echo $guest >"$work/pid-$serial"
 }
 off() { kill -KILL "$guest" 2>/dev/null || true; wait "$guest" 2>/dev/null || true; guest=; }
 order() { # NAME [OPTION…]: the entry is opened, and watched
@@ -387,7 +403,7 @@ INIT
         say "by UEFI, from the network and from its own disk"
         off
         ;;
-    two)
+    two | nfs)
         order two
         "$haoscar" build head-3 --yes --within 15m --spec "$spec" >"$out/said-three.txt" 2>&1 &
         third=$!
@@ -408,8 +424,14 @@ INIT
             on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$head\"" | grep -q 'online="true".*unclean="false"' || fail "$head is no member"
         done
         say "two machines were built at once, both are members, and a plan is empty"
+        case $case in nfs)
+            switched head-2 HEAD2DISK
+            switched head-3 HEAD3DISK
+            files_move
+            ;;
+        esac
         off
-        kill -KILL "$other"; wait "$other" 2>/dev/null || true; other=
+        kill -KILL "$other" 2>/dev/null || true; wait "$other" 2>/dev/null || true; other=
         ;;
     watchdog)
         order watchdog

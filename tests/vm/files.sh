@@ -1,0 +1,64 @@
+# Sourced by build.sh (case `nfs`): files by the kernel's own NFS server, on a disk that two guests reach and one may use, and a kernel's
+# NFS client with an open and locked file, through a power cut and a switchover.
+
+# a power switch of a guest, for the lab's keeper
+switched() { # HEAD SERIAL
+    mkdir -p "/run/haoscar/lab/$lab/outside"
+    cat >"/run/haoscar/lab/$lab/outside/$1" <<SWITCH
+#!/bin/sh
+pid=\$(cat $work/pid-$2)
+runs() { kill -0 "\$pid" 2>/dev/null && [ "\$(cut -d' ' -f3 "/proc/\$pid/stat")" != Z ]; }
+case \$1 in
+status) runs || exit 2 ;;
+off) kill -KILL "\$pid" 2>/dev/null; while runs; do sleep 0.05; done ;;
+on) runs || { setsid sh $work/start-$2 </dev/null >/dev/null 2>&1 & echo \$! >$work/pid-$2; } ;;
+esac
+SWITCH
+    chmod +x "/run/haoscar/lab/$lab/outside/$1"
+}
+carrier() { on arbiter "crm_resource --quiet --resource files-home --locate 2>/dev/null" | head -1; }
+until_carried() { # SECONDS HEAD
+    for _ in $(seq $(($1 * 2))); do [ "$(carrier)" = "$2" ] && return 0; sleep 0.5; done
+    told_by_engine
+    fail "within $1 s $2 does not carry the files"
+}
+told_by_engine() { # what is known, where something is not as it must be
+    on arbiter 'crm_mon -1 -rAf' || true
+    for member in head-2 head-3; do
+        on head-1 "ssh -o BatchMode=yes $member 'journalctl --no-pager -n 400 -u nfs-server -u nfsdcld -u nfs-mountd -u pacemaker | tail -60; exportfs -v; mount | grep files'" || true
+    done
+}
+has_disk() { on head-1 "ssh -o BatchMode=yes $1 'findmnt -n /srv/files'" >/dev/null 2>&1; }
+
+# heads two and three are members
+files_move() {
+    local first second line
+    first=$(carrier)
+    case $first in head-2) second=head-3 ;; head-3) second=head-2 ;; *) told_by_engine; fail "nobody carries the files: \"$first\"" ;; esac
+    say "$first carries the files"
+    ip netns exec "$net" ip tuntap add tap4 mode tap
+    ip netns exec "$net" ip link set tap4 master wire0 up
+    client_boots client.txt "$net" tap4 10.20.0.30:/srv/files/home 420
+    until_told 240 READY
+    say "a client has mounted them, with an open and locked file"
+    sleep 5
+    line=$(lines_told)
+    "/run/haoscar/lab/$lab/outside/$first" off
+    until_carried 120 "$second"
+    for _ in $(seq 300); do on head-1 "ssh -o BatchMode=yes -o ConnectTimeout=2 $first true" 2>/dev/null && break; sleep 1; done
+    say "the power of $first was cut, $second carries them, $first is back: a write stalled $(longest append "$line") s, a new open $(longest open "$line") s"
+    for _ in $(seq 60); do on head-1 "haoscar plan --detailed-exitcode" >"$out/plan.txt" 2>&1 && break; sleep 5; done
+    line=$(lines_told)
+    on head-1 "haoscar switchover files --to $first --yes" >"$out/switchover.txt" 2>&1 || { cat "$out/switchover.txt"; told_by_engine; fail "switchover"; }
+    until_carried 60 "$first"
+    has_disk "$second" && fail "$second still has the disk"
+    has_disk "$first" || fail "$first carries the files and has no disk"
+    sleep 30
+    say "switched over to $first: a write stalled $(longest append "$line") s, a new open $(longest open "$line") s"
+    until_told 400 ENDED
+    on head-1 "ssh -o BatchMode=yes $first 'cat /srv/files/home/held'" >"$out/held.txt"
+    read -r appended acknowledged lost errors < <(ended_with "$out/held.txt")
+    say "$appended lines, $acknowledged acknowledged, $lost of them lost, $errors errors"
+    [ "$lost" = 0 ] && [ "$errors" = 0 ] || fail "the client lost something"
+    on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+}
