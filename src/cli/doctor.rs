@@ -20,7 +20,7 @@ use crate::status::{Doctor, Weight, doctor, of_doctor};
 #[command(after_help = "\
 Asks every head and witness for everything that a failover relies on: whether it is reached and in step with the spec,
 whether packages are the same on all heads, whether all heads see one storage (a small file, .haoscar-token, is written
-on one and read on the others), whether every fence device answers each head that would use it and how fast, whether the
+on one and read on the others) or has a copy of it that is not behind, whether every fence device answers each head that would use it and how fast, whether the
 daemons' own validators pass, whether clocks agree, when the groups were last rehearsed, and whether the machines wake a
 process in time for `ha.detect`. Nothing else is written, moved or fenced.
 
@@ -58,6 +58,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut reached = via::reached(&spec, &options.reach)?;
     let mut examined = examine::begin(&reached.facts);
     examine::storages(&spec.loaded.cluster, &mut reached.crew, &mut examined);
+    examine::mirrors(&spec.loaded.cluster, &mut reached.crew, &mut examined);
     examine::leave_hanging(&mut reached, &examined);
     let mut found = via::surveyed(reached)?;
     examine::standing(&mut found, &mut examined);

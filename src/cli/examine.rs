@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::via::{Reached, Survey};
 use crate::apply::Crew;
 use crate::desired::{Answer, Desired, HostDesired, HostName, Question, Role};
-use crate::engines::pacemaker::asked_devices;
+use crate::engines::pacemaker::{self, asked_devices};
 use crate::host::{HANGS, HostError, Request, Response};
-use crate::observed::{Clock, Examined, Facts, FenceTry, Stall};
+use crate::observed::{Clock, Copied, Examined, Facts, FenceTry, Mirror, Stall};
 use crate::spec::Cluster;
 
 /// dpkg reads its database in 0.1 s; a loaded machine takes ten times that.
@@ -38,6 +38,38 @@ pub fn storages(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
         let groups = cluster.groups.values().filter(|group| group.storage.as_ref() == Some(name));
         let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).cloned().collect();
         examined.storages.insert(storage.path.to_string(), tokens(&storage.path, heads, crew));
+    }
+}
+
+/// The engine and a file are asked.
+const MIRROR_TIMEOUT_MS: u64 = 10_000;
+
+/// What each head has of every mirrored storage.
+pub fn mirrors(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
+    for (name, storage) in &cluster.storage {
+        let Some(every) = storage.mirrored() else { continue };
+        let groups = cluster.groups.values().filter(|group| group.storage.as_ref() == Some(name));
+        let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).collect();
+        let there: Vec<_> = crew.names().into_iter().filter(|host| heads.contains(host)).collect();
+        let request = Request::Run {
+            argv: pacemaker::mirror_told(name, &storage.path),
+            input: String::new(),
+            timeout_ms: MIRROR_TIMEOUT_MS,
+        };
+        let answers = crew.each(&there, |_, host| host.ask(&request));
+        let heads = answers.into_iter().map(|(host, answer)| (host, copied(answer))).collect();
+        let mirror = Mirror { path: storage.path.to_string(), every_s: every.as_millis() / 1000, heads };
+        examined.mirrors.insert(name.clone(), mirror);
+    }
+}
+
+fn copied(answer: Result<Response, HostError>) -> Result<Copied, String> {
+    match answer {
+        Ok(Response::Answer(answer)) => {
+            Copied::read(&answer.stdout).ok_or_else(|| answer.stderr.trim().to_owned())
+        }
+        Ok(other) => Err(format!("{other:?}")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

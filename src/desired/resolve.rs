@@ -42,7 +42,10 @@ pub fn resolve(
                 Err(problem) => problems.push(problem),
             }
         }
-        builder.lay(storage::part(cluster, group, &inside), group_name, &heads);
+        match storage::part(cluster, group, &inside, templates) {
+            Ok(part) => builder.lay(part, group_name, &heads),
+            Err(problem) => problems.push(problem),
+        }
     }
     problems.extend(builder.hosts_files(templates).err());
     problems.extend(builder.engine(surroundings, templates).err());

@@ -1,11 +1,15 @@
-//! A storage that one head at a time has: mounted by the engine, with the folders of its group's services in it.
+//! A storage that one head at a time has, with the folders of its group's services in it: a disk that the engine mounts, or a folder
+//! that one head owns and the others copy.
 //!
-//! Nobody can look into it where it is not mounted, so its folders are the agent's to make and no object of a host.
+//! Nobody may look into it, or change it, where it is not owned, so its folders are the agent's to make and no object of a host.
 
-use super::Directory;
+use serde_json::json;
+
+use super::{Directory, OnChange, Unit, UnitWant};
 use crate::backends::{Part, Placement, validator};
 use crate::engines::Carried;
-use crate::spec::{Cluster, Group, Storage};
+use crate::spec::{Cluster, Group, Problem, Storage};
+use crate::templates::Templates;
 
 /// What each head must have, and must not have: the disk, and nobody else who mounts it at boot.
 const CHECK: &str = r#"[ -e "$1" ] || { echo "there is no $1 on this head" >&2; exit 1; }
@@ -15,7 +19,7 @@ const CHECK: &str = r#"[ -e "$1" ] || { echo "there is no $1 on this head" >&2; 
 
 /// Takes the folders that lie in the storage out of a part.
 pub(super) fn taken(part: &mut Part, storage: Option<&Storage>) -> Vec<Directory> {
-    let Some(storage) = storage.filter(|storage| storage.exclusive().is_some()) else { return Vec::new() };
+    let Some(storage) = storage.filter(|storage| !storage.is_shared()) else { return Vec::new() };
     let within = |directory: &Directory| directory.shared && directory.path.starts_with(&storage.path);
     let (inside, rest) = std::mem::take(&mut part.directories).into_iter().partition(|(_, d)| within(d));
     part.directories = rest;
@@ -24,18 +28,41 @@ pub(super) fn taken(part: &mut Part, storage: Option<&Storage>) -> Vec<Directory
 }
 
 /// The storage itself; nothing for one that all heads have always.
-pub(super) fn part(cluster: &Cluster, group: &Group, folders: &[Directory]) -> Part {
+///
+/// # Errors
+/// What a template says.
+pub(super) fn part(
+    cluster: &Cluster,
+    group: &Group,
+    folders: &[Directory],
+    templates: &Templates,
+) -> Result<Part, Problem> {
     let named = group.storage.as_ref().and_then(|name| Some((name, cluster.storage.get(name)?)));
-    let Some((name, storage)) = named else { return Part::default() };
-    let (Some(device), Some(carried)) = (storage.exclusive(), Carried::exclusive(name, storage, folders))
-    else {
-        return Part::default();
-    };
-    let argv = ["sh", "-c", CHECK, "sh", device.as_str(), storage.path.as_str()];
-    Part {
-        carried: vec![carried],
-        checks: vec![(Placement::Heads, validator(&format!("storage {name}"), &argv))],
-        packages: vec![(Placement::Heads, "psmisc".to_owned())],
-        ..Part::default()
+    let Some((name, storage)) = named else { return Ok(Part::default()) };
+    let carried = Carried::owned(name, storage, folders).into_iter().collect();
+    if let Some(device) = storage.exclusive() {
+        let argv = ["sh", "-c", CHECK, "sh", device.as_str(), storage.path.as_str()];
+        return Ok(Part {
+            carried,
+            checks: vec![(Placement::Heads, validator(&format!("storage {name}"), &argv))],
+            packages: vec![(Placement::Heads, "psmisc".to_owned())],
+            ..Part::default()
+        });
     }
+    let mut part = Part { carried, ..Part::default() };
+    if let Some(every) = storage.mirrored() {
+        let unit = format!("haoscar-mirror-{name}.service");
+        let path = format!("/etc/systemd/system/{unit}");
+        for head in &group.heads {
+            let others: Vec<_> = group.heads.iter().filter(|other| *other != head).collect();
+            let every = every.as_millis().div_ceil(1000);
+            let values = json!({ "name": name, "path": storage.path, "every": every, "others": others });
+            let change = OnChange::DaemonReload(Some(unit.clone()));
+            let file = templates.file(path.clone(), "storage/mirror.service.hbs", values, change)?;
+            part.files.push((Placement::Host(head.clone()), file));
+        }
+        part.units.push((Placement::Heads, Unit { name: unit, want: UnitWant::Running }));
+        part.packages = ["rsync", "openssh-client"].map(|p| (Placement::Heads, p.to_owned())).into();
+    }
+    Ok(part)
 }

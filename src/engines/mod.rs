@@ -80,13 +80,22 @@ impl Carried {
         }
     }
 
-    /// A storage that one head at a time has: the engine mounts it before anything of the group that has state.
-    pub fn exclusive(name: &str, storage: &crate::spec::Storage, folders: &[Directory]) -> Option<Self> {
-        let mut parameters = BTreeMap::from([
-            ("device".to_owned(), storage.exclusive()?.to_string()),
-            ("path".to_owned(), storage.path.to_string()),
-        ]);
-        parameters.extend(storage.options.as_ref().map(|options| ("options".to_owned(), options.clone())));
+    /// A storage that one head at a time has: the engine mounts it, or takes the copy of it for its own, before anything of the group
+    /// that has state.
+    pub fn owned(name: &str, storage: &crate::spec::Storage, folders: &[Directory]) -> Option<Self> {
+        let mut parameters = BTreeMap::from([("path".to_owned(), storage.path.to_string())]);
+        let agent = match (storage.exclusive(), storage.mirrored()) {
+            (Some(device), _) => {
+                let options = storage.options.as_ref().map(|options| ("options".to_owned(), options.clone()));
+                parameters.extend([("device".to_owned(), device.to_string())].into_iter().chain(options));
+                "ocf:haoscar:storage"
+            }
+            (None, Some(_)) => {
+                parameters.insert("name".to_owned(), name.to_owned());
+                "ocf:haoscar:mirror"
+            }
+            (None, None) => return None,
+        };
         let row = |folder: &Directory| {
             let Directory { path, owner, mode, .. } = folder;
             format!("{} {} {} {path}", mode, owner.user, owner.group)
@@ -95,7 +104,7 @@ impl Carried {
         parameters.extend((!folders.is_empty()).then(|| ("folders".to_owned(), folders.join(";"))));
         let service = format!("storage-{name}");
         Some(Self {
-            what: CarriedAs::Agent { agent: "ocf:haoscar:storage".to_owned(), parameters },
+            what: CarriedAs::Agent { agent: agent.to_owned(), parameters },
             needs_address: false,
             start_timeout_ms: MOUNT_TIMEOUT_MS,
             stop_timeout_ms: UNMOUNT_TIMEOUT_MS,

@@ -15,6 +15,9 @@ pub struct EngineNode {
     pub standby: bool,
     /// Must be fenced before anything else.
     pub unclean: bool,
+    /// Mirrored storages of which it has an older generation than the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
 }
 
 /// A resource as the engine sees it.

@@ -82,16 +82,18 @@ pub fn of(cluster: &Cluster) -> Layout {
         .enumerate()
         .map(|(n, (name, network))| (name.clone(), wire(n, network, &taken, ping)));
     let mut hosts = BTreeMap::new();
-    for (name, head) in &cluster.heads {
+    for (host, head) in &cluster.heads {
         let (mut storage, mut disks) = (BTreeMap::new(), BTreeMap::new());
         for (name, about) in &cluster.storage {
             match about.exclusive() {
                 Some(device) => disks.insert(name.clone(), device.clone()),
-                None => storage.insert(name.clone(), about.path.clone()),
+                None if about.is_shared() => storage.insert(name.clone(), about.path.clone()),
+                // one of its own: the root of a lab's host is an overlay, of which NFS can give nothing away
+                None => storage.insert(format!("{host}.{name}"), about.path.clone()),
             };
         }
         let machine = machine(cluster, HostKind::Head, &head.nics, storage);
-        hosts.insert(name.clone(), LabHost { disks, ..machine });
+        hosts.insert(host.clone(), LabHost { disks, ..machine });
     }
     for (name, witness) in &cluster.witnesses {
         hosts.insert(name.clone(), machine(cluster, HostKind::Witness, &witness.nics, BTreeMap::new()));

@@ -51,6 +51,7 @@ const PACKAGES: &[&str] = &[
     "isc-dhcp-client",
     "procps",
     "psmisc",
+    "rsync",
     "socat",
     "netbase",
 ];

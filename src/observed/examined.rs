@@ -52,6 +52,9 @@ pub struct Examined {
     pub packages: BTreeMap<HostName, BTreeMap<String, Option<String>>>,
     /// Each storage, by path: whether a head could write the token (the first) or read it.
     pub storages: BTreeMap<String, BTreeMap<HostName, Result<(), String>>>,
+    /// Each mirrored storage, by its name in the spec.
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, Mirror>,
     /// Every fence device, asked by each head that would use it.
     pub fences: Vec<FenceTry>,
     /// What the daemons' own validators say of the files as they are.
@@ -60,6 +63,40 @@ pub struct Examined {
     pub clocks: BTreeMap<HostName, Clock>,
     /// How late heads and witnesses were.
     pub stalls: BTreeMap<HostName, Stall>,
+}
+
+/// A mirrored storage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Where it is on every head.
+    pub path: String,
+    /// Seconds between two copies.
+    pub every_s: u64,
+    /// What each head has, or why it did not say.
+    pub heads: BTreeMap<HostName, Result<Copied, String>>,
+}
+
+/// What a head has of a mirrored storage, as `ocf:haoscar:mirror told` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// It is the owner, and not a copy.
+    pub owner: bool,
+    /// The generation that is here.
+    pub have: u64,
+    /// The newest that any head has owned.
+    pub best: u64,
+    /// Since when, in seconds.
+    pub age_s: u64,
+}
+
+impl Copied {
+    /// `copy 4 5 12`.
+    pub fn read(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let owner = words.next()? == "owner";
+        let mut number = || words.next()?.parse().ok();
+        Some(Self { owner, have: number()?, best: number()?, age_s: number()? })
+    }
 }
 
 /// What heads keep of a run of `haoscar doctor`.

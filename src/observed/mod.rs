@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Answer, Desired, HostName, Mode, Owner, Reads};
 
 pub use cycle::{Cycle, Event, Following, Reason, Standing, Word};
-pub use examined::{Checkup, Clock, Examined, FenceTry, Stall};
+pub use examined::{Checkup, Clock, Copied, Examined, FenceTry, Mirror, Stall};
 pub use export::{EXPORT_VERSION, Export, Exported};
 pub use steal::{CpuTime, steal_share};
 

@@ -126,6 +126,8 @@ pub enum NfsBackend {
     /// NFS-Ganesha.
     #[default]
     Ganesha,
+    /// The kernel's own server.
+    Kernel,
 }
 
 /// What a client may do with an export.

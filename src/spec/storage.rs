@@ -4,6 +4,8 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Span;
+
 /// How a storage comes to a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -13,6 +15,9 @@ pub enum StorageKind {
     /// A file system on a disk that all heads reach (SAS, Fibre Channel, iSCSI) and one may use: the engine mounts it where its
     /// group is.
     Exclusive,
+    /// A folder on each head's own disk: the head that carries the group owns it, the others copy it again and again. What was
+    /// written after the last copy is lost with its owner.
+    Mirror,
 }
 
 /// A place for state that both heads can reach.
@@ -32,7 +37,13 @@ pub struct Storage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"noatime")]
     pub options: Option<String>,
+    /// How long after a copy the next one begins; `mirror` only, 10s unless it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
 }
+
+/// Between two copies of a mirror: what a power cut may cost, and what an idle head does in a minute, are both small.
+const EVERY: Span = Span::from_millis(10_000);
 
 impl Storage {
     /// Whether all heads have it always.
@@ -43,5 +54,10 @@ impl Storage {
     /// The disk of a storage that one head at a time has; none where all heads have it always.
     pub fn exclusive(&self) -> Option<&Utf8PathBuf> {
         self.device.as_ref().filter(|_| self.kind == StorageKind::Exclusive)
+    }
+
+    /// How long after a copy the next one begins; none where it is no mirror.
+    pub fn mirrored(&self) -> Option<Span> {
+        (self.kind == StorageKind::Mirror).then(|| self.every.unwrap_or(EVERY))
     }
 }

@@ -10,7 +10,7 @@ use super::finding::{About, Finding, Weight};
 use super::proof::member;
 use super::{detect, unproven};
 use crate::desired::{Desired, HostName, Role, Verdict};
-use crate::observed::{Checkup, Examined, Observed};
+use crate::observed::{Checkup, Copied, Examined, Mirror, Observed};
 use crate::plan::{HostPlan, Plan};
 use crate::spec::Cluster;
 
@@ -87,6 +87,7 @@ fn of_asked(desired: &Desired, examined: &Examined) -> Vec<Finding> {
     let mut findings = versions(examined);
     findings.extend(packages(desired, examined));
     findings.extend(storages(examined));
+    findings.extend(mirrors(examined));
     findings.extend(fences(examined));
     findings.extend(validators(examined));
     findings
@@ -207,6 +208,42 @@ fn storages(examined: &Examined) -> Vec<Finding> {
         let mend =
             format!("see on {head} that {path} is mounted, writable and the same as on the other heads");
         Some(Finding::error(About::Storage, head, format!("storage {path} on {head}: {why}"), mend))
+    };
+    all.filter_map(wrong).collect()
+}
+
+/// So many times the pause between two copies may pass before it is said: a copy of much takes its time too.
+const LATE: u64 = 10;
+
+fn mirrors(examined: &Examined) -> Vec<Finding> {
+    let all = examined.mirrors.iter();
+    let all =
+        all.flat_map(|(name, mirror)| mirror.heads.iter().map(move |(head, has)| (name, mirror, head, has)));
+    let wrong = |(name, mirror, head, has): (&String, &Mirror, &HostName, &Result<Copied, String>)| {
+        let path = &mirror.path;
+        let see = format!("see on {head}: journalctl -u haoscar-mirror-{name}");
+        match has {
+            Err(why) => {
+                let message = format!("the copy of {path} on {head} is not known: {why}");
+                Some(Finding::error(About::Storage, head, message, see))
+            }
+            Ok(has) if has.owner => None,
+            Ok(has) if has.have != has.best => {
+                let (have, best) = (has.have, has.best);
+                let message = format!(
+                    "{path} on {head} is generation {have}, and {best} is the newest: {head} cannot take over until it is copied"
+                );
+                Some(Finding::error(About::Storage, head, message, see))
+            }
+            Ok(has) if has.age_s > LATE * mirror.every_s => {
+                let message = format!(
+                    "the copy of {path} on {head} is {} s old: so much is lost when its owner dies",
+                    has.age_s
+                );
+                Some(Finding::warning(About::Storage, head, message, see))
+            }
+            Ok(_) => None,
+        }
     };
     all.filter_map(wrong).collect()
 }

@@ -37,6 +37,9 @@ pub(super) fn member(name: &str, state: &EngineState) -> Option<String> {
         Some(node) if node.unclean => Some(format!("{name} is unclean")),
         Some(node) if !node.online => Some(format!("{name} is offline")),
         Some(node) if node.standby => Some(format!("{name} is drained: haoscar undrain {name}")),
+        Some(node) if !node.behind.is_empty() => {
+            Some(format!("{name} has an older copy of storage {}", node.behind.join(", ")))
+        }
         Some(_) => None,
     }
 }

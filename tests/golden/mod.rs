@@ -12,7 +12,7 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 12] = [
+const SPECS: [&str; 14] = [
     "dnsmasq",
     "exclusive",
     "fence-levels",
@@ -20,7 +20,9 @@ const SPECS: [&str; 12] = [
     "ha-oscar-2004-pbs",
     "heartbeat",
     "ipv6",
+    "kernel-nfs",
     "minimal",
+    "mirror",
     "qnetd",
     "self-build",
     "three-heads",

@@ -19,6 +19,7 @@ mod image;
 mod init;
 mod joint;
 mod levels;
+mod mirror;
 mod moves;
 mod mpi;
 mod openpbs;

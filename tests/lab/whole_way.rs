@@ -54,7 +54,8 @@ impl Site {
         self.said += &text(&output);
         let report: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
-        assert!(output.status.success(), "{report}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{report}\n{said}");
         report["drills"][0].clone()
     }
 

@@ -14,7 +14,7 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 12] = [
+const SPECS: [&str; 14] = [
     "dnsmasq",
     "exclusive",
     "fence-levels",
@@ -22,7 +22,9 @@ const SPECS: [&str; 12] = [
     "ha-oscar-2004-pbs",
     "heartbeat",
     "ipv6",
+    "kernel-nfs",
     "minimal",
+    "mirror",
     "qnetd",
     "self-build",
     "three-heads",

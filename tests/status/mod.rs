@@ -56,6 +56,7 @@ fn examined() -> Examined {
         answer: Ok(0.25),
     };
     Examined {
+        mirrors: BTreeMap::new(),
         now_s: NOW_S,
         version: "1".to_owned(),
         versions: each("1"),

@@ -11,7 +11,7 @@ use crate::desired::{
 };
 use crate::engines::slots::{slot, with_secrets};
 use crate::engines::{Carried, CarriedAs, daemon, recover};
-use crate::spec::{Cluster, EngineKind, Problem, fence_agent};
+use crate::spec::{Cluster, EngineKind, Problem, Storage, fence_agent};
 use crate::templates::Templates;
 
 const AUTHKEY: &str = "/etc/corosync/authkey";
@@ -61,8 +61,8 @@ pub fn of_member(
         for agent in ["unit", "address"] {
             host.files.push(ocf_agent(agent, templates)?);
         }
-        if mounts(name, cluster) {
-            host.files.push(ocf_agent("storage", templates)?);
+        for (agent, _) in STORES.iter().filter(|(_, of_kind)| has(name, cluster, *of_kind)) {
+            host.files.push(ocf_agent(agent, templates)?);
         }
         host.files.extend(drop_ins(name, cluster, carried, templates)?);
     }
@@ -72,11 +72,20 @@ pub fn of_member(
     Ok(host)
 }
 
-/// Whether the engine mounts a storage on this head.
-fn mounts(name: &str, cluster: &Cluster) -> bool {
+/// Whether a storage is of a kind.
+type OfKind = fn(&Storage) -> bool;
+
+/// Agents of storages that one head at a time has, and whose they are.
+const STORES: [(&str, OfKind); 2] = [
+    ("storage", |storage| storage.exclusive().is_some()),
+    ("mirror", |storage| storage.mirrored().is_some()),
+];
+
+/// Whether a group with such a storage may run on this head.
+fn has(name: &str, cluster: &Cluster, of_kind: OfKind) -> bool {
     let here = cluster.groups.values().filter(|group| group.heads.iter().any(|head| head == name));
     let mut stores = here.filter_map(|group| cluster.storage.get(group.storage.as_ref()?));
-    stores.any(|storage| storage.exclusive().is_some())
+    stores.any(of_kind)
 }
 
 fn running(name: &str) -> Unit {

@@ -64,6 +64,7 @@ impl Layout<'_> {
         if let Some((base, followers)) = together.split_first() {
             constraints.children.extend(self.preferences(base));
             constraints.children.extend(watch::worths(base, self.group, self.cluster));
+            constraints.children.extend(watch::behind(base, self.group, self.cluster));
             constraints.children.extend(followers.iter().map(|id| colocation(id, base, "INFINITY")));
             constraints.children.extend(clones.iter().map(|(id, _)| colocation(base, id, DRAW)));
         }

@@ -17,6 +17,14 @@ pub fn move_id(group: &str) -> String {
     format!("haoscar-move-{group}")
 }
 
+/// Asks a head what it has of a mirrored storage.
+pub fn mirror_told(name: &str, path: &camino::Utf8Path) -> Vec<String> {
+    let given = |word: &str, value: &str| format!("OCF_RESKEY_{word}={value}");
+    let agent = "/usr/lib/ocf/resource.d/haoscar/mirror";
+    ["env".to_owned(), given("name", name), given("path", path.as_str()), agent.to_owned(), "told".to_owned()]
+        .into()
+}
+
 /// A constraint that draws a group's base to a head (`score` INFINITY) or drives it away (`-INFINITY`).
 pub fn move_constraint(group: &str, base: &str, head: &str, score: &str) -> String {
     Element::new("rsc_location")

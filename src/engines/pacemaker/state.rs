@@ -1,7 +1,7 @@
 //! What `crm_mon --output-as=xml -1` says, as facts.
 
-use super::EngineError;
 use super::xml::Element;
+use super::{EngineError, watch};
 use crate::engines::{EngineNode, EngineState};
 
 /// Reads the XML of crm_mon 2.1.
@@ -25,8 +25,16 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
             online: yes(node, "online"),
             standby: yes(node, "standby"),
             unclean: yes(node, "unclean"),
+            behind: Vec::new(),
         };
         state.nodes.insert(node.get("name").unwrap_or_default().to_owned(), facts);
+    }
+    for node in root.child("node_attributes").into_iter().flat_map(|nodes| &nodes.children) {
+        let behind = node.children.iter().filter(|attribute| attribute.get("value") == Some(watch::BEHIND));
+        let behind = behind.filter_map(|attribute| attribute.get("name")?.strip_prefix(watch::MIRROR));
+        if let Some(facts) = node.get("name").and_then(|name| state.nodes.get_mut(name)) {
+            facts.behind.extend(behind.map(str::to_owned));
+        }
     }
     for resource in
         root.child("resources").into_iter().flat_map(Element::walk).filter(|e| e.name == "resource")
@@ -53,6 +61,18 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_says_of_which_storages_it_has_an_older_copy() {
+        let text = r#"<pacemaker-result><summary/><nodes><node name="head-1" online="true"/><node name="head-2" online="true"/></nodes>
+            <node_attributes>
+              <node name="head-1"><attribute name="haoscar-mirror-state" value="fit"/><attribute name="haoscar-mirror-state-owned" value="3"/></node>
+              <node name="head-2"><attribute name="haoscar-link-inside" value="1"/><attribute name="haoscar-mirror-state" value="behind"/></node>
+            </node_attributes></pacemaker-result>"#;
+        let state = state(text).unwrap();
+        assert_eq!(state.nodes["head-2"].behind, ["state"]);
+        assert!(state.nodes["head-1"].behind.is_empty());
+    }
 
     #[test]
     fn a_service_that_failed_and_runs_nowhere_is_dead_and_one_that_another_head_started_is_not() {

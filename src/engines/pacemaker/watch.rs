@@ -120,6 +120,33 @@ pub fn worths(base: &str, group: &Group, cluster: &Cluster) -> Vec<Element> {
     links.chain(stores).map(|attribute| worth(base, &attribute)).collect()
 }
 
+/// The attribute of a head by which it says whether its copy of a storage is the newest, and the word for one that is not:
+/// `ocf:haoscar:mirror` sets them.
+pub(super) const MIRROR: &str = "haoscar-mirror-";
+pub(super) const BEHIND: &str = "behind";
+
+/// A group does not go where the copy of its storage is behind, or where nobody has looked yet.
+pub fn behind(base: &str, group: &Group, cluster: &Cluster) -> Option<Element> {
+    let name = group.storage.as_ref()?;
+    cluster.storage.get(name)?.mirrored()?;
+    let id = format!("haoscar-{base}-not-behind-{name}");
+    let rule = format!("{id}-rule");
+    let expression = |what: &str, operation: &str| {
+        Element::new("expression")
+            .with("id", format!("{rule}-{what}"))
+            .with("attribute", format!("{MIRROR}{name}"))
+            .with("operation", operation)
+    };
+    let unfit = [expression("unknown", "not_defined"), expression("behind", "eq").with("value", BEHIND)];
+    Some(
+        Element::new("rsc_location").with("id", id).with("rsc", base).holding([Element::new("rule")
+            .with("id", rule)
+            .with("boolean-op", "or")
+            .with("score", "-INFINITY")
+            .holding(unfit)]),
+    )
+}
+
 /// A head has what its watcher has not called lost; without a watcher nothing is lost.
 fn worth(base: &str, attribute: &str) -> Element {
     let id = format!("haoscar-{base}-by-{}", attribute.trim_start_matches("haoscar-"));

@@ -1,13 +1,18 @@
 //! Storages: one path each; one that a head has alone needs a disk, and belongs to one group.
 
 use super::{Lint, Mend};
-use crate::spec::{Storage, StorageKind};
+use crate::spec::{Span, Storage, StorageKind};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     for (name, storage) in &lint.cluster.storage {
         device(lint, name, storage);
-        if storage.kind == StorageKind::Exclusive {
-            owners(lint, name);
+        match storage.kind {
+            StorageKind::Mounted => {}
+            StorageKind::Exclusive => owners(lint, name, "exclusive"),
+            StorageKind::Mirror => owners(lint, name, "a mirror"),
+        }
+        if let Some(every) = storage.mirrored() {
+            loses(lint, name, every);
         }
     }
     images(lint);
@@ -28,33 +33,46 @@ pub(super) fn check(lint: &mut Lint<'_>) {
 }
 
 fn device(lint: &mut Lint<'_>, name: &str, storage: &Storage) {
-    let exclusive = storage.kind == StorageKind::Exclusive;
-    if exclusive && storage.device.is_none() {
+    if storage.kind == StorageKind::Exclusive && storage.device.is_none() {
         let place = lint.at_key(&format!("storage.{name}"), "");
         lint.error("storage/device", format!("storage {name} is exclusive, and names no disk"), [place])
             .mend("add `device: /dev/disk/by-id/...`, a name that is the same on every head");
     }
-    let others = [("device", storage.device.is_some()), ("options", storage.options.is_some())];
-    for (field, _) in others.iter().filter(|(_, given)| *given && !exclusive) {
+    let fields = [
+        ("device", storage.device.is_some(), StorageKind::Exclusive, "exclusive"),
+        ("options", storage.options.is_some(), StorageKind::Exclusive, "exclusive"),
+        ("every", storage.every.is_some(), StorageKind::Mirror, "mirror"),
+    ];
+    for (field, _, _, kind) in fields.iter().filter(|(_, given, kind, _)| *given && *kind != storage.kind) {
         let place = lint.at(&format!("storage.{name}.{field}"), "");
-        let message = format!("storage {name} is mounted by the site itself, and `{field}` is not looked at");
+        let message = format!("storage {name} is not of kind {kind}, and `{field}` is not looked at");
         lint.error("storage/device", message, [place])
-            .mend("say `kind: exclusive` where the engine is to mount it, or take this away");
+            .mend(format!("say `kind: {kind}` if that is what is meant, or take this away"));
     }
 }
 
-/// It is mounted where its group is: another group may be elsewhere.
-fn owners(lint: &mut Lint<'_>, name: &str) {
+/// It is where its group is: another group may be elsewhere.
+fn owners(lint: &mut Lint<'_>, name: &str, kind: &str) {
     let groups = lint.cluster.groups.iter().filter(|(_, group)| group.storage.as_deref() == Some(name));
     let groups: Vec<_> = groups.map(|(group, _)| group.clone()).collect();
     if groups.len() > 1 {
         let at = |group: &String| lint.at(&format!("groups.{group}.storage"), "needs it");
         let places: Vec<_> = groups.iter().map(at).collect();
         let message =
-            format!("storage {name} is exclusive: groups {} cannot both have it", groups.join(" and "));
+            format!("storage {name} is {kind}: groups {} cannot both have it", groups.join(" and "));
         lint.error("storage/two-groups", message, places)
-            .mend("make them one group, or give each a disk of its own");
+            .mend("make them one group, or give each a storage of its own");
     }
+}
+
+/// What a power cut costs is said before it does.
+fn loses(lint: &mut Lint<'_>, name: &str, every: Span) {
+    let place = lint.at(&format!("storage.{name}.kind"), "");
+    let message = format!(
+        "what was written to storage {name} in the {every} before a power cut, and longer while a copy runs, is lost with its head"
+    );
+    lint.note("storage/mirror-loses", message, [place])
+        .mend("use a disk that both heads reach (`exclusive`) for what must not be lost, or waive this");
 }
 
 /// A head is built by one that need not be the one that carries the group.
@@ -64,8 +82,7 @@ fn images(lint: &mut Lint<'_>) {
     }
     let Some((storage, _)) = lint.cluster.stored("boot").next() else { return };
     let same = |(_, known): &(&String, &Storage)| known.path == storage.path;
-    let Some((name, _)) = lint.cluster.storage.iter().find(same).filter(|_| storage.exclusive().is_some())
-    else {
+    let Some((name, _)) = lint.cluster.storage.iter().find(same).filter(|_| !storage.is_shared()) else {
         return;
     };
     let place = lint.at(&format!("storage.{name}.kind"), "");
