@@ -404,6 +404,11 @@ INIT
         off
         ;;
     two | nfs)
+        case $case in nfs)
+            switched head-2 HEAD2DISK
+            switched head-3 HEAD3DISK
+            ;;
+        esac
         order two
         "$haoscar" build head-3 --yes --within 15m --spec "$spec" >"$out/said-three.txt" 2>&1 &
         third=$!
@@ -424,12 +429,7 @@ INIT
             on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$head\"" | grep -q 'online="true".*unclean="false"' || fail "$head is no member"
         done
         say "two machines were built at once, both are members, and a plan is empty"
-        case $case in nfs)
-            switched head-2 HEAD2DISK
-            switched head-3 HEAD3DISK
-            files_move
-            ;;
-        esac
+        case $case in nfs) files_move ;; esac
         off
         kill -KILL "$other" 2>/dev/null || true; wait "$other" 2>/dev/null || true; other=
         ;;
