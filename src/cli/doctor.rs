@@ -20,9 +20,9 @@ use crate::status::{Doctor, Weight, doctor, of_doctor};
 #[command(after_help = "\
 Asks every head and witness for everything that a failover relies on: whether it is reached and in step with the spec,
 whether packages are the same on all heads, whether all heads see one storage (a small file, .haoscar-token, is written
-on one and read on the others) or has a copy of it that is not behind, whether every fence device answers each head that would use it and how fast, whether the
-daemons' own validators pass, whether clocks agree, when the groups were last rehearsed, and whether the machines wake a
-process in time for `ha.detect`. Nothing else is written, moved or fenced.
+on one and read on the others), or have a copy of a mirror that is not behind, whether every fence device answers each
+head that would use it and how fast, whether the daemons' own validators pass, whether clocks agree, when the groups
+were last rehearsed, and whether the machines wake a process in time for `ha.detect`. Nothing else is written, moved or fenced.
 
 It says what a power cut of each head is expected to cost: `ha.detect`, plus what its fence device took to answer (a
 real power-off takes a BMC 1 to 5 s longer), plus the last rehearsed move.

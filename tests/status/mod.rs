@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use haoscar::desired::{Desired, Membership, Surroundings, Verdict, resolve};
 use haoscar::engines::{EngineNode, EngineState};
-use haoscar::observed::{Checkup, Clock, Examined, FenceTry, HostObserved, Observed, Rehearsal, Stall};
+use haoscar::observed::{
+    Checkup, Clock, Copied, Examined, FenceTry, HostObserved, Mirror, Observed, Rehearsal, Stall,
+};
 use haoscar::plan::Plan;
 use haoscar::spec::{Cluster, Sources, load};
 use haoscar::status::{Doctor, Weight, against, doctor, of_doctor};
@@ -56,7 +58,7 @@ fn examined() -> Examined {
         answer: Ok(0.25),
     };
     Examined {
-        mirrors: BTreeMap::new(),
+        mirrors: BTreeMap::from([("state".to_owned(), mirror("copy 5 5 12"))]),
         now_s: NOW_S,
         version: "1".to_owned(),
         versions: each("1"),
@@ -79,6 +81,13 @@ fn examined() -> Examined {
     }
 }
 
+/// What head-2 has of a folder that head-1 owns.
+fn mirror(has: &str) -> Mirror {
+    let heads = [("head-1", "owner 5 5 900"), ("head-2", has)];
+    let heads = heads.map(|(head, line)| (head.to_owned(), Copied::read(line).ok_or("silent".to_owned())));
+    Mirror { path: "/srv/state".to_owned(), every_s: 5, heads: heads.into() }
+}
+
 fn judged(observed: &Observed, examined: &Examined) -> Doctor {
     doctor(&reference(), &desired(), observed, &Plan::default(), examined)
 }
@@ -99,6 +108,20 @@ fn a_standby_against_which_nothing_speaks_is_proven() {
     assert_eq!(said.findings, []);
     assert!(said.well);
     assert_eq!(said.sentence, "cluster oscar: the standby is proven");
+}
+
+#[test]
+fn a_copy_that_is_behind_late_or_not_known_speaks_against_its_head() {
+    let said = |has: &'static str| {
+        found(move |_, examined| {
+            examined.mirrors.insert("state".to_owned(), mirror(has));
+        })
+    };
+    let behind = "/srv/state on head-2 is generation 4, and 5 is the newest: head-2 cannot take over until it is copied";
+    assert_eq!(said("behind 4 5 12"), (Weight::Error, behind.to_owned()));
+    let late = "the copy of /srv/state on head-2 is 61 s old: so much is lost when its owner dies";
+    assert_eq!(said("copy 5 5 61"), (Weight::Warning, late.to_owned()));
+    assert_eq!(said("copy").1, "the copy of /srv/state on head-2 is not known: silent");
 }
 
 #[test]
