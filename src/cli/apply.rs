@@ -131,7 +131,7 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
     carry_out(common, &plan, &mut found, asked.confirm)?;
     accept(common, spec, &mut found, &plan, asked.origin, asked.confirm.is_some());
     drop(found);
-    verify(spec, asked.reach, common, &others)
+    verify(spec, asked.reach, common, &plan, &others)
 }
 
 /// Installs what hosts lack. Whether there was anything.
@@ -253,18 +253,23 @@ fn verify(
     spec: &source::Spec,
     reach: &Reach,
     common: &Common,
+    plan: &Plan,
     others: &BTreeSet<String>,
 ) -> Result<Exit, Failure> {
     let begin = std::time::Instant::now();
     loop {
         let mut found = via::survey(spec, reach)?;
         look(spec, &mut found);
-        let left = diff(&found.desired, &found.observed, true);
+        let mut left = diff(&found.desired, &found.observed, true);
+        let late = left.leave_late(plan);
         let wrong = complaints(&found.observed);
         let differ = objects(&left);
         if differ.is_subset(others) && left.statements().next().is_none() && wrong.is_empty() {
             if !common.quiet {
                 line!("applied: {}", sentence(&left));
+            }
+            for host in late {
+                eprintln!("warning: {host} came up meanwhile, and was no part of this: apply again");
             }
             for object in differ {
                 eprintln!("warning: {object}: differs, and the saved plan did not touch it");

@@ -274,6 +274,12 @@ impl Plan {
             && self.statements().next().is_none()
     }
 
+    /// Takes out what would change on hosts that had to wait when `before` was made: they have come up since. Their names.
+    pub fn leave_late(&mut self, before: &Self) -> Vec<HostName> {
+        let late = self.hosts.extract_if(.., |name, _| before.waits.contains_key(name));
+        late.map(|(name, _)| name).collect()
+    }
+
     /// What running services would be told, with the service.
     pub fn statements(&self) -> impl Iterator<Item = (&str, &Statement)> {
         let all = self.live.iter();

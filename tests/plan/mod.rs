@@ -259,6 +259,26 @@ fn an_unreachable_host_waits_and_blocks_nobody() {
 }
 
 #[test]
+fn a_host_that_comes_up_while_an_apply_runs_is_not_judged_by_it() {
+    let wanted =
+        HostDesired { files: vec![file("/etc/one", "new\n", OnChange::Nothing)], ..HostDesired::default() };
+    let away = Observed {
+        unreachable: BTreeMap::from([("head-1".to_owned(), "no route".to_owned())]),
+        ..Observed::default()
+    };
+    let found = HostObserved {
+        files: BTreeMap::from([("/etc/one".into(), differs("old\n", Origin::Old))]),
+        ..HostObserved::default()
+    };
+    let before = diff(&desired(wanted.clone()), &away, true);
+    let mut left = diff(&desired(wanted.clone()), &observed(found.clone()), true);
+    assert_eq!((left.leave_late(&before), left.is_empty()), (vec!["head-1".to_owned()], true));
+    let mut left = diff(&desired(wanted), &observed(found), true);
+    let was_there = left.clone();
+    assert_eq!((left.leave_late(&was_there), left.is_empty()), (vec![], false));
+}
+
+#[test]
 fn a_plan_survives_its_json() {
     let plan = chrony(Origin::Edited);
     let text = serde_json::to_string(&plan).unwrap();
