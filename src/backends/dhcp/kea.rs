@@ -1,4 +1,4 @@
-//! ISC Kea 2.2 to 2.6: reservations by MAC, leases on the group's storage, bound to the group's address.
+//! ISC Kea 2.2 to 2.6 (run with 2.2): reservations by MAC, leases on the group's storage, bound to the group's address.
 
 use std::net::IpAddr;
 
@@ -78,7 +78,7 @@ fn daemon(
         let (conf, mark) = conf(daemon, six, head, service, context)?;
         part.files.push((host.clone(), conf));
         part.probes.push(loaded(daemon, mark, name, context));
-        part.checks.push((host, check(daemon, head, context)));
+        part.checks.push((host, check(daemon, head, context)?));
     }
     let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
     let values = json!({ "state": context.state()?, "four": !six });
@@ -122,7 +122,7 @@ const LOADED_TIMEOUT_MS: u64 = 10_000;
 
 /// `kea-dhcp4 -t` wants the cards and the group's address to be there, and on a standby the address is not: it is
 /// asked in a network namespace of its own that has them.
-fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Check {
+fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Result<Check, Problem> {
     let mut script = String::new();
     for (number, (name, _, address)) in context.private_networks().enumerate() {
         let Some(nic) = Context::nic(head, name) else { continue };
@@ -130,9 +130,10 @@ fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Check {
             "ip link add {nic} type veth peer name peer{number} && ip address add {address} dev {nic} && ip link set {nic} up && "
         );
     }
-    script += &format!("exec {} -t \"$1\"", daemon.program);
+    script += &format!("exec env KEA_DHCP_DATA_DIR={} {} -t \"$1\"", context.state()?, daemon.program);
     let staged = format!("{{staged:{}}}", daemon.conf);
-    validator(&format!("{} -t", daemon.program), &["unshare", "--net", "sh", "-c", &script, "sh", &staged])
+    let argv = ["unshare", "--net", "sh", "-c", &script, "sh", &staged];
+    Ok(validator(&format!("{} -t", daemon.program), &argv))
 }
 
 fn conf(
