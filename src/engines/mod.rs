@@ -62,6 +62,8 @@ pub struct Carried {
     pub recovery: Option<crate::spec::Recovery>,
     /// It is the group's storage: what moves with the group starts when it is there.
     pub storage: bool,
+    /// The service of the group that has stopped before this one stops.
+    pub outlives: Option<String>,
 }
 
 impl Carried {
@@ -77,6 +79,7 @@ impl Carried {
             stop_timeout_ms: STOP_TIMEOUT_MS,
             recovery: None,
             storage: false,
+            outlives: None,
         }
     }
 

@@ -210,7 +210,7 @@ serving() { # the MAC of the card that has the group's address, as a client sees
     ip netns exec "$net" curl -s -m 3 -o /dev/null http://192.0.2.10/ || return 0
     ip netns exec "$net" ip neigh show 192.0.2.10 | grep -o '52:54:[0-9a-f:]*' || true
 }
-told() { # what the members say, where something is not as it must be
+explain() { # what the members say, where something is not as it must be
     on arbiter 'crm_mon -1 -rAf; crm_simulate -sL | grep -E "control-(address|portal)"'
     for member in head-1 arbiter; do
         on "$member" 'journalctl --no-pager -n 4000 -u pacemaker -u corosync | grep -E "Actions:|warning|error|failed" | tail -25'
@@ -219,7 +219,7 @@ told() { # what the members say, where something is not as it must be
 }
 until_serves() { # SECONDS MAC
     for _ in $(seq $(($1 * 5))); do [ "$(serving)" = "$2" ] && return 0; sleep 0.2; done
-    told
+    explain
     ip netns exec "$net" curl -sS -m 10 -o /dev/null http://192.0.2.10/ || true
     ip netns exec "$net" ip neigh show
     fail "within $1 s the portal is not that of $2"
@@ -236,7 +236,7 @@ watches() { # a member that runs gets a watchdog; a clock that jumps moves nothi
     [ "$(inside_head 'systemctl is-active sbd')" = active ] || fail "sbd does not run"
     whole "it got a watchdog"
     say "head-2 has a watchdog, and a plan is empty"
-    on head-1 'haoscar switchover control --to head-2 --spec /root/watched.yaml --yes' || { told; fail "switchover"; }
+    on head-1 'haoscar switchover control --to head-2 --spec /root/watched.yaml --yes' || { explain; fail "switchover"; }
     until_serves 60 52:54:00:20:00:02
     for step in '+1 hour' '-2 hours' '+1 hour'; do
         inside_head "date -s \"$step\"" >/dev/null

@@ -78,7 +78,10 @@ impl Backend for Kernel {
         let staged = format!("{{staged:{EXPORTS}}}");
         let argv = ["unshare", "--mount", "sh", "-c", CHECK, "sh", staged.as_str()];
         let server = Carried::moving(context.name, UNIT, Some(&null_call(address)));
-        let clients = Carried::moving(&format!("{}-clients", context.name), CLIENTS, None);
+        let clients = Carried {
+            outlives: Some(context.name.to_owned()),
+            ..Carried::moving(&format!("{}-clients", context.name), CLIENTS, None)
+        };
         Ok(Part {
             files: files.map(|file| (Placement::Heads, file)).into(),
             directories: folders.chain(configured.map(folder)).collect(),

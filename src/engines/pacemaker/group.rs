@@ -73,6 +73,10 @@ impl Layout<'_> {
         for (id, _) in of_kind(false).filter(|(_, service)| !service.storage) {
             constraints.children.extend(stores.iter().map(|store| after(id, store)));
         }
+        for (id, service) in of_kind(false) {
+            let other = service.outlives.as_ref().map(|other| format!("{}-{other}", self.name));
+            constraints.children.extend(other.map(|other| outlives(id, &other)));
+        }
         for (id, _) in of_kind(false).filter(|(_, service)| service.needs_address) {
             constraints.children.extend(addresses.iter().map(|(address, _)| after(id, address)));
         }
@@ -242,6 +246,18 @@ pub fn apart(base: &str, other: &str, how: Apart) -> Element {
         .with("rsc", base)
         .with("with-rsc", other)
         .with("score", score)
+}
+
+/// One stops when another has stopped; they start as they can.
+fn outlives(id: &str, other: &str) -> Element {
+    Element::new("rsc_order")
+        .with("id", format!("haoscar-{id}-outlives-{other}"))
+        .with("first", other)
+        .with("first-action", "stop")
+        .with("then", id)
+        .with("then-action", "stop")
+        .with("kind", "Mandatory")
+        .with("symmetrical", "false")
 }
 
 fn after(then: &str, first: &str) -> Element {
