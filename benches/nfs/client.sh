@@ -29,6 +29,7 @@ longest() { # KIND LINES: the longest stall told after so many lines of the cons
 ended_with() { # HELD: how many lines were appended, acknowledged, lost (HELD has what is in the file now), and how many errors there were
     local appended acknowledged errors lost
     read -r _ appended _ acknowledged _ errors _ < <(told ENDED)
+    [[ $appended$acknowledged$errors =~ ^[0-9]+$ ]] || fail "the guest did not say how it ended: $(tail -3 "$client_console")"
     # a line that was refused may be there or not; every other one must be
     lost=$(told '^ERROR append' | awk -v n="$appended" 'NR == FNR { seen[$1 + 0] = 1; next } { refused[$3] = 1 }
         END { for (i = 0; i < n; i++) if (!(i in seen) && !(i in refused)) lost++; print lost + 0 }' "$1" -)
