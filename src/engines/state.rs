@@ -13,6 +13,9 @@ pub struct EngineNode {
     pub online: bool,
     /// Carries nothing on request.
     pub standby: bool,
+    /// In the membership, and the engine has not let it in yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
     /// Must be fenced before anything else.
     pub unclean: bool,
     /// Mirrored storages of which it has an older generation than the newest.

@@ -142,6 +142,7 @@ fn host(name: &str, role: Role, desired: &Desired, observed: &Observed, plan: &P
         None if role == Role::Witness && outside(name) => "", // a qnetd server
         None => "not a member",
         Some(node) if node.unclean => "unclean",
+        Some(node) if node.pending => "pending",
         Some(node) if node.standby => "standby",
         Some(node) if node.online => "online",
         Some(_) => "offline",

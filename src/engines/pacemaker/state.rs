@@ -23,7 +23,8 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
     for node in root.child("nodes").into_iter().flat_map(|nodes| &nodes.children) {
         let facts = EngineNode {
             online: yes(node, "online"),
-            standby: yes(node, "standby"),
+            standby: yes(node, "standby") && !yes(node, "pending"), // Pacemaker gives it nothing either
+            pending: yes(node, "pending"),
             unclean: yes(node, "unclean"),
             behind: Vec::new(),
         };
@@ -61,6 +62,13 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_that_joins_is_not_drained() {
+        let text = r#"<pacemaker-result><summary/><nodes><node name="head-2" online="true" standby="true" pending="true"/></nodes></pacemaker-result>"#;
+        let node = &state(text).unwrap().nodes["head-2"];
+        assert!(node.pending && !node.standby);
+    }
 
     #[test]
     fn a_head_says_of_which_storages_it_has_an_older_copy() {
