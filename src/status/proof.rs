@@ -35,7 +35,9 @@ pub(super) fn member(name: &str, state: &EngineState) -> Option<String> {
     match state.nodes.get(name) {
         None => Some(format!("{name} is not a member")),
         Some(node) if node.unclean => Some(format!("{name} is unclean")),
-        Some(node) if node.pending => Some(format!("{name} is joining, and the engine has not let it in yet")),
+        Some(node) if node.pending => {
+            Some(format!("{name} is joining, and the engine has not let it in yet"))
+        }
         Some(node) if !node.online => Some(format!("{name} is offline")),
         Some(node) if node.standby => Some(format!("{name} is drained: haoscar undrain {name}")),
         Some(node) if !node.behind.is_empty() => {
