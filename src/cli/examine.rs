@@ -35,10 +35,16 @@ pub fn begin(facts: &BTreeMap<HostName, Facts>) -> Examined {
 pub fn storages(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
     // one that one head has alone is proven by its check: there is nothing to be read on the others
     for (name, storage) in cluster.storage.iter().filter(|(_, storage)| storage.is_shared()) {
-        let groups = cluster.groups.values().filter(|group| group.storage.as_ref() == Some(name));
-        let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).cloned().collect();
-        examined.storages.insert(storage.path.to_string(), tokens(&storage.path, heads, crew));
+        let there = heads_with(name, cluster, crew);
+        examined.storages.insert(storage.path.to_string(), tokens(&storage.path, &there, crew));
     }
+}
+
+/// The heads that are reached, of all groups with that storage.
+fn heads_with(storage: &str, cluster: &Cluster, crew: &Crew) -> Vec<HostName> {
+    let groups = cluster.groups.values().filter(|group| group.storage.as_deref() == Some(storage));
+    let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).collect();
+    crew.names().into_iter().filter(|host| heads.contains(host)).collect()
 }
 
 /// The engine and a file are asked.
@@ -48,9 +54,7 @@ const MIRROR_TIMEOUT_MS: u64 = 10_000;
 pub fn mirrors(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
     for (name, storage) in &cluster.storage {
         let Some(every) = storage.mirrored() else { continue };
-        let groups = cluster.groups.values().filter(|group| group.storage.as_ref() == Some(name));
-        let heads: BTreeSet<_> = groups.flat_map(|group| &group.heads).collect();
-        let there: Vec<_> = crew.names().into_iter().filter(|host| heads.contains(host)).collect();
+        let there = heads_with(name, cluster, crew);
         let request = Request::Run {
             argv: pacemaker::mirror_told(name, &storage.path),
             input: String::new(),
@@ -88,10 +92,9 @@ pub fn leave_hanging(reached: &mut Reached, examined: &Examined) {
 
 fn tokens(
     path: &camino::Utf8Path,
-    heads: BTreeSet<HostName>,
+    there: &[HostName],
     crew: &mut Crew,
 ) -> BTreeMap<HostName, Result<(), String>> {
-    let there: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
     let Some((writer, readers)) = there.split_first() else { return BTreeMap::new() };
     let text = format!("{writer} {}\n", jiff::Timestamp::now());
     let request = |write| Request::Token { storage: path.to_owned(), text: text.clone(), write };

@@ -273,6 +273,11 @@ impl World {
         crew
     }
 
+    /// Somebody who asks one head, and does not die of it.
+    fn alone(self: &Arc<Self>, head: &'static str) -> Crew {
+        self.crew(&[head], &Arc::new(AtomicBool::new(true)), None)
+    }
+
     /// A person's apply on these heads, or a head's roll-out of the tip it has decided on. Whether it ended well.
     fn apply(self: &Arc<Self>, new: Version, names: &[&'static str], by_hand: bool) -> bool {
         if names.is_empty() {
@@ -356,7 +361,7 @@ impl World {
             self.state().wrong.get_or_insert(format!("{} is held, and rolled out", commit(tip)));
         }
         if is_bad(tip) {
-            let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
+            let mut crew = self.alone(head);
             let refused = Hold { commit: commit(tip), refused: true, why: "its gate failed".to_owned() };
             let _ = hold(&mut crew, head, Some(&refused));
         } else {
@@ -367,7 +372,7 @@ impl World {
     /// One head puts back what drifted from what it accepted.
     fn heal(self: &Arc<Self>, head: &'static str) {
         let Some(accepted) = self.accepted(head) else { return };
-        let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
+        let mut crew = self.alone(head);
         let host = crew.get(head).unwrap();
         let request =
             Request::Observe { files: accepted.files.clone(), directories: Vec::new(), units: Vec::new() };
@@ -416,7 +421,7 @@ impl World {
             7 => self.heal(head),
             8 => alive.store(false, Ordering::Relaxed),
             _ => {
-                let mut crew = self.crew(&[head], &Arc::new(AtomicBool::new(true)), None);
+                let mut crew = self.alone(head);
                 if hold(&mut crew, head, None).is_ok() {
                     self.state().passed = None;
                 }
