@@ -18,7 +18,7 @@ use crate::backends::boot;
 use crate::desired::{IMAGE_KEY, hex};
 use crate::engines::EngineNode;
 use crate::host::{now_s, secret_path};
-use crate::images::ticket::{self, Card, Identity, Ticket, UP, Word};
+use crate::images::ticket::{self, Becomes, Card, Identity, Ticket, UP, Word};
 use crate::images::{self, Manifest, Seal, Store, prepare};
 use crate::spec::{Cluster, Disk, Head, Nic, Span};
 
@@ -187,6 +187,7 @@ fn begin(
     authorized.insert(own);
     let ticket = Ticket {
         head: name.to_owned(),
+        becomes: Becomes::Head,
         image: manifest.title(),
         token: token()?,
         macs: head.nics.values().map(|nic| nic.mac).collect(),

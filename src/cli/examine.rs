@@ -51,7 +51,8 @@ fn heads_with(storage: &str, cluster: &Cluster, crew: &Crew) -> Vec<HostName> {
 const MIRROR_TIMEOUT_MS: u64 = 10_000;
 
 /// What each head has of every mirrored storage.
-pub fn mirrors(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
+pub fn mirrors(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Mirror> {
+    let mut found = BTreeMap::new();
     for (name, storage) in &cluster.storage {
         let Some(every) = storage.mirrored() else { continue };
         let there = heads_with(name, cluster, crew);
@@ -63,8 +64,9 @@ pub fn mirrors(cluster: &Cluster, crew: &mut Crew, examined: &mut Examined) {
         let answers = crew.each(&there, |_, host| host.ask(&request));
         let heads = answers.into_iter().map(|(host, answer)| (host, copied(answer))).collect();
         let mirror = Mirror { path: storage.path.to_string(), every_s: every.as_millis() / 1000, heads };
-        examined.mirrors.insert(name.clone(), mirror);
+        found.insert(name.clone(), mirror);
     }
+    found
 }
 
 fn copied(answer: Result<Response, HostError>) -> Result<Copied, String> {

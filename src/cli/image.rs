@@ -1,4 +1,4 @@
-//! `haoscar image`: images of heads, taken while they run, kept in versions, proven, compared.
+//! `haoscar image`: images of heads and nodes, kept in versions, proven, compared.
 
 use std::io::IsTerminal;
 
@@ -22,6 +22,7 @@ use crate::spec::Cluster;
 #[command(after_help = "\
 Examples:
   haoscar image capture head            take the image that the spec calls head, from the head that it names there
+  haoscar image capture compute         the same of a folder there with a whole system in it (capture.root), for nodes
   haoscar image list
   haoscar image show head               what is in the newest version, and what was left out
   haoscar image verify                  prove every version: signature, list of files, every byte
@@ -98,7 +99,8 @@ const KEEP: u32 = 3;
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if let (Verb::Serve { files, entries }, Some(store)) = (&options.verb, &options.store) {
-        return images::serve(Store::at(store), files, entries, boot::IMAGE_PORT)
+        let told = |text: &str| eprintln!("{text}");
+        return images::serve(Store::at(store), (files, entries), boot::IMAGE_PORT, told)
             .map(|()| Exit::Done)
             .map_err(|e| failure(&e));
     }
@@ -196,11 +198,19 @@ fn capture(
     let accepted = accepted_here().map_err(failed)?;
     let storages: Vec<_> = cluster.storage.values().map(|storage| storage.path.clone()).collect();
     let program = own_program()?;
+    let root = image.capture.as_ref().and_then(|capture| capture.root.as_deref());
+    // of a folder nothing is this head's own
+    let rules = match root {
+        Some(_) => images::rules(&[], &[], &exclude),
+        None => images::rules(&owned_here().map_err(failed)?, &storages, &exclude),
+    };
     let order = Order {
         name,
         version: &jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string(),
         from: via::own_name(),
-        rules: &images::rules(&owned_here().map_err(failed)?, &storages, &exclude),
+        root,
+        booted: cluster.is_booted(name),
+        rules: &rules,
         generation: accepted.as_ref().map(|accepted| accepted.generation),
         commit: accepted.and_then(|accepted| accepted.commit),
         program: &program,

@@ -117,7 +117,7 @@ enum Verb {
     Generate(generate::Options),
     /// List machines that asked for an address and are not in the spec, and name them in order
     Macs(macs::Options),
-    /// Images of heads: take one from a head that runs, list, prove, compare
+    /// Images of heads and nodes: take one of a head that runs or of a folder, list, prove, compare
     Image(image::Options),
     /// Build a blank machine as a head, from an image
     Build(build::Options),

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::look::look;
 use super::via::{self, Reach};
-use super::{Common, Exit, Failure, Format, build, source};
-use crate::observed::{Seen, Word};
+use super::{Common, Exit, Failure, Format, build, examine, source};
+use crate::observed::{Copied, Seen, Word};
 use crate::plan::diff;
 use crate::status::{GroupStatus, Status, of_status, status};
 
@@ -33,6 +33,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let plan = diff(&found.desired, &found.observed, true);
     let mut now = status(&found.desired, &found.observed, &plan);
     now.building = build::progress(&spec, &mut found);
+    now.mirrors = examine::mirrors(&spec.loaded.cluster, &mut found.crew);
     match common.format {
         Format::Json => line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default()),
         Format::Prometheus => line!("{}", of_status(&now, &found.observed).trim_end()),
@@ -71,6 +72,10 @@ fn print(status: &Status) {
     for (name, far) in &status.building {
         line!("{name} is being built: {far}");
     }
+    for (name, mirror) in &status.mirrors {
+        let heads: Vec<_> = mirror.heads.iter().map(|(head, has)| copy_of(head, has)).collect();
+        line!("storage {name}: {}", heads.join("; "));
+    }
     if let Some(follows) = &status.follows {
         line!("branch: {}", follows.sentence);
     }
@@ -90,6 +95,18 @@ fn print(status: &Status) {
             line!("doctor: errors {}, warnings {}, asked {}", found.errors, found.warnings, found.at);
         }
         None => line!("doctor: never asked (haoscar doctor proves more than this)"),
+    }
+}
+
+/// A head's copy of a mirrored storage. What its age is, a power cut of the owner costs.
+fn copy_of(head: &str, has: &Result<Copied, String>) -> String {
+    match has {
+        Ok(has) if has.owner => format!("{head} owns generation {}", has.have),
+        Ok(has) if has.have != has.best => {
+            format!("{head} is behind, generation {} of {}", has.have, has.best)
+        }
+        Ok(has) => format!("the copy of {head} is {} s old", has.age_s),
+        Err(why) => format!("{head} does not say what it has: {why}"),
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{HostDesired, HostName, Role, SecretKind};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Directory, HostDesired, HostName, Mode, OnChange, Owner, Piece, Rendered, Role, SecretKind, Unit,
+};
+use crate::backends::boot::nodes;
 use crate::spec::Cluster;
 
 /// The secret that signs images: a private key of ssh, on every head.
@@ -27,5 +32,43 @@ pub(super) fn lay(cluster: &Cluster, hosts: &mut BTreeMap<HostName, (Role, HostD
     for (_, head) in hosts.values_mut().filter(|(role, _)| *role == Role::Head) {
         head.secrets.insert(IMAGE_KEY.to_owned(), kind.clone());
         head.packages.extend(PACKAGES.map(str::to_owned));
+    }
+}
+
+/// What a node has beside its image: it is given it before it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Folders.
+    pub directories: Vec<Directory>,
+    /// Files, with secrets as names.
+    pub files: Vec<Rendered>,
+    /// Units that are started at boot.
+    pub units: Vec<Unit>,
+}
+
+/// Where nodes run a captured image, heads that serve it have what a node is given, and the secrets in it.
+pub(super) fn overlay(
+    cluster: &Cluster,
+    node: &HostDesired,
+    hosts: &mut BTreeMap<HostName, (Role, HostDesired)>,
+) {
+    let Some(secrets) = nodes::overlay(cluster) else { return };
+    let HostDesired { directories, files, units, .. } = node.clone();
+    let overlay = Overlay { directories, files, units };
+    let text = serde_json::to_string_pretty(&overlay).unwrap_or_default() + "\n"; // strings and numbers: it cannot fail
+    let file = Rendered {
+        path: format!("{}/{}", nodes::ENTRIES, nodes::OVERLAY).into(),
+        owner: Owner::root(),
+        mode: Mode(0o600),
+        text: vec![Piece::Text(text.into())],
+        on_change: OnChange::Nothing,
+        source: "what nodes are".to_owned(),
+    };
+    let serves = |name: &HostName| cluster.serving_heads().any(|head| head == name);
+    for (_, head) in hosts.iter_mut().filter(|(name, _)| serves(name)).map(|(_, host)| host) {
+        head.files.push(file.clone());
+        if secrets {
+            head.secrets.extend(node.secrets.clone());
+        }
     }
 }

@@ -25,8 +25,8 @@ use crate::spec::{Cluster, WitnessKind};
 
 pub use accepted::Accepted;
 pub use file::{Mode, OnChange, Owner, Piece, Rendered};
-pub use fingerprint::{fingerprint, hex};
-pub use image::{IMAGE_KEY, make_image_key};
+pub use fingerprint::{fingerprint, hex, unhex};
+pub use image::{IMAGE_KEY, Overlay, make_image_key};
 pub use live::{Live, Sign, Statement};
 pub use resolve::resolve;
 pub use site::{SiteFile, judge_site};

@@ -51,6 +51,8 @@ pub fn resolve(
     problems.extend(builder.engine(surroundings, templates).err());
     image::lay(cluster, &mut builder.hosts);
     problems.extend(builder.site(templates));
+    builder.node = in_order(std::mem::take(&mut builder.node));
+    image::overlay(cluster, &builder.node, &mut builder.hosts);
     let desired = builder.finish();
     problems.extend(twice(&desired));
     if problems.is_empty() { Ok(desired) } else { Err(problems) }
@@ -223,15 +225,17 @@ impl<'a> Builder<'a> {
     /// The same input gives the same order, whatever order services stand in.
     fn finish(mut self) -> Desired {
         let nodes = self.cluster.nodes.keys().flat_map(|range| range.names());
-        let node = ordered(std::mem::take(&mut self.node));
+        let node = Arc::new(std::mem::take(&mut self.node));
         self.desired.hosts = nodes.map(|name| (name, (Role::Node, node.clone()))).collect();
         let others = self.hosts.into_iter();
-        self.desired.hosts.extend(others.map(|(name, (role, host))| (name, (role, ordered(host)))));
+        self.desired
+            .hosts
+            .extend(others.map(|(name, (role, host))| (name, (role, Arc::new(in_order(host))))));
         self.desired
     }
 }
 
-fn ordered(mut host: HostDesired) -> Arc<HostDesired> {
+fn in_order(mut host: HostDesired) -> HostDesired {
     let named: BTreeSet<_> = host.files.iter().flat_map(Rendered::secrets).map(str::to_owned).collect();
     for name in named {
         host.secrets.entry(name).or_insert(SecretKind::Given); // a site's template asks for it
@@ -242,5 +246,5 @@ fn ordered(mut host: HostDesired) -> Arc<HostDesired> {
     host.directories.dedup();
     host.units.sort();
     host.units.dedup();
-    Arc::new(host)
+    host
 }

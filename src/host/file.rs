@@ -8,13 +8,6 @@ use super::HostError;
 use super::machine::{Look, Machine};
 use crate::desired::{Directory, Mode, Owner};
 
-/// Hex as bytes; none where it is not hex.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if digits.len().is_multiple_of(2) { digits.chunks(2).map(pair).collect() } else { None }
-}
-
 /// Puts bytes at a path: beside, fsync, rename, fsync of the folder. Folders above are made.
 ///
 /// # Errors

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::file::unhex;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::real::Real;
@@ -195,7 +194,8 @@ impl Local {
     }
 
     fn keep_secret(&self, name: &str, text: &str) -> Result<Response, HostError> {
-        let bytes = unhex(text).ok_or_else(|| HostError::failed(format!("secret {name}"), "is not hex"))?;
+        let bytes = crate::desired::unhex(text)
+            .ok_or_else(|| HostError::failed(format!("secret {name}"), "is not hex"))?;
         Secrets::of(self.machine.as_ref()).put(name, &bytes)?;
         Ok(Response::Done)
     }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{ImageError, disk};
 use super::manifest::{FORMAT, Manifest};
+use super::prepare;
 use super::program::{ran, run};
 use super::rules::Rule;
 use super::seal::Seal;
@@ -27,6 +28,10 @@ pub struct Order<'a> {
     pub version: &'a str,
     /// This head.
     pub from: HostName,
+    /// A folder of it; none: its own system.
+    pub root: Option<&'a Utf8Path>,
+    /// Nodes boot it.
+    pub booted: bool,
     /// What stays behind.
     pub rules: &'a [Rule],
     /// Generation and commit that are accepted here.
@@ -63,7 +68,7 @@ pub fn capture(
     seal.public()?; // before the work
     let stage = |stage| Progress { stage, done: 0, total: 0 };
     say(stage("looking"));
-    let mut tree = Tree::of_this_machine()?;
+    let mut tree = order.root.map_or_else(Tree::of_this_machine, Tree::of_folder)?;
     for rule in order.rules {
         tree.leave_out(rule)?;
     }
@@ -72,6 +77,15 @@ pub fn capture(
     say(stage("copying"));
     let half = store.half("image");
     file_system(tree.root(), &half, order.name, (bytes, file_count))?;
+    let kernel = kernel(tree.root());
+    let boots = match &kernel {
+        Some(kernel) if order.booted => {
+            say(stage("making what nodes boot"));
+            prepare::of_nodes(store, tree.root(), kernel, seal, order.program)?
+        }
+        None if order.booted => return Err(ImageError::NothingToBoot),
+        _ => Vec::new(),
+    };
     let (pieces, new) = pieces(&half, store, say)?;
     fs::remove_file(&half).map_err(disk(&half))?;
     let manifest = Manifest {
@@ -84,7 +98,7 @@ pub fn capture(
         commit: order.commit.clone(),
         os: os(tree.root()),
         architecture: std::env::consts::ARCH.to_owned(),
-        kernel: kernel(tree.root()),
+        kernel,
         packages: packages(tree.root())?,
         left_out: tree.left_out().to_vec(),
         files: fingerprint(files.as_bytes()),
@@ -92,7 +106,7 @@ pub fn capture(
         bytes: pieces.iter().map(|piece| u64::from(piece.bytes)).sum(),
         pieces,
     };
-    store.keep(&manifest, &files, seal)?;
+    store.keep(&manifest, &files, &boots, seal)?;
     Ok((manifest, new))
 }
 
@@ -164,10 +178,11 @@ fn in_order(version: &str) -> Vec<u64> {
 
 /// Packages by the tree's own package manager: dpkg or rpm.
 fn packages(root: &Utf8Path) -> Result<std::collections::BTreeMap<String, String>, ImageError> {
-    let debian = within(root, "/var/lib/dpkg/status").exists();
-    let (program, argv) = match debian {
-        true => ("dpkg-query", ["-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"]),
-        false => ("rpm", ["-qa", "--qf", "ii  %{NAME}.%{ARCH} %{EVR}\n"]),
+    let known = within(root, "/var/lib/dpkg");
+    let admindir = format!("--admindir={known}");
+    let (program, argv) = match known.join("status").exists() {
+        true => ("dpkg-query", [&admindir, "-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"]),
+        false => ("rpm", ["--root", root.as_str(), "-qa", "--qf=ii  %{NAME}.%{ARCH} %{EVR}\n"]),
     };
     let text = ran(program, &argv, "")?;
     let line = |line: &str| {

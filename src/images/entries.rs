@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::backends::boot::nodes::{LIST, SCRIPT};
+use crate::backends::boot::nodes::{LIST, OVERLAY, Run, SCRIPT};
+use crate::desired::Overlay;
 use crate::spec::Mac;
 
 /// The folder with the list and the scripts.
@@ -16,11 +17,22 @@ pub(super) struct Entries {
     known: Mutex<Known>,
 }
 
+/// A node of the spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    /// Its name.
+    pub(super) name: String,
+    /// What it boots, by its name in the spec.
+    image: String,
+    /// How it runs that, where haoscar has taken it.
+    pub(super) run: Option<Run>,
+}
+
 /// The list, as it was when it was read.
 #[derive(Default)]
 struct Known {
     of: Option<(SystemTime, u64)>,
-    images: BTreeMap<Mac, String>,
+    nodes: BTreeMap<Mac, Node>,
 }
 
 impl Entries {
@@ -28,34 +40,43 @@ impl Entries {
         Self { folder: folder.to_owned(), known: Mutex::default() }
     }
 
+    /// What nodes are given beside their image; none: no node runs one that haoscar has taken.
+    pub(super) fn overlay(&self) -> Option<Overlay> {
+        serde_json::from_slice(&fs::read(self.folder.join(OVERLAY)).ok()?).ok()
+    }
+
     /// The script for the machine with that card; none where no node of the spec has it.
     pub(super) fn script(&self, mac: Mac) -> Option<String> {
-        let image = self.image(mac)?;
+        let image = self.node(mac)?.image;
         fs::read_to_string(self.folder.join(image + SCRIPT)).ok()
     }
 
-    fn image(&self, mac: Mac) -> Option<String> {
+    /// The node with that card.
+    pub(super) fn node(&self, mac: Mac) -> Option<Node> {
         let path = self.folder.join(LIST);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let about = fs::metadata(&path).ok().and_then(|about| Some((about.modified().ok()?, about.len())));
         if about.is_none() || known.of != about {
             // a list that is swapped while it is read is read again at the next question
-            *known = Known { of: about, images: read(&fs::read_to_string(&path).unwrap_or_default()) };
+            *known = Known { of: about, nodes: read(&fs::read_to_string(&path).unwrap_or_default()) };
         }
-        known.images.get(&mac).cloned()
+        known.nodes.get(&mac).cloned()
     }
 }
 
-fn read(list: &str) -> BTreeMap<Mac, String> {
-    let (mut images, mut image) = (BTreeMap::new(), "");
+fn read(list: &str) -> BTreeMap<Mac, Node> {
+    let (mut nodes, mut image, mut run) = (BTreeMap::new(), "", None);
     for line in list.lines().map(str::trim) {
+        let card = || Some(line.split_once(' ')?).and_then(|(mac, name)| Some((mac.parse().ok()?, name)));
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            image = name;
-        } else if let Ok(mac) = line.parse() {
-            images.insert(mac, image.to_owned());
+            (image, run) = (name, None);
+        } else if line.starts_with('{') {
+            run = serde_json::from_str(line).ok();
+        } else if let Some((mac, name)) = card() {
+            nodes.insert(mac, Node { name: name.to_owned(), image: image.to_owned(), run: run.clone() });
         }
     }
-    images
+    nodes
 }
 
 #[cfg(test)]
@@ -70,11 +91,17 @@ mod tests {
         let mac: Mac = "52:54:00:20:02:01".parse().unwrap();
         assert_eq!(entries.script(mac), None, "there is no list");
         fs::write(at.join("compute.ipxe"), "#!ipxe\n# compute\n").unwrap();
-        fs::write(at.join(LIST), "# a list\n[compute]\n52:54:00:20:02:01\n52:54:00:20:02:02\n").unwrap();
+        fs::write(at.join(LIST), "# a list\n[compute]\n52:54:00:20:02:01 n1\n52:54:00:20:02:02 n2\n")
+            .unwrap();
         assert!(entries.script(mac).unwrap().contains("# compute"));
-        fs::write(at.join(LIST), "[login]\n52:54:00:20:02:01\n[compute]\n52:54:00:20:02:02\n").unwrap();
+        let list = "[login]\n{\"image\":\"login@1\",\"secrets\":true}\n52:54:00:20:02:01 n1\n[compute]\n52:54:00:20:02:02 n2\n";
+        fs::write(at.join(LIST), list).unwrap();
         assert_eq!(entries.script(mac), None, "an image without a script");
         assert!(entries.script("52:54:00:20:02:02".parse().unwrap()).is_some());
         assert_eq!(entries.script("52:54:00:99:99:99".parse().unwrap()), None);
+        let run = Run { image: "login@1".to_owned(), disk: None, secrets: true };
+        let node = entries.node(mac).unwrap();
+        assert_eq!((node.name.as_str(), node.run), ("n1", Some(run)));
+        assert_eq!(entries.node("52:54:00:20:02:02".parse().unwrap()).unwrap().run, None);
     }
 }

@@ -35,6 +35,14 @@ pub enum ImageError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder that an image was to be taken of.
+    #[error("{0} holds no system: there is no etc/os-release in it")]
+    NoSystem(Utf8PathBuf),
+    /// Nodes boot the kernel of their image.
+    #[error(
+        "there is no kernel with its modules in it, which nodes boot: boot/vmlinuz-VERSION, lib/modules/VERSION"
+    )]
+    NothingToBoot,
     /// There is no such image.
     #[error("there is no image {name} in {store}")]
     Missing {

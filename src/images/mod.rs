@@ -10,6 +10,7 @@ mod entries;
 mod error;
 mod install;
 mod manifest;
+mod overlay;
 pub mod prepare;
 mod program;
 mod rules;

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use nix::mount::{MsFlags, mount};
 
 use super::error::{ImageError, disk};
 use super::program::ran;
@@ -17,6 +18,7 @@ use crate::backends::boot::{GRUB_BIOS, GRUB_UEFI};
 /// What initramfs-tools(7) puts into the installer, and what it runs there.
 const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
 const SCRIPT: &str = include_str!("../../templates/boot/installer.sh");
+const NODE_SCRIPT: &str = include_str!("../../templates/boot/node.sh");
 
 /// Every driver that the distribution puts into an initramfs: the machine is not this one.
 const SETTINGS: &str = "MODULES=most\nBUSYBOX=y\nCOMPRESS=zstd\nRESUME=none\n";
@@ -35,8 +37,23 @@ pub fn installer(
 ) -> Result<(), ImageError> {
     let folder = ticket::folder(store, head);
     fs::create_dir_all(&folder).map_err(disk(&folder))?;
-    let own = Utf8PathBuf::from(format!("/boot/vmlinuz-{kernel}"));
-    fs::copy(&own, folder.join(KERNEL)).map_err(|source| ImageError::NoKernel { path: own, source })?;
+    copy_kernel(Utf8Path::new("/"), kernel, &folder.join(KERNEL))?;
+    initramfs(&folder, &folder.join(INITRAMFS), kernel, seal, program)
+}
+
+fn copy_kernel(root: &Utf8Path, kernel: &str, to: &Utf8Path) -> Result<(), ImageError> {
+    let own = root.join("boot").join(format!("vmlinuz-{kernel}"));
+    fs::copy(&own, to).map_err(|source| ImageError::NoKernel { path: own, source }).map(|_| ())
+}
+
+/// Work and what it needs lie in `folder`.
+fn initramfs(
+    folder: &Utf8Path,
+    to: &Utf8Path,
+    kernel: &str,
+    seal: &Seal,
+    program: &Utf8Path,
+) -> Result<(), ImageError> {
     let (conf, key) = (folder.join("initramfs-tools"), folder.join("image-key.pub"));
     let _ = fs::remove_dir_all(&conf); // of a build that was cut short
     ran("cp", &["-a", "/etc/initramfs-tools", conf.as_str()], "")?;
@@ -45,17 +62,52 @@ pub fn installer(
         let text = text.replace("@PROGRAM@", program.as_str());
         text.replace("@KEY@", key.as_str()).replace("@PLACE@", PUBLIC_KEY)
     };
-    let files = [("hooks/haoscar", filled(HOOK)), ("scripts/haoscar", filled(SCRIPT))];
-    for (name, text) in files.into_iter().chain([("conf.d/haoscar", SETTINGS.to_owned())]) {
+    let files = [
+        ("hooks/haoscar", filled(HOOK)),
+        ("scripts/haoscar", SCRIPT.to_owned()),
+        ("scripts/haoscar-node", NODE_SCRIPT.to_owned()),
+        ("conf.d/haoscar", SETTINGS.to_owned()),
+    ];
+    for (name, text) in files {
         let path = conf.join(name);
         let parent = path.parent().unwrap_or(&conf);
         fs::create_dir_all(parent).map_err(disk(parent))?;
         fs::write(&path, text).map_err(disk(&path))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(disk(&path))?;
     }
-    ran("mkinitramfs", &["-d", conf.as_str(), "-o", folder.join(INITRAMFS).as_str(), kernel], "")?;
+    ran("mkinitramfs", &["-d", conf.as_str(), "-o", to.as_str(), kernel], "")?;
     let _ = fs::remove_dir_all(&conf);
     Ok(())
+}
+
+/// Folders of an image that this machine's own programs look into while they make its initramfs.
+const OF_KERNEL: [&str; 3] = ["boot", "usr/lib/modules", "usr/lib/firmware"];
+
+/// What nodes boot that run the system in `tree`: its kernel, and an initramfs with its modules and this machine's programs; by their names,
+/// as halves of the store. The mount namespace is this process's own: its kernel is the tree's from now on.
+///
+/// # Errors
+/// The tree has no such kernel, or a program refuses.
+pub(super) fn of_nodes(
+    store: &Store,
+    tree: &Utf8Path,
+    kernel: &str,
+    seal: &Seal,
+    program: &Utf8Path,
+) -> Result<Vec<(&'static str, Utf8PathBuf)>, ImageError> {
+    let none: Option<&str> = None;
+    for folder in OF_KERNEL {
+        let (from, to) = (tree.join(folder), Utf8Path::new("/").join(folder));
+        if from.is_dir() && to.is_dir() {
+            mount(Some(from.as_std_path()), to.as_std_path(), none, MsFlags::MS_BIND, none)
+                .map_err(|error| disk(&to)(error.into()))?;
+        }
+    }
+    let (folder, made) = (store.half("boot"), [KERNEL, INITRAMFS].map(|name| (name, store.half(name))));
+    fs::create_dir_all(&folder).map_err(disk(&folder))?;
+    copy_kernel(tree, kernel, &made[0].1)?;
+    initramfs(&folder, &made[1].1, kernel, seal, program)?;
+    Ok(made.into())
 }
 
 /// Where Debian's package ipxe has its programs.

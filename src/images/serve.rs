@@ -8,6 +8,7 @@
 //! GET  /build/TOKEN/ticket            what the machine becomes
 //! GET  /build/TOKEN/file/NAME         vmlinuz, initrd, manifest.json, manifest.json.sig (with ranges, RFC 9110)
 //! GET  /build/TOKEN/piece/SHA256      a piece of the image, as it is kept
+//! GET  /build/MAC/overlay             what a node has beside its image
 //! POST /build/TOKEN/say               a word
 //! POST /build/TOKEN/log               what its kernel said, once, where a stage failed
 //! ```
@@ -28,12 +29,13 @@ use tower_http::services::{ServeDir, ServeFile};
 
 use super::entries::Entries;
 use super::error::{ImageError, disk};
+use super::overlay::given;
 use super::prepare;
 use super::store::Store;
-use super::ticket::{self, LOG_BYTES_MAX, Ticket, Word};
+use super::ticket::{self, Becomes, LOG_BYTES_MAX, Ticket, Word};
 use crate::backends::boot::nodes::GRUB;
 use crate::backends::boot::{self, FILES};
-use crate::host::now_s;
+use crate::host::{now_s, secret_path};
 use crate::spec::Mac;
 
 /// A word of a machine with the end of a program's output.
@@ -41,13 +43,18 @@ const WORD_BYTES_MAX: usize = 64 << 10;
 
 type Answer = Result<Response, StatusCode>;
 
-/// Serves until the process ends.
+/// Serves until the process ends. `told` hears what nodes say while they start.
 ///
 /// # Errors
 /// The port is taken.
-pub fn serve(store: Store, files: &Utf8Path, entries: &Utf8Path, port: u16) -> Result<(), ImageError> {
+pub fn serve(
+    store: Store,
+    (files, entries): (&Utf8Path, &Utf8Path),
+    port: u16,
+    told: fn(&str),
+) -> Result<(), ImageError> {
     let (files, grub) = (files.to_owned(), entries.join(GRUB));
-    let routes = routes(Served { store, entries: Entries::at(entries) }, &files);
+    let routes = routes(Served { store, entries: Entries::at(entries), told }, &files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(disk("the server of images"))?;
     runtime.block_on(async {
@@ -84,6 +91,7 @@ const LOADERS_EVERY: Duration = Duration::from_secs(5);
 struct Served {
     store: Store,
     entries: Entries,
+    told: fn(&str),
 }
 
 /// `files`: the folder of boot files; no path leads out of it (`ServeDir` refuses `..`).
@@ -96,6 +104,7 @@ fn routes(served: Served, files: &Utf8Path) -> Router {
         .route("/build/{token}/ticket", get(ticket))
         .route("/build/{token}/file/{name}", get(file))
         .route("/build/{token}/piece/{sha256}", get(piece))
+        .route("/build/{token}/overlay", get(overlay))
         .route("/build/{token}/say", post(say))
         .layer(DefaultBodyLimit::max(WORD_BYTES_MAX))
         .route("/build/{token}/log", post(log).layer(DefaultBodyLimit::max(LOG_BYTES_MAX)))
@@ -136,15 +145,21 @@ async fn script(State(served): State<Arc<Served>>, Path(mac): Path<String>, head
     .into_response())
 }
 
-/// The ticket of a token that is not over.
-fn of_token(store: &Store, token: &str) -> Result<Ticket, StatusCode> {
+/// The ticket of a token that is not over, or of a node's card.
+fn of_token(served: &Served, token: &str) -> Result<Ticket, StatusCode> {
+    let store = &served.store;
+    if let Ok(mac) = token.parse() {
+        let node = served.entries.node(mac).ok_or(StatusCode::NOT_FOUND)?;
+        let ticket = node.run.and_then(|run| Ticket::of_node(store, &node.name, mac, &run));
+        return ticket.ok_or(StatusCode::NOT_FOUND);
+    }
     let mut all = ticket::all(store).into_iter();
     let valid = |ticket: &Ticket| ticket.token == token && now_s() < ticket.expires;
     all.find(valid).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn ticket(State(served): State<Arc<Served>>, Path(token): Path<String>) -> Answer {
-    Ok(Json(of_token(&served.store, &token)?).into_response())
+    Ok(Json(of_token(&served, &token)?).into_response())
 }
 
 async fn file(
@@ -152,7 +167,7 @@ async fn file(
     Path((token, name)): Path<(String, String)>,
     asked: Request,
 ) -> Answer {
-    let ticket = of_token(&served.store, &token)?;
+    let ticket = of_token(&served, &token)?;
     let path = ticket::file(&served.store, &ticket, &name).ok_or(StatusCode::NOT_FOUND)?;
     sent(&path, asked).await
 }
@@ -162,11 +177,24 @@ async fn piece(
     Path((token, sha256)): Path<(String, String)>,
     asked: Request,
 ) -> Answer {
-    of_token(&served.store, &token)?;
+    of_token(&served, &token)?;
     if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(StatusCode::NOT_FOUND);
     }
     sent(&served.store.path_of(&sha256), asked).await
+}
+
+/// Only a node's card has one.
+async fn overlay(State(served): State<Arc<Served>>, Path(mac): Path<Mac>) -> Answer {
+    let node = served.entries.node(mac).ok_or(StatusCode::NOT_FOUND)?;
+    let (run, overlay) = node.run.zip(served.entries.overlay()).ok_or(StatusCode::NOT_FOUND)?;
+    match given(&overlay, run.secrets, &|name| std::fs::read(secret_path(name))) {
+        Ok(given) => Ok(Json(given).into_response()),
+        Err(error) => {
+            (served.told)(&format!("{}: {error}", node.name));
+            Err(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
 }
 
 async fn sent(path: &Utf8Path, asked: Request) -> Answer {
@@ -175,13 +203,23 @@ async fn sent(path: &Utf8Path, asked: Request) -> Answer {
 }
 
 async fn say(State(served): State<Arc<Served>>, Path(token): Path<String>, Json(word): Json<Word>) -> Answer {
-    let ticket = of_token(&served.store, &token)?;
+    let ticket = of_token(&served, &token)?;
+    if ticket.becomes != Becomes::Head {
+        if word.done == 0 {
+            let failed = if word.failed { "failed: " } else { "" };
+            (served.told)(format!("{}: {} {failed}{}", ticket.head, word.stage, word.text).trim_end());
+        }
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let kept = ticket::say(&served.store, &ticket.head, &Word { at: now_s(), ..word });
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn log(State(served): State<Arc<Served>>, Path(token): Path<String>, log: Bytes) -> Answer {
-    let ticket = of_token(&served.store, &token)?;
+    let ticket = of_token(&served, &token)?;
+    if ticket.becomes != Becomes::Head {
+        return Err(StatusCode::NOT_FOUND); // nodes are many, and have consoles
+    }
     let kept = ticket::keep_log(&served.store, &ticket.head, &log);
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::CONFLICT)
 }
@@ -192,7 +230,7 @@ mod tests {
     use crate::images::ticket::tests::sample;
 
     fn served(store: &Store) -> Served {
-        Served { store: store.clone(), entries: Entries::at(&store.folder().join("entries")) }
+        Served { store: store.clone(), entries: Entries::at(&store.folder().join("entries")), told: |_| () }
     }
 
     /// Boot files lie beside the store, in a folder of their own.
@@ -239,12 +277,55 @@ mod tests {
         let entries = store.folder().join("entries");
         std::fs::create_dir_all(&entries).unwrap();
         std::fs::write(entries.join("compute.ipxe"), "of a node").unwrap();
-        std::fs::write(entries.join("nodes"), "[compute]\n52:54:00:20:02:01\n52:54:00:20:00:02\n").unwrap();
+        std::fs::write(entries.join("nodes"), "[compute]\n52:54:00:20:02:01 n1\n52:54:00:20:00:02 n2\n")
+            .unwrap();
         let of_node = (StatusCode::OK, "of a node".to_owned());
         assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:02:01", ""), of_node);
         assert_eq!(ask(&store, "GET", "/boot/52:54:00:20:00:02", ""), of_node);
         ticket::open(&store, &sample(u64::MAX)).unwrap();
         assert!(ask(&store, "GET", "/boot/52:54:00:20:00:02", "").1.contains("boot=haoscar"));
+    }
+
+    #[test]
+    fn a_node_that_runs_an_image_is_told_all_of_it_by_its_card_and_each_time_and_nobody_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        let (entries, version) = (store.folder().join("entries"), store.folder().join("compute/1"));
+        std::fs::create_dir_all(&entries).unwrap();
+        std::fs::create_dir_all(&version).unwrap();
+        for name in ["manifest.json", "vmlinuz"] {
+            std::fs::write(version.join(name), name).unwrap();
+        }
+        let list = "[compute]\n{\"image\":\"compute\",\"secrets\":false}\n52:54:00:20:02:01 n1\n[other]\n52:54:00:20:02:02 n2\n";
+        std::fs::write(entries.join("nodes"), list).unwrap();
+        std::fs::write(entries.join("overlay.json"), r#"{"directories":[],"files":[],"units":[]}"#).unwrap();
+        let mine = |path: &str| ask(&store, "GET", &format!("/build/52:54:00:20:02:01/{path}"), "");
+        for _ in 0..2 {
+            let (status, ticket) = mine("ticket");
+            assert!(
+                status.is_success() && ticket.contains("node_in_memory") && ticket.contains("compute@1"),
+                "{ticket}"
+            );
+            assert_eq!(mine("file/vmlinuz"), (StatusCode::OK, "vmlinuz".to_owned()));
+            assert_eq!(mine("overlay").1, r#"{"directories":[],"files":[],"units":[]}"#);
+            let said = ask(&store, "POST", "/build/52:54:00:20:02:01/say", r#"{"stage":"begun"}"#);
+            assert_eq!(said.0, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(mine("file/files").0, StatusCode::NOT_FOUND);
+        for card in ["52:54:00:20:02:02", "52:54:00:20:00:02"] {
+            for path in [
+                "ticket",
+                "overlay",
+                "file/vmlinuz",
+                "piece/0000000000000000000000000000000000000000000000000000000000000000",
+            ] {
+                assert_eq!(
+                    ask(&store, "GET", &format!("/build/{card}/{path}"), "").0,
+                    StatusCode::NOT_FOUND,
+                    "{card} {path}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -206,11 +206,17 @@ impl Store {
         Ok((piece, true))
     }
 
-    /// Signs a manifest whose pieces are here, and makes it a version of its image.
+    /// Signs a manifest whose pieces are here, and makes it a version of its image; `boots` (name, half) are moved there.
     ///
     /// # Errors
     /// No key, or the disk refuses: then there is no such version.
-    pub fn keep(&self, manifest: &Manifest, files: &str, seal: &Seal) -> Result<(), ImageError> {
+    pub fn keep(
+        &self,
+        manifest: &Manifest,
+        files: &str,
+        boots: &[(&str, Utf8PathBuf)],
+        seal: &Seal,
+    ) -> Result<(), ImageError> {
         let text = serde_json::to_vec_pretty(manifest).unwrap_or_default(); // strings and numbers: it cannot fail
         let signature = seal.sign(&text)?;
         let image = self.folder.join(&manifest.name);
@@ -225,6 +231,9 @@ impl Store {
                 file.sync_all()
             };
             write().map_err(disk(&path))?;
+        }
+        for (name, from) in boots {
+            fs::rename(from, half.join(name)).map_err(disk(from))?;
         }
         sync(&self.folder)?; // the pieces too
         let place = image.join(&manifest.version);

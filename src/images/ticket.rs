@@ -1,4 +1,5 @@
-//! What one machine may be built of, once: bound to its MACs, with an end. And what that machine says while it is built.
+//! What one machine may be built of, once: bound to its MACs, with an end. And what that machine says while it is built. A node has
+//! one without an end, made of the spec's list whenever it asks.
 //!
 //! A ticket lies in `builds/HEAD/` of the store: `ticket.json`, what the machine boots (`vmlinuz`, `initrd`), and `said`, one
 //! line of JSON a word. It is used as soon as the machine has said anything.
@@ -13,15 +14,19 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ImageError, disk};
-use super::store::{MANIFEST, SIGNATURE, Store};
+use super::store::{MANIFEST, SIGNATURE, Store, parse_name};
+use crate::backends::boot::nodes::Run;
 use crate::desired::HostName;
 use crate::spec::{Disk, Mac};
 
 /// What a machine is built of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// The head that it becomes.
+    /// The head that it becomes, or the node that it is.
     pub head: HostName,
+    /// Which of both.
+    #[serde(default)]
+    pub becomes: Becomes,
     /// `NAME@VERSION`.
     pub image: String,
     /// What it says to be let in; nobody else knows it.
@@ -37,6 +42,19 @@ pub struct Ticket {
     /// The kernel's console, beside the screen: `ttyS0,115200`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub console: Option<String>,
+}
+
+/// What a machine becomes of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Becomes {
+    /// A head that boots from its own disk, once.
+    #[default]
+    Head,
+    /// A node, each time that it starts: it runs the image in memory.
+    NodeInMemory,
+    /// A node, each time that it starts: it runs the image on its disk, and writes that where it holds another one.
+    NodeOnDisk,
 }
 
 /// What makes a machine itself.
@@ -106,6 +124,23 @@ pub const LOG: &str = "log";
 pub const LOG_BYTES_MAX: usize = 256 << 10;
 
 impl Ticket {
+    /// That of a node, which it has whenever it asks with its own card; none where there is no such image.
+    pub fn of_node(store: &Store, name: &str, mac: Mac, run: &Run) -> Option<Self> {
+        let version = store.find(&run.image).ok()?;
+        let becomes = if run.disk.is_some() { Becomes::NodeOnDisk } else { Becomes::NodeInMemory };
+        Some(Self {
+            head: name.to_owned(),
+            becomes,
+            image: format!("{}@{}", parse_name(&run.image).0, version.file_name()?),
+            token: mac.to_string(),
+            macs: vec![mac],
+            expires: u64::MAX,
+            disk: run.disk.clone().unwrap_or_default(),
+            identity: Identity { host: name.to_owned(), cards: Vec::new(), authorized: Vec::new() },
+            console: None,
+        })
+    }
+
     /// What the kernel is told of consoles, with a blank before it; nothing where it has the screen alone.
     pub fn consoles(&self) -> String {
         self.console.as_ref().map(|console| format!(" console=tty0 console={console}")).unwrap_or_default()
@@ -214,7 +249,8 @@ pub fn keep_log(store: &Store, head: &str, log: &[u8]) -> Result<(), ImageError>
 pub fn file(store: &Store, ticket: &Ticket, name: &str) -> Option<Utf8PathBuf> {
     let image = || store.find(&ticket.image).ok();
     match name {
-        KERNEL | INITRAMFS => Some(folder(store, &ticket.head).join(name)),
+        KERNEL | INITRAMFS if ticket.becomes == Becomes::Head => Some(folder(store, &ticket.head).join(name)),
+        KERNEL | INITRAMFS => Some(image()?.join(name)),
         MANIFEST | SIGNATURE => Some(image()?.join(name)),
         _ => None,
     }
@@ -229,6 +265,7 @@ pub(super) mod tests {
         let mac: Mac = "52:54:00:20:00:02".parse().unwrap();
         Ticket {
             head: "head-2".to_owned(),
+            becomes: Becomes::Head,
             image: "head@1".to_owned(),
             token: "secret".to_owned(),
             macs: vec![mac],

@@ -35,36 +35,10 @@ impl Tree {
     /// # Errors
     /// The kernel refuses: no root, or no overlayfs.
     pub fn of_this_machine() -> Result<Self, ImageError> {
-        let work = Utf8Path::new(WORK);
-        fs::create_dir_all(work).map_err(disk(work))?;
-        unshare(CloneFlags::CLONE_NEWNS).map_err(refused("a mount namespace"))?;
-        private()?;
-        let none: Option<&str> = None;
-        mount(Some("haoscar"), work.as_std_path(), Some("tmpfs"), MsFlags::empty(), Some(LAYER))
-            .map_err(refused(WORK))?;
-        let root = work.join("root");
-        fs::create_dir(&root).map_err(disk(&root))?;
         let mounted = mounted()?;
         let parts = PARTS.iter().copied().filter(|part| mounted.iter().any(|place| place == part));
-        for (number, part) in std::iter::once("/").chain(parts).enumerate() {
-            let layer = work.join(number.to_string());
-            let [lower, upper, own] = ["lower", "upper", "own"].map(|name| layer.join(name));
-            for folder in [&layer, &lower, &upper, &own] {
-                fs::create_dir(folder).map_err(disk(folder))?;
-            }
-            mount(Some(part), lower.as_std_path(), none, MsFlags::MS_BIND, none).map_err(refused(part))?;
-            copy_owner(&lower, &upper)?;
-            let options = format!("lowerdir={lower},upperdir={upper},workdir={own}");
-            let place = within(&root, part);
-            mount(
-                Some("haoscar"),
-                place.as_std_path(),
-                Some("overlay"),
-                MsFlags::empty(),
-                Some(options.as_str()),
-            )
-            .map_err(refused("overlayfs"))?;
-        }
+        let parts: Vec<_> = std::iter::once("/").chain(parts).map(|part| (part, part)).collect();
+        let root = layered(&parts)?;
         let why = "a file system of its own";
         let apart = mounted.into_iter().filter(|place| place != "/" && !PARTS.contains(&place.as_str()));
         let apart = apart.filter(|place| {
@@ -74,6 +48,17 @@ impl Tree {
         left_out.sort();
         left_out.dedup();
         Ok(Self { root, left_out })
+    }
+
+    /// Of a folder of this machine with a whole system in it. The same holds.
+    ///
+    /// # Errors
+    /// It holds no system, or the kernel refuses.
+    pub fn of_folder(folder: &Utf8Path) -> Result<Self, ImageError> {
+        if within(folder, "/etc/os-release").symlink_metadata().is_err() {
+            return Err(ImageError::NoSystem(folder.to_owned()));
+        }
+        Ok(Self { root: layered(&[(folder.as_str(), "/")])?, left_out: Vec::new() })
     }
 
     /// Where it is, for this process and those that it starts.
@@ -232,6 +217,34 @@ impl Tree {
         }
         Ok((text, count, bytes))
     }
+}
+
+/// Folders of this machine under a layer of our own, each at its place in the tree; in a mount namespace that this process is in from now on.
+fn layered(parts: &[(&str, &str)]) -> Result<Utf8PathBuf, ImageError> {
+    let work = Utf8Path::new(WORK);
+    fs::create_dir_all(work).map_err(disk(work))?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(refused("a mount namespace"))?;
+    private()?;
+    let none: Option<&str> = None;
+    mount(Some("haoscar"), work.as_std_path(), Some("tmpfs"), MsFlags::empty(), Some(LAYER))
+        .map_err(refused(WORK))?;
+    let root = work.join("root");
+    fs::create_dir(&root).map_err(disk(&root))?;
+    for (number, (part, at)) in parts.iter().enumerate() {
+        let layer = work.join(number.to_string());
+        let [lower, upper, own] = ["lower", "upper", "own"].map(|name| layer.join(name));
+        for folder in [&layer, &lower, &upper, &own] {
+            fs::create_dir(folder).map_err(disk(folder))?;
+        }
+        mount(Some(*part), lower.as_std_path(), none, MsFlags::MS_BIND, none).map_err(refused(part))?;
+        copy_owner(&lower, &upper)?;
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={own}");
+        let place = within(&root, at);
+        let kind = Some("overlay");
+        mount(Some("haoscar"), place.as_std_path(), kind, MsFlags::empty(), Some(options.as_str()))
+            .map_err(refused("overlayfs"))?;
+    }
+    Ok(root)
 }
 
 /// A path of the machine below a root.

@@ -117,9 +117,26 @@ impl Cluster {
         group.into_iter().flat_map(|group| &group.heads).filter(move |head| *head != built)
     }
 
+    /// Heads that serve what machines boot.
+    pub fn serving_heads(&self) -> impl Iterator<Item = &String> {
+        let boots = |group: &&Group| group.services.iter().any(|name| self.is_of(name, "boot"));
+        self.groups.values().filter(boots).flat_map(|group| &group.heads)
+    }
+
     /// Whether some head is built by haoscar.
     pub fn builds(&self) -> bool {
         self.heads.values().any(|head| head.image.is_some())
+    }
+
+    /// Whether some node boots this image.
+    pub fn is_booted(&self, image: &str) -> bool {
+        self.nodes.values().any(|nodes| nodes.image.as_deref() == Some(image))
+    }
+
+    /// Whether heads serve images that they have taken: to heads that are built, or to nodes.
+    pub fn serves_images(&self) -> bool {
+        self.builds()
+            || self.images.iter().any(|(name, image)| image.capture.is_some() && self.is_booted(name))
     }
 
     /// The storage of that name, where all heads have it always.

@@ -93,7 +93,26 @@ pub fn of_status(status: &Status, observed: &Observed) -> String {
     hosts(&mut text, status, observed);
     groups(&mut text, status);
     standby(&mut text, status, observed);
+    mirrors(&mut text, status);
     text.0
+}
+
+fn mirrors(text: &mut Text, status: &Status) {
+    let all =
+        status.mirrors.iter().flat_map(|(name, mirror)| mirror.heads.iter().map(move |head| (name, head)));
+    let copies = all.filter_map(|(name, (head, has))| {
+        let has = has.as_ref().ok().filter(|has| !has.owner)?;
+        Some((vec![("storage", name.as_str()), ("host", head.as_str())], has))
+    });
+    let copies: Vec<_> = copies.collect();
+    let whole = copies.iter().map(|(labels, has)| (labels.clone(), flag(has.have == has.best)));
+    text.gauge("mirror_whole", "the copy is of the newest generation: its head may take over", whole);
+    let age = copies.iter().map(|(labels, has)| (labels.clone(), number(has.age_s)));
+    text.gauge(
+        "mirror_age_seconds",
+        "how old the copy of a mirrored storage is: what a power cut of its owner costs",
+        age,
+    );
 }
 
 fn hosts(text: &mut Text, status: &Status, observed: &Observed) {

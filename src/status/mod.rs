@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{Checkup, Cycle, End, Following, Observed, Recovered, Seen, Unconfirmed};
+use crate::observed::{Checkup, Cycle, End, Following, Mirror, Observed, Recovered, Seen, Unconfirmed};
 use crate::plan::Plan;
 
 /// One host.
@@ -82,6 +82,9 @@ pub struct Status {
     /// Machines that are being built, and how far each is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub building: BTreeMap<HostName, String>,
+    /// Mirrored storages, and how old each copy is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, Mirror>,
     /// The last run of `haoscar doctor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Checkup>,
@@ -111,9 +114,9 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
     let doctor = observed.checkup.clone();
     let follows = observed.follows.clone();
-    let (sentence, building) = (String::new(), BTreeMap::new());
+    let (sentence, building, mirrors) = (String::new(), BTreeMap::new(), BTreeMap::new());
     let mut status =
-        Status { sentence, degraded: false, quorum, hosts, groups, told, building, doctor, follows };
+        Status { sentence, degraded: false, quorum, hosts, groups, told, building, mirrors, doctor, follows };
     let mut wrong = wrong(&status, plan);
     wrong.extend(starting(desired, observed));
     wrong.extend(silent_fences(observed));

@@ -12,3 +12,4 @@ cp @KEY@ "$DESTDIR@PLACE@"
 # ssh-keygen asks who it is
 echo 'root:x:0:0::/root:/bin/sh' >"$DESTDIR/etc/passwd"
 manual_add_modules ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 efivarfs crc32c_generic
+manual_add_modules zram lzo lzo_rle lz4 zstd # a node in memory; what zram compresses with

@@ -119,11 +119,19 @@ fn who_is_behind_gets_no_group(site: &mut Site) {
     let via = format!("lab:{}", site.lab.name);
     let seen = haoscar(&["doctor", "--spec", &site.spec, "--via", &via]);
     assert!(text(&seen).contains("/srv/state on head-1 is generation 1, and "), "{}", text(&seen));
+    let status = || text(&haoscar(&["status", "--spec", &site.spec, "--via", &via]));
+    let said = status();
+    assert!(said.contains("storage state: head-1 is behind, generation 1 of "), "{said}");
     site.lab.sh(
         "head-1",
         &format!(
             "echo '{before}' >/srv/state/.haoscar-mirror; systemctl kill --signal=CONT haoscar-mirror-state"
         ),
+    );
+    let said = status();
+    assert!(
+        said.contains("storage state: the copy of head-1 is ") && said.contains("; head-2 owns generation "),
+        "{said}"
     );
     until("nothing is left to do", || site.run("plan", &["--detailed-exitcode"]) == Some(0));
 }

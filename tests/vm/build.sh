@@ -2,8 +2,8 @@
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
 # its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two` or `nfs` alone.
-# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `grub`: a node boots
+# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two`, `nfs` or `nodes` alone.
+# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `nodes`: nodes run a captured image, in memory and on a disk (nodes.sh). `grub`: a node boots
 # its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
@@ -49,6 +49,12 @@ case " $cases " in *" nfs "*)
     extra=(-drive "file=$work/files.img,format=raw,if=none,id=d1,cache=unsafe,aio=threads,file.locking=off" -device virtio-blk-pci,drive=d1,serial=FILES,share-rw=on)
     ;;
 esac
+case " $cases " in *" nodes "*)
+    . tests/vm/nodes.sh
+    nodes_spec "$spec" "$work/site"
+    spec=$work/site
+    ;;
+esac
 ends() {
     for process in $guest $other $relay $build $client; do kill -KILL "$process" 2>/dev/null || true; done
     "$haoscar" lab down "$lab" -q || true
@@ -84,13 +90,14 @@ on head-1 'mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root
 key=$(on head-1 'cat /root/.ssh/id_ed25519.pub')
 on arbiter "ssh-keygen -A >/dev/null; mkdir -p -m 700 /root/.ssh /run/sshd; echo '$key' >/root/.ssh/authorized_keys; systemctl enable --quiet --now ssh"
 on head-1 "echo 'arbiter,10.20.0.3 $(on arbiter 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')' >/root/.ssh/known_hosts"
+case " $cases " in *" nodes "*) nodes_system ;; esac
 "$haoscar" apply "$spec" --adopt --yes >"$out/apply.txt" 2>&1 || { cat "$out/apply.txt"; fail "apply"; }
 switch=$(ip netns exec "$net" ip -o -4 address show dev wire0 | awk '{ print $4 }' | cut -d/ -f1 | head -1)
 [ "$switch" = 10.20.255.254 ] || fail "the switch is $switch on the inside"
 ip netns exec "$net" socat TCP-LISTEN:7700,fork,reuseaddr "UNIX-CONNECT:/run/haoscar/lab/$lab/keeper/socket" &
 relay=$!
 say "head-1 and arbiter serve"
-case " $cases " in *" grub "*) ;; *)
+case " $cases " in *" grub "* | *" nodes "*) ;; *)
     "$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
     say "the image is taken"
     ;;
@@ -127,7 +134,7 @@ machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is swi
 power() { # MAC of the card that boots; what is behind it is head-2's machine, where nothing else is said
     local disk=${disk:-$work/disk.img} serial=${serial:-HEAD2DISK} second=${second:-52:54:00:20:00:02} taps=${taps:-tap0 tap1}
     printf '%q ' exec ip netns exec "$net" qemu-system-x86_64 -machine "${machine:-q35}" -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
-        -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=1 \
+        -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=${diskindex:-1} \
         -netdev tap,id=n0,ifname=${taps% *},script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
         -netdev tap,id=n1,ifname=${taps#* },script=no,downscript=no -device "virtio-net-pci,netdev=n1,mac=$second,romfile=" \
         -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
@@ -367,6 +374,7 @@ for case in $cases; do
         say "head-1's power was cut, and head-2 serves"
         off
         ;;
+    nodes) nodes_run ;;
     node | grub) # a kernel, and an init that tells what it was told
         mkdir -p "$work/node/"{bin,proc,dev}
         cp "$(command -v busybox)" "$work/node/bin/"

@@ -111,7 +111,7 @@ fn images(service: &BootService, context: &Context<'_>, part: &mut Part) -> Resu
         };
         part.packages.extend(packages.iter().map(|name| (Placement::Heads, (*name).to_owned())));
     }
-    if !context.cluster.builds() {
+    if !context.cluster.serves_images() {
         return Ok(());
     }
     // root's alone: an image holds what a head holds

@@ -1,21 +1,57 @@
 //! What compute nodes boot: for iPXE one script an image, and one list of which card boots which; for GRUB one file for all; never
 //! a file a node.
 //!
-//! An image of nodes is a folder of boot files with a kernel and an initramfs in it. What these do is the image's own affair.
+//! An image of nodes is a folder of boot files with a kernel and an initramfs in it, and what these do is the image's own affair; or it
+//! was captured, and nodes run it in memory or on a disk.
 
-use camino::Utf8Path;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::url;
+use super::{IMAGE_PORT, url};
 use crate::backends::{Context, Part, Placement, folder};
 use crate::desired::OnChange;
-use crate::spec::{BootLoader, Cluster, MacList, Nodes, Problem};
+use crate::spec::{BootLoader, Cluster, Disk, Image, MacList, Nodes, Problem};
 
 /// Where the server of boot files finds them, on every head of the group.
 pub const ENTRIES: &str = "/etc/haoscar/boot";
 
-/// The list: `[IMAGE]`, and below it a MAC a line.
+/// The list: `[IMAGE]`, of a captured one what of it is run (see [`Run`]) in a line of JSON, and a card with its node's name a line.
 pub const LIST: &str = "nodes";
+
+/// What nodes get that run a captured image, beside it: their files, folders and units.
+pub const OVERLAY: &str = "overlay.json";
+
+/// How nodes run an image that was captured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// `NAME`: the newest version; or `NAME@VERSION`.
+    pub image: String,
+    /// On this disk; none: in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// Files with secrets too.
+    #[serde(default)]
+    pub secrets: bool,
+}
+
+impl Run {
+    /// None where it lies at a path.
+    pub fn of(name: &str, image: &Image) -> Option<Self> {
+        image.capture.as_ref()?;
+        let title =
+            image.version.as_ref().map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"));
+        Some(Self { image: title, disk: image.disk.clone(), secrets: image.secrets })
+    }
+}
+
+/// Whether the nodes' files come with what some of them boot, and whether those with secrets do.
+pub fn overlay(cluster: &Cluster) -> Option<bool> {
+    let captured =
+        cluster.images.iter().filter(|(name, image)| image.capture.is_some() && cluster.is_booted(name));
+    captured.map(|(_, image)| image.secrets).reduce(|one, other| one || other)
+}
 
 /// The end of a script's name, behind the image's.
 pub const SCRIPT: &str = ".ipxe";
@@ -29,11 +65,7 @@ const INITRAMFS: &str = "initrd.img";
 
 /// Whether some node boots what the cluster's own boot service gives it.
 pub fn boot(cluster: &Cluster) -> bool {
-    cluster.nodes.values().any(|nodes| image(cluster, nodes).is_some())
-}
-
-fn image<'a>(cluster: &'a Cluster, nodes: &'a Nodes) -> Option<&'a Utf8Path> {
-    cluster.images.get(nodes.image.as_deref()?)?.path.as_deref()
+    cluster.images.keys().any(|name| cluster.is_booted(name))
 }
 
 /// The scripts and the list, or GRUB's file.
@@ -53,9 +85,9 @@ pub(super) fn entries(loader: BootLoader, context: &Context<'_>, part: &mut Part
     }
     for image in &mut images {
         let name = image["image"].as_str().unwrap_or_default().to_owned() + SCRIPT;
-        let macs = image["macs"].take(); // of all nodes: in the list alone
+        let cards = image["cards"].take(); // of all nodes: in the list alone
         file(name, "boot/node.ipxe.hbs", image.clone())?;
-        image["macs"] = macs;
+        image["cards"] = cards;
     }
     file(LIST.to_owned(), "boot/nodes.hbs", json!({ "images": images }))
 }
@@ -64,29 +96,38 @@ pub(super) fn entries(loader: BootLoader, context: &Context<'_>, part: &mut Part
 fn images(loader: BootLoader, context: &Context<'_>) -> Result<Vec<Value>, Problem> {
     let (cluster, address) = (context.cluster, context.private_address()?);
     let mut images = Vec::new();
-    for (name, image) in &cluster.images {
-        let of_image = || cluster.nodes.values().filter(|nodes| nodes.image.as_ref() == Some(name));
-        let Some(path) = image.path.as_deref().filter(|_| of_image().next().is_some()) else { continue };
-        let at = |file: &str| match loader {
-            BootLoader::Ipxe => url(address, path.join(file).as_str()),
-            BootLoader::Grub => format!("/{}", path.join(file)), // below the root of TFTP
+    for (name, image) in cluster.images.iter().filter(|(name, _)| cluster.is_booted(name)) {
+        let run = Run::of(name, image);
+        let at = |file: &str| match (&image.path, loader) {
+            (Some(path), BootLoader::Ipxe) => url(address, path.join(file).as_str()),
+            (Some(path), BootLoader::Grub) => format!("/{}", path.join(file)), // below the root of TFTP
+            (None, _) => format!("{}/file/{file}", own(address)),
         };
-        let macs: Vec<_> = of_image().flat_map(|nodes| macs(nodes, context)).collect();
-        let arguments: String = image.arguments.iter().map(|text| format!(" {text}")).collect();
+        let of_image = cluster.nodes.iter().filter(|(_, nodes)| nodes.image.as_ref() == Some(name));
+        let cards: Vec<_> =
+            of_image.flat_map(|(range, nodes)| cards(&range.names(), nodes, context)).collect();
+        let told = run.iter().map(|_| format!("boot=haoscar-node haoscar={}", own(address)));
+        let arguments: String = told.chain(image.arguments.clone()).map(|text| format!(" {text}")).collect();
+        let (kernel, initramfs) = (at(KERNEL), at(if run.is_some() { "initrd" } else { INITRAMFS }));
         images.push(json!({
-            "image": name, "kernel": at(KERNEL), "initramfs": at(INITRAMFS), "arguments": arguments, "macs": macs,
+            "image": name, "kernel": kernel, "initramfs": initramfs, "arguments": arguments, "cards": cards,
+            "run": run.map(|run| json!(run).to_string()),
         }));
     }
     Ok(images)
 }
 
-/// Cards on networks where the group answers.
-fn macs(nodes: &Nodes, context: &Context<'_>) -> Vec<String> {
+/// Where a node asks for its own: the script that it boots fills in its card.
+fn own(address: IpAddr) -> String {
+    format!("http://{}/build/${{netX/mac}}", SocketAddr::from((address, IMAGE_PORT)))
+}
+
+/// Cards on networks where the group answers, each with its node's name.
+fn cards(names: &[String], nodes: &Nodes, context: &Context<'_>) -> Vec<Value> {
     let answers = |network: &str| context.private_networks().any(|(name, _, _)| name == network);
-    let cards = nodes.nics.values().filter(|nic| answers(&nic.network));
-    let known = cards.flat_map(|nic| match &nic.macs {
-        MacList::Given(macs) => macs.as_slice(),
-        MacList::File(_) => &[],
+    let known = nodes.nics.values().filter(|nic| answers(&nic.network)).flat_map(|nic| match &nic.macs {
+        MacList::Given(macs) => names.iter().zip(macs.as_slice()),
+        MacList::File(_) => names.iter().zip(&[][..]),
     });
-    known.map(ToString::to_string).collect()
+    known.map(|(name, mac)| json!({ "mac": mac, "node": name })).collect()
 }

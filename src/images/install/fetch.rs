@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use camino::Utf8Path;
+use serde::de::DeserializeOwned;
 use ureq::Agent;
 
 use super::{InstallError, system};
 use crate::images::manifest::{Manifest, Piece};
+use crate::images::overlay::Given;
 use crate::images::prove_by;
 use crate::images::store::{MANIFEST, SIGNATURE, parsed, unpacked};
 use crate::images::ticket::{Ticket, Word};
@@ -104,11 +106,18 @@ impl<'a> Head<'a> {
     }
 
     pub(super) fn ticket(&self) -> Result<Ticket, InstallError> {
-        let bytes = self.get("ticket")?;
-        serde_json::from_slice(&bytes).map_err(|error| InstallError::System {
-            subject: "the ticket".to_owned(),
-            why: error.to_string(),
-        })
+        self.told_as("ticket")
+    }
+
+    /// What a node has beside its image.
+    pub(super) fn overlay(&self) -> Result<Given, InstallError> {
+        self.told_as("overlay")
+    }
+
+    fn told_as<T: DeserializeOwned>(&self, path: &str) -> Result<T, InstallError> {
+        let bytes = self.get(path)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| InstallError::System { subject: format!("the {path}"), why: error.to_string() })
     }
 
     /// The manifest, proven by the key in this file.

@@ -3,15 +3,18 @@
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::medium::{Medium, Parts};
+use super::node::Stays;
 use super::{InstallError, SAY_UP, TARGET, system};
-use crate::desired::hex;
+use crate::desired::{Owner, fingerprint, hex, unhex};
 use crate::images::ImageError;
-use crate::images::program::ran;
+use crate::images::overlay::Given;
+use crate::images::program::{ran, run};
 use crate::images::ticket::{Card, Ticket};
 use crate::spec::Division;
 
@@ -27,14 +30,18 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Gives the file system its own name and the whole partition, and mounts it.
-    pub(super) fn mount(parts: &Parts) -> Result<Self, InstallError> {
+    /// Gives the file system its own name and the whole partition, unless it stays, and mounts it.
+    pub(super) fn mount(parts: &Parts, stays: Stays) -> Result<Self, InstallError> {
         let disk = parts.root.as_str();
         // it ends with 1 when it has mended something
         ran("e2fsck", &["-f", "-y", disk], "").or_else(|_| ran("e2fsck", &["-f", "-n", disk], ""))?;
-        ran("resize2fs", &[disk], "")?;
-        ran("tune2fs", &["-U", "random", disk], "y\n")?;
-        ran("mkfs.vfat", &["-F", "32", "-n", "ESP", parts.esp.as_str()], "")?;
+        if stays != Stays::All {
+            ran("resize2fs", &[disk], "")?;
+            ran("tune2fs", &["-U", "random", disk], "y\n")?;
+        }
+        if let Some(esp) = parts.esp.as_ref().filter(|_| stays == Stays::Nothing) {
+            ran("mkfs.vfat", &["-F", "32", "-n", "ESP", esp.as_str()], "")?;
+        }
         let root = Utf8PathBuf::from(TARGET);
         fs::create_dir_all(&root).map_err(system(&root))?;
         attach(&parts.root, &root, Some("ext4"), MsFlags::empty())?;
@@ -44,18 +51,24 @@ impl Target {
             fs::create_dir_all(&to).map_err(system(&to))?;
             attach(&from, &to, None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
         }
-        let efi = target.root.join("boot/efi");
-        fs::create_dir_all(&efi).map_err(system(&efi))?;
-        attach(&parts.esp, &efi, Some("vfat"), MsFlags::empty())?;
-        target.divide()?;
+        if let Some(esp) = &parts.esp {
+            let efi = target.root.join("boot/efi");
+            fs::create_dir_all(&efi).map_err(system(&efi))?;
+            attach(esp, &efi, Some("vfat"), MsFlags::empty())?;
+            target.mounted.push(efi);
+        }
+        target.divide(stays)?;
         Ok(target)
     }
 
     /// Makes the other parts of the layout; a folder takes what the image has in it along, by the image's own programs.
-    fn divide(&mut self) -> Result<(), InstallError> {
+    fn divide(&mut self, stays: Stays) -> Result<(), InstallError> {
         let mut more = self.parts.more.clone();
         more.sort(); // what holds another comes before it
         for (at, disk) in &more {
+            if stays != Stays::Nothing {
+                continue; // the new system mounts them
+            }
             if at == Division::SWAP {
                 ran("mkswap", &[disk.as_str()], "")?;
                 continue;
@@ -66,7 +79,7 @@ impl Target {
                 fs::create_dir_all(folder).map_err(system(folder))?;
             }
             attach(disk, &aside, Some("ext4"), MsFlags::empty())?;
-            self.chroot(&["sh", "-c", TAKE_ALONG, "sh", at, &format!("/{ASIDE}")])?;
+            self.chroot(&["sh", "-c", TAKE_ALONG, "sh", at, &format!("/{ASIDE}")], b"")?;
             umount2(aside.as_std_path(), MntFlags::empty()).map_err(|error| system(&aside)(error.into()))?;
             fs::remove_dir(&aside).map_err(system(&aside))?;
             attach(disk, &place, Some("ext4"), MsFlags::empty())?;
@@ -75,9 +88,12 @@ impl Target {
         Ok(())
     }
 
-    /// The other parts' lines of fstab(5).
-    fn more_mounts(&self) -> Result<String, InstallError> {
-        let mut text = String::new();
+    /// fstab(5).
+    fn mounts(&self) -> Result<String, InstallError> {
+        let mut text = format!("UUID={} / ext4 errors=remount-ro 0 1\n", uuid(&self.parts.root)?);
+        if let Some(esp) = &self.parts.esp {
+            text += &format!("UUID={} /boot/efi vfat umask=0077,nofail 0 2\n", uuid(esp)?);
+        }
         for (at, disk) in &self.parts.more {
             let id = uuid(disk)?;
             text += &match at.as_str() {
@@ -90,12 +106,7 @@ impl Target {
 
     /// Writes what makes it itself; answers its public keys of ssh.
     pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<Vec<String>, InstallError> {
-        let mounts = format!(
-            "UUID={} / ext4 errors=remount-ro 0 1\nUUID={} /boot/efi vfat umask=0077,nofail 0 2\n{}",
-            uuid(&self.parts.root)?,
-            uuid(&self.parts.esp)?,
-            self.more_mounts()?
-        );
+        let mounts = self.mounts()?;
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|error| system("random bytes")(error.into()))?;
         let id = hex(&id);
@@ -114,9 +125,9 @@ impl Target {
         self.write(keys, &known, 0o600)?;
         let ssh = self.root.join("root/.ssh");
         fs::set_permissions(&ssh, fs::Permissions::from_mode(0o700)).map_err(system(&ssh))?;
-        self.chroot(&["ssh-keygen", "-A"])?;
-        self.chroot(&["systemctl", "enable", "--quiet", "systemd-networkd.service", UP_UNIT])?;
-        let _ = self.chroot(&["systemctl", "enable", "--quiet", "ssh.service"]); // sshd.service elsewhere
+        self.chroot(&["ssh-keygen", "-A"], b"")?;
+        self.chroot(&["systemctl", "enable", "--quiet", "systemd-networkd.service", UP_UNIT], b"")?;
+        let _ = self.chroot(&["systemctl", "enable", "--quiet", "ssh.service"], b""); // sshd.service elsewhere
         let made = self.root.join("etc/ssh").read_dir_utf8().map_err(system("etc/ssh"))?.flatten();
         let public = made.filter(|entry| {
             entry.file_name().starts_with("ssh_host_") && entry.file_name().ends_with(".pub")
@@ -125,6 +136,52 @@ impl Target {
         keys.iter_mut().for_each(|key| *key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
         keys.sort();
         Ok(keys)
+    }
+
+    /// Writes what makes it a node; of one that stays all is there but for what may have changed.
+    pub(super) fn make_node(&self, ticket: &Ticket, stays: Stays) -> Result<(), InstallError> {
+        // the same at each start, so that its journal and its leases are one machine's
+        let id = fingerprint(format!("haoscar node {} {}", ticket.head, ticket.token).as_bytes());
+        let mut files = vec![("etc/hostname", format!("{}\n", ticket.head))];
+        if stays != Stays::All {
+            files.push(("etc/machine-id", format!("{}\n", &id[..32])));
+            files.push(("etc/fstab", self.mounts()?));
+        }
+        files.push(("etc/systemd/network/90-haoscar.network", DHCP.to_owned()));
+        let resolv = self.root.join("etc/resolv.conf");
+        if !resolv.is_symlink()
+            && let Some(text) = told_by_dhcp()
+        {
+            files.push(("etc/resolv.conf", text));
+        }
+        for (path, text) in files {
+            self.write(path, &text, 0o644)?;
+        }
+        let _ = self.chroot(&["systemctl", "enable", "--quiet", "systemd-networkd.service"], b""); // others have NetworkManager
+        Ok(())
+    }
+
+    /// Lays what the spec gives to nodes over the image.
+    pub(super) fn lay(&self, given: &Given) -> Result<(), InstallError> {
+        let whose = |owner: &Owner| format!("{}:{}", owner.user, owner.group);
+        for directory in given.directories.iter().filter(|directory| !directory.shared) {
+            let (path, mode) = (directory.path.as_str(), directory.mode.to_string());
+            self.chroot(&["sh", "-c", MAKE, "sh", path, &whose(&directory.owner), &mode], b"")?;
+        }
+        for file in &given.files {
+            let wrong = || InstallError::Medium(format!("{} did not come as hex", file.path));
+            let bytes = unhex(&file.bytes).ok_or_else(wrong)?;
+            let (path, mode) = (file.path.as_str(), file.mode.to_string());
+            self.chroot(&["sh", "-c", PUT, "sh", path, &whose(&file.owner), &mode], &bytes)?;
+        }
+        for unit in &given.units {
+            self.chroot(&["systemctl", "enable", "--quiet", unit], b"")?;
+        }
+        // what the spec or an earlier start has given it stays
+        if self.root.join("usr/bin/ssh-keygen").exists() {
+            self.chroot(&["ssh-keygen", "-A"], b"")?;
+        }
+        Ok(())
     }
 
     fn write(&self, path: &str, text: &str, mode: u32) -> Result<(), InstallError> {
@@ -152,13 +209,14 @@ impl Target {
             ],
             false => &["grub-install", "--target=i386-pc", disk],
         };
-        self.chroot(argv)?;
-        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"])
+        self.chroot(argv, b"")?;
+        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"")
     }
 
-    fn chroot(&self, argv: &[&str]) -> Result<(), InstallError> {
-        let within = [&[self.root.as_str()][..], argv].concat();
-        ran("chroot", &within, "").map(|_| ()).map_err(|error| match error {
+    fn chroot(&self, argv: &[&str], input: &[u8]) -> Result<(), InstallError> {
+        let mut within = Command::new("chroot");
+        within.arg(&self.root).args(argv);
+        run(&mut within, input).map(|_| ()).map_err(|error| match error {
             ImageError::Program { said, .. } => {
                 ImageError::Program { program: argv[0].to_owned(), said }.into()
             }
@@ -169,7 +227,7 @@ impl Target {
     /// All is on the disk, and nothing holds it.
     pub(super) fn leave(self) -> Result<(), InstallError> {
         nix::unistd::sync();
-        let places = ["boot/efi", "sys", "proc", "dev"].map(|name| self.root.join(name));
+        let places = ["sys", "proc", "dev"].map(|name| self.root.join(name));
         for place in self.mounted.iter().rev().chain(&places).chain([&self.root]) {
             umount2(place.as_std_path(), MntFlags::MNT_DETACH)
                 .map_err(|error| system(place)(error.into()))?;
@@ -178,6 +236,12 @@ impl Target {
         Ok(())
     }
 }
+
+/// A folder (`$1`) of somebody (`$2`), with its mode (`$3`); by the image's own names.
+const MAKE: &str = r#"mkdir -p "$1" && chown "$2" "$1" && chmod "$3" "$1""#;
+
+/// The same of a file, whose bytes come in.
+const PUT: &str = r#"mkdir -p "$(dirname "$1")" && rm -f "$1" && umask 077 && cat >"$1" && chown "$2" "$1" && chmod "$3" "$1""#;
 
 /// Where a new file system is mounted while it takes a folder's place.
 const ASIDE: &str = ".haoscar-part";
@@ -188,7 +252,45 @@ fn uuid(disk: &Utf8Path) -> Result<String, InstallError> {
     Ok(ran("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "")?.trim().to_owned())
 }
 
-fn attach(from: &Utf8Path, to: &Utf8Path, kind: Option<&str>, flags: MsFlags) -> Result<(), InstallError> {
+/// Every card asks, as iPXE did: under another identifier a lease would be another machine's.
+const DHCP: &str = "[Match]
+Type=ether
+
+[Network]
+DHCP=yes
+
+[DHCPv4]
+ClientIdentifier=mac
+UseDomains=yes
+";
+
+/// resolv.conf(5), as the initramfs has heard it (ipconfig of klibc); none: DHCP said nothing of it.
+fn told_by_dhcp() -> Option<String> {
+    let entries = Utf8Path::new("/run").read_dir_utf8().ok()?.flatten();
+    let mut heard = entries.filter(|entry| entry.file_name().starts_with("net-"));
+    heard.find_map(|entry| resolv_conf(&fs::read_to_string(entry.path()).ok()?))
+}
+
+fn resolv_conf(heard: &str) -> Option<String> {
+    let of = |key: &'static str| {
+        heard
+            .lines()
+            .filter_map(move |line| Some(line.strip_prefix(key)?.trim_matches(['\'', '"']).to_owned()))
+    };
+    let servers =
+        of("IPV4DNS0=").chain(of("IPV4DNS1=")).filter(|server| !["", "0.0.0.0"].contains(&server.as_str()));
+    let servers: String = servers.map(|server| format!("nameserver {server}\n")).collect();
+    let domain = of("DNSDOMAIN=").find(|domain| !domain.is_empty());
+    let search = domain.map(|domain| format!("search {domain}\n")).unwrap_or_default();
+    (!servers.is_empty()).then(|| search + &servers)
+}
+
+pub(super) fn attach(
+    from: &Utf8Path,
+    to: &Utf8Path,
+    kind: Option<&str>,
+    flags: MsFlags,
+) -> Result<(), InstallError> {
     let none: Option<&str> = None;
     mount(Some(from.as_std_path()), to.as_std_path(), kind, flags, none)
         .map_err(|error| system(to)(error.into()))
@@ -257,6 +359,13 @@ fn network(card: &Card) -> String {
 mod tests {
     use super::*;
     use crate::images::ticket::tests::sample;
+
+    #[test]
+    fn a_node_asks_the_servers_that_dhcp_has_named() {
+        let heard = "DEVICE='eth0'\nIPV4DNS0='10.20.0.10'\nIPV4DNS1='0.0.0.0'\nHOSTNAME='compute1'\nDNSDOMAIN='grown.example'\n";
+        assert_eq!(resolv_conf(heard).unwrap(), "search grown.example\nnameserver 10.20.0.10\n");
+        assert_eq!(resolv_conf("IPV4DNS0='0.0.0.0'\n"), None);
+    }
 
     #[test]
     fn a_machine_gets_its_own_name_cards_disks_and_console() {

@@ -37,8 +37,8 @@ impl Medium {
 /// Where a machine's own things lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// The EFI system partition.
-    pub(super) esp: Utf8PathBuf,
+    /// The EFI system partition; none: there is no disk.
+    pub(super) esp: Option<Utf8PathBuf>,
     /// The root file system.
     pub(super) root: Utf8PathBuf,
     /// All others of the layout: what it is for, and where it lies.
@@ -153,23 +153,30 @@ fn table(layout: &[Division]) -> (String, Vec<&str>) {
     (text, order)
 }
 
-/// udev needs a moment.
-const PARTS_WITHIN: Duration = Duration::from_secs(30);
-
-/// Wipes a disk, and divides it. The partitions are open as long as the files that come with them: udev reads the table once more
-/// when somebody has written it, and would take them away for a moment, but the kernel refuses that while one is open (BLKRRPART, EBUSY).
-pub(super) fn partition(medium: &Medium, layout: &[Division]) -> Result<(Parts, Vec<File>), InstallError> {
-    let (table, order) = table(layout);
-    let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
-    ran("sfdisk", &argv, &table)?;
-    let mut parts = Parts { esp: medium.part(2), root: Utf8PathBuf::new(), more: Vec::new() };
+/// Where the parts of a layout are on a disk that is divided so.
+pub(super) fn parts(medium: &Medium, layout: &[Division]) -> Parts {
+    let (_, order) = table(layout);
+    let mut parts = Parts { esp: Some(medium.part(2)), root: Utf8PathBuf::new(), more: Vec::new() };
     for (number, at) in (3..).zip(order) {
         match at {
             "/" => parts.root = medium.part(number),
             at => parts.more.push((at.to_owned(), medium.part(number))),
         }
     }
-    let all = || [&parts.esp, &parts.root].into_iter().chain(parts.more.iter().map(|(_, path)| path));
+    parts
+}
+
+/// udev needs a moment.
+const PARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Wipes a disk, and divides it. The partitions are open as long as the files that come with them: udev reads the table once more
+/// when somebody has written it, and would take them away for a moment, but the kernel refuses that while one is open (BLKRRPART, EBUSY).
+pub(super) fn partition(medium: &Medium, layout: &[Division]) -> Result<(Parts, Vec<File>), InstallError> {
+    let (table, _) = table(layout);
+    let argv = ["--quiet", "--wipe=always", "--wipe-partitions=always", medium.path.as_str()];
+    ran("sfdisk", &argv, &table)?;
+    let parts = parts(medium, layout);
+    let all = || parts.esp.iter().chain([&parts.root]).chain(parts.more.iter().map(|(_, path)| path));
     let begin = Instant::now();
     loop {
         if let Ok(held) = all().map(File::open).collect() {

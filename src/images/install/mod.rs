@@ -2,12 +2,14 @@
 //! decided here; the ticket says all.
 //!
 //! Stages, as they are said to the head: `begun`, `image`, `disk`, `partitioning`, `writing`, `proving`, `identity`, `loader`,
-//! `restarting`; the built machine says `up` itself. A stage that fails says why, and the machine goes off: nothing boots
+//! `restarting`; the built machine says `up` itself. Of a node: `begun`, `image`, `memory` or `disk` and what comes of that, `identity`, `overlay`,
+//! `starting`. A stage that fails says why, and the machine goes off: nothing boots
 //! half a system, and `haoscar build` can be said again.
 
 mod fetch;
 mod identity;
 mod medium;
+mod node;
 mod write;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -15,7 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::error::ImageError;
 use super::manifest::Manifest;
 use super::program::ran;
-use super::ticket::{LOG_BYTES_MAX, Word};
+use super::ticket::{Becomes, LOG_BYTES_MAX, Word};
 use fetch::Head;
 
 use medium::choose;
@@ -113,6 +115,9 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
     };
     enter("begun", String::new());
     let ticket = head.ticket()?;
+    if ticket.becomes != Becomes::Head {
+        return node::stages(head, &ticket, &mut enter);
+    }
     enter("image", ticket.image.clone());
     let manifest: Manifest = head.manifest(Utf8Path::new(PUBLIC_KEY))?;
     enter("disk", String::new());
@@ -121,11 +126,11 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
     enter("partitioning", String::new());
     let (parts, _held) = medium::partition(&medium, &ticket.disk.layout)?;
     enter("writing", manifest.title());
-    write::write(head, &manifest, &parts.root)?;
+    write::write(head, &manifest, &parts.root, false)?;
     enter("proving", String::new());
     write::prove(head, &manifest, &parts.root)?;
     enter("identity", ticket.head.clone());
-    let target = identity::Target::mount(&parts)?;
+    let target = identity::Target::mount(&parts, node::Stays::Nothing)?;
     let keys = target.make_own(&ticket, head.url())?;
     head.say(&Word { stage: "identity".to_owned(), keys, ..Word::default() });
     enter("loader", String::new());

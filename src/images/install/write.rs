@@ -16,10 +16,18 @@ use crate::images::ticket::Word;
 /// How often the head is told how far it is.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Every piece from its beginning to its end; zeros too, for the disk was somebody's.
-pub(super) fn write(head: &Head<'_>, manifest: &Manifest, to: &Utf8Path) -> Result<(), InstallError> {
+/// Every piece from its beginning to its end; zeros too where it is not `blank`, for the disk was somebody's.
+pub(super) fn write(
+    head: &Head<'_>,
+    manifest: &Manifest,
+    to: &Utf8Path,
+    blank: bool,
+) -> Result<(), InstallError> {
     let disk = OpenOptions::new().write(true).open(to).map_err(system(to))?;
     each(head, manifest, "writing", |piece, at| {
+        if piece.is_zeros() && blank {
+            return Ok(());
+        }
         if piece.is_zeros() {
             return zeros(&disk, at, piece.bytes).map_err(system(to));
         }

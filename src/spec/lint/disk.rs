@@ -12,10 +12,12 @@ const NOT_APART: [&str; 14] = [
 ];
 
 pub(super) fn check(lint: &mut Lint<'_>) {
-    for (name, head) in &lint.cluster.heads {
-        let layout = head.disk.as_ref().map_or(&[][..], |disk| &disk.layout);
+    let heads = lint.cluster.heads.iter().map(|(name, head)| ("heads", name, &head.disk));
+    let images = lint.cluster.images.iter().map(|(name, image)| ("images", name, &image.disk));
+    for (kind, name, disk) in heads.chain(images) {
+        let layout = disk.as_ref().map_or(&[][..], |disk| &disk.layout);
         if let Some(wrong) = wrong(layout) {
-            let place = lint.at(&format!("heads.{name}.disk.layout"), "");
+            let place = lint.at(&format!("{kind}.{name}.disk.layout"), "");
             lint.error("disk/layout", format!("the disk of {name} cannot be divided so: {wrong}"), [place])
                 .mend("one `/`, each other part once, and one of them at most without `gib`: layout: [{ at: swap, gib: 8 }, { at: / }]");
         }

@@ -8,6 +8,7 @@ use crate::spec::{BootLoader, Cluster, Image, Service};
 pub(super) fn check(lint: &mut Lint<'_>) {
     for (name, image) in &lint.cluster.images {
         path(lint, name, image);
+        captured(lint, name, image);
         let message = match (&image.capture, &image.path) {
             (None, None) => "comes from nowhere",
             (Some(_), Some(_)) => "has two sources",
@@ -33,7 +34,9 @@ fn path(lint: &mut Lint<'_>, name: &str, image: &Image) {
     }
     let Some(text) = &image.arguments else { return };
     let why = match () {
-        () if image.path.is_none() => "are for nodes, and this image has no `path`",
+        () if image.path.is_none() && !lint.cluster.is_booted(name) => {
+            "are for nodes, and none boots this image"
+        }
         () if text.chars().any(char::is_control) => "are one line of text",
         () if loads_grub(lint.cluster) && text.contains(FOR_GRUB) => {
             "stand in a script of GRUB here, without quotes, `$`, `;` and the like"
@@ -43,6 +46,41 @@ fn path(lint: &mut Lint<'_>, name: &str, image: &Image) {
     let place = lint.at(&format!("images.{name}.arguments"), "");
     lint.error("image/arguments", format!("arguments of a kernel {why}"), [place])
         .mend("images: { compute: { path: images/compute, arguments: \"console=ttyS0\" } }");
+}
+
+/// What is said of an image that nodes boot as it was captured.
+fn captured(lint: &mut Lint<'_>, name: &str, image: &Image) {
+    let said =
+        [("version", image.version.is_some()), ("disk", image.disk.is_some()), ("secrets", image.secrets)];
+    if let Some((key, _)) = said.iter().find(|(_, said)| *said && image.capture.is_none()) {
+        let place = lint.at_key(&format!("images.{name}.{key}"), "");
+        lint.error("image/captured", format!("`{key}` is for an image that is captured, and {name} lies at a path"), [place])
+            .mend("leave it out, or have haoscar take the image: images: { compute: { capture: { from: head-1, root: /srv/images/compute } } }");
+    }
+    if image.disk.as_ref().is_some_and(|disk| !disk.wipe) {
+        let place = lint.at(&format!("images.{name}.disk"), "");
+        let message =
+            format!("nodes write {name} to their disks when they start, and nobody is there to be asked");
+        lint.error("image/wipe", message, [place]).mend(
+            "say that it may be wiped: disk: { wipe: true }; or leave `disk` out: it runs in memory then",
+        );
+    }
+    let root = image.capture.as_ref().and_then(|capture| capture.root.as_deref());
+    let whole = |root: &Utf8Path| {
+        root.is_absolute() && root != "/" && !root.components().any(|part| part == Utf8Component::ParentDir)
+    };
+    if let Some(root) = root.filter(|root| !whole(root)) {
+        let place = lint.at(&format!("images.{name}.capture.root"), "");
+        lint.error("image/root", format!("{root} is no folder of a head with a system in it"), [place])
+            .mend("name it from `/` on; leave `root` out for the head's own system");
+    }
+    if image.capture.is_some() && lint.cluster.is_booted(name) && loads_grub(lint.cluster) {
+        let place = lint.at_key(&format!("images.{name}"), "");
+        let message = format!(
+            "nodes boot {name}, which haoscar takes, and the loader is GRUB: it boots images that lie at a path"
+        );
+        lint.error("image/loader", message, [place]).mend("say `loader: ipxe`, or give it a `path`");
+    }
 }
 
 /// What a script of GRUB takes for more than text (its manual, 6.2).
