@@ -5,15 +5,19 @@ use crate::desired::HostName;
 use crate::host::Request;
 use crate::plan::Plan;
 
-/// With `SYSTEMD_OFFLINE` systemctl starts, stops and restarts nothing for maintainer scripts, and nothing of that outlives this
+/// By dnf or apt-get. With `SYSTEMD_OFFLINE` systemctl starts, stops and restarts nothing for maintainer scripts, and nothing of that outlives this
 /// shell (a policy-rc.d would, where it is killed). Configuration files that are there stay.
 const INSTALL: &str = r#"
-command -v apt-get >/dev/null || { echo "there is no apt-get here; install by hand: $*" >&2; exit 1; }
-export DEBIAN_FRONTEND=noninteractive
-get() {
-    SYSTEMD_OFFLINE=1 apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
+export DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1
+if command -v dnf >/dev/null; then get() { [ "$1" = update ] || dnf -q -y --setopt=install_weak_deps=False "$@" 2>&1; }
+elif command -v apt-get >/dev/null; then get() {
+    apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
         -o DPkg::Lock::Timeout=60 "$@" 2>&1
 }
+else
+    echo "there is no apt-get or dnf here; install by hand: $*" >&2
+    exit 1
+fi
 said=$(get install -- "$@") || said=$(get update && get install -- "$@")
 status=$?
 systemctl daemon-reload

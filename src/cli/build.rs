@@ -307,7 +307,7 @@ fn token() -> Result<String, Failure> {
 /// iPXE for machines whose firmware has none, where TFTP gives it.
 fn boot_files(cluster: &Cluster) -> Result<(), Failure> {
     let mut folders = cluster.stored("boot").map(|(_, folder)| folder);
-    folders.try_for_each(|folder| prepare::ipxe(&[boot::BIOS, boot::UEFI], &folder)).map_err(|e| failure(&e))
+    folders.try_for_each(|folder| prepare::ipxe(&folder)).map_err(|e| failure(&e))
 }
 
 /// Tells what the machine says until it is up; answers its public keys of ssh.

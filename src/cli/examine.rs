@@ -11,7 +11,7 @@ use crate::desired::{Answer, Desired, HostDesired, HostName, Question, Role};
 use crate::engines::pacemaker::{self, asked_devices};
 use crate::host::{HANGS, HostError, Request, Response};
 use crate::observed::{Clock, Copied, Examined, Facts, FenceTry, Mirror, Stall};
-use crate::spec::Cluster;
+use crate::spec::{Cluster, Os};
 
 /// dpkg reads its database in 0.1 s; a loaded machine takes ten times that.
 const PACKAGES_LIMIT_MS: u64 = 10_000;
@@ -111,11 +111,11 @@ fn tokens(
 
 /// What a switchover asks too: packages and validators of heads and witnesses.
 pub fn standing(found: &mut Survey, examined: &mut Examined) {
-    let (members, lab) = (members(&found.desired), found.lab);
+    let (members, lab, os) = (members(&found.desired), found.lab, found.desired.os);
     for (host, (packages, checks)) in good(found.crew.each(&members, |name, host| {
         let (_, wanted) = &found.desired.hosts[name];
         let packages = self::wanted(wanted, lab);
-        let packages = installed(&packages, &ask(host, dpkg_query(&packages))?);
+        let packages = installed(&packages, &ask(host, package_query(os, &packages))?);
         let mut checks = BTreeMap::new();
         for check in &wanted.checks {
             checks.insert(check.name.clone(), (check.verdict)(&ask(host, in_place(&check.question))?));
@@ -129,13 +129,13 @@ pub fn standing(found: &mut Survey, examined: &mut Examined) {
 
 /// Packages that the spec needs and hosts lack, as a part of what was observed. A host that cannot say lacks none.
 pub fn missing(found: &mut Survey) {
-    let lab = found.lab;
+    let (lab, os) = (found.lab, found.desired.os);
     let names = found.crew.names();
     let known = |name: &HostName| found.desired.hosts.contains_key(name);
     let names: Vec<_> = names.into_iter().filter(known).collect();
     let answers = found.crew.each(&names, |name, host| {
         let packages = wanted(&found.desired.hosts[name].1, lab);
-        Ok(installed(&packages, &ask(host, dpkg_query(&packages))?))
+        Ok(installed(&packages, &ask(host, package_query(os, &packages))?))
     });
     for (host, packages) in good(answers) {
         let lacks = packages.into_iter().filter(|(_, version)| version.is_none());
@@ -230,13 +230,19 @@ fn ask(host: &mut dyn crate::host::Host, question: Question) -> Result<Answer, H
     }
 }
 
-fn dpkg_query(packages: &[String]) -> Question {
-    let argv = ["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\\n"];
-    let argv = argv.into_iter().map(str::to_owned).chain(packages.iter().cloned()).collect();
+/// Name, version and `installed`, a line each, of those that are there.
+fn package_query(os: Os, packages: &[String]) -> Question {
+    let argv: &[&str] = match os {
+        Os::Debian12 => {
+            &["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\\n"]
+        }
+        Os::Rhel9 => &["rpm", "--query", "--queryformat", "%{NAME} %{EVR} installed\\n"],
+    };
+    let argv = argv.iter().map(ToString::to_string).chain(packages.iter().cloned()).collect();
     Question::Command { argv, timeout_ms: PACKAGES_LIMIT_MS }
 }
 
-/// What dpkg-query said of each; nothing where there is no dpkg.
+/// What the distribution's tool said of each; nothing where there is none.
 fn installed(packages: &[String], answer: &Answer) -> BTreeMap<String, Option<String>> {
     if answer.status.is_none() {
         return BTreeMap::new();
@@ -276,6 +282,10 @@ mod tests {
         let found = installed(&names, &Answer { status: Some(1), stdout, stderr: String::new() });
         assert_eq!(found["kea"].as_deref(), Some("2.2.0-6"));
         assert_eq!((&found["chrony"], &found["munge"]), (&None, &None));
+        // as rpm says it of one that it does not have
+        let stdout = "kea 2.6.4-1.el9 installed\npackage munge is not installed\n".to_owned();
+        let found = installed(&names, &Answer { status: Some(2), stdout, stderr: String::new() });
+        assert_eq!((found["kea"].as_deref(), &found["munge"]), (Some("2.6.4-1.el9"), &None));
         let nobody = Answer { status: None, stdout: String::new(), stderr: String::new() };
         assert_eq!(installed(&names, &nobody), BTreeMap::new(), "no dpkg, no verdict");
     }

@@ -10,6 +10,7 @@ mod fingerprint;
 mod image;
 mod live;
 pub mod names;
+mod os;
 mod resolve;
 mod site;
 mod storage;
@@ -233,6 +234,8 @@ pub struct HostDesired {
 pub struct Desired {
     /// The cluster's name.
     pub cluster: String,
+    /// The distribution of its hosts.
+    pub os: crate::spec::Os,
     /// Every host with its role and what it must be; nodes share one.
     pub hosts: BTreeMap<HostName, (Role, Arc<HostDesired>)>,
     /// Heads of each group, in order of preference.

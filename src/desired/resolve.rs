@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{
     Desired, HostDesired, HostName, OnChange, Rendered, Role, SecretKind, SiteFile, Surroundings, Unit,
-    UnitWant, image, names, site, storage,
+    UnitWant, image, names, os, site, storage,
 };
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
-use crate::spec::{Cluster, EngineKind, Packages, Problem, WitnessKind};
+use crate::spec::{Cluster, EngineKind, Os, Packages, Problem, WitnessKind};
 use crate::templates::Templates;
 
 /// Resolves the spec for every host.
@@ -51,7 +51,7 @@ pub fn resolve(
     problems.extend(builder.engine(surroundings, templates).err());
     image::lay(cluster, &mut builder.hosts);
     problems.extend(builder.site(templates));
-    builder.node = in_order(std::mem::take(&mut builder.node));
+    builder.node = in_order(cluster.os, std::mem::take(&mut builder.node));
     image::overlay(cluster, &builder.node, &mut builder.hosts);
     let desired = builder.finish();
     problems.extend(twice(&desired));
@@ -94,6 +94,7 @@ impl<'a> Builder<'a> {
         let groups = cluster.groups.iter().map(|(name, group)| (name.clone(), group.heads.clone()));
         let desired = Desired {
             cluster: cluster.name.clone(),
+            os: cluster.os,
             groups: groups.collect(),
             ensure_packages: cluster.policy.packages == Packages::Ensure,
             ..Desired::default()
@@ -120,7 +121,8 @@ impl<'a> Builder<'a> {
         others.chain(nodes)
     }
 
-    fn lay(&mut self, part: Part, group: &str, heads: &BTreeSet<HostName>) {
+    fn lay(&mut self, mut part: Part, group: &str, heads: &BTreeSet<HostName>) {
+        os::part(self.cluster.os, &mut part);
         for (placement, file) in &part.files {
             self.hosts(placement, heads).for_each(|host| host.files.push(file.clone()));
         }
@@ -186,7 +188,8 @@ impl<'a> Builder<'a> {
             EngineKind::Heartbeat => heartbeat::compile,
         };
         let compiled = compile(self.cluster, surroundings, &self.carried, templates)?;
-        for (name, part) in compiled.hosts {
+        for (name, mut part) in compiled.hosts {
+            os::host(self.cluster.os, &mut part);
             if let Some((_, host)) = self.hosts.get_mut(&name) {
                 host.files.extend(part.files);
                 host.directories.extend(part.directories);
@@ -224,18 +227,20 @@ impl<'a> Builder<'a> {
 
     /// The same input gives the same order, whatever order services stand in.
     fn finish(mut self) -> Desired {
+        let os = self.cluster.os;
         let nodes = self.cluster.nodes.keys().flat_map(|range| range.names());
         let node = Arc::new(std::mem::take(&mut self.node));
         self.desired.hosts = nodes.map(|name| (name, (Role::Node, node.clone()))).collect();
         let others = self.hosts.into_iter();
         self.desired
             .hosts
-            .extend(others.map(|(name, (role, host))| (name, (role, Arc::new(in_order(host))))));
+            .extend(others.map(|(name, (role, host))| (name, (role, Arc::new(in_order(os, host))))));
         self.desired
     }
 }
 
-fn in_order(mut host: HostDesired) -> HostDesired {
+fn in_order(os: Os, mut host: HostDesired) -> HostDesired {
+    os::packages(os, &mut host);
     let named: BTreeSet<_> = host.files.iter().flat_map(Rendered::secrets).map(str::to_owned).collect();
     for name in named {
         host.secrets.entry(name).or_insert(SecretKind::Given); // a site's template asks for it

@@ -13,7 +13,7 @@ use super::seal::Seal;
 use super::ticket::{INITRAMFS, KERNEL};
 use super::{PUBLIC_KEY, Store, ticket};
 use crate::backends::boot::nodes::GRUB as GRUB_CFG;
-use crate::backends::boot::{GRUB_BIOS, GRUB_UEFI};
+use crate::backends::boot::{BIOS, GRUB_BIOS, GRUB_UEFI, UEFI};
 
 /// What initramfs-tools(7) puts into the installer, and what it runs there.
 const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
@@ -110,19 +110,20 @@ pub(super) fn of_nodes(
     Ok(made.into())
 }
 
-/// Where Debian's package ipxe has its programs.
-const IPXE: &str = "/usr/lib/ipxe";
+/// Programs of iPXE by the names under which they are given, and where packages have them: Debian's ipxe, RHEL's ipxe-bootimgs-x86.
+const IPXE: [(&str, &str); 4] = [
+    (BIOS, "/usr/lib/ipxe/undionly.kpxe"),
+    (BIOS, "/usr/share/ipxe/undionly.kpxe"),
+    (UEFI, "/usr/lib/ipxe/snponly.efi"),
+    (UEFI, "/usr/share/ipxe/ipxe-snponly-x86_64.efi"),
+];
 
 /// Programs of iPXE, for machines whose firmware has none, in the folder that TFTP gives; what is there stays.
 ///
 /// # Errors
 /// The disk refuses.
-pub fn ipxe(files: &[&str], folder: &Utf8Path) -> Result<(), ImageError> {
-    for file in files {
-        let (from, to) = (Utf8Path::new(IPXE).join(file), folder.join(file));
-        put_missing(&from, &to)?;
-    }
-    Ok(())
+pub fn ipxe(folder: &Utf8Path) -> Result<(), ImageError> {
+    IPXE.iter().try_for_each(|(name, from)| put_missing(Utf8Path::new(from), &folder.join(name)))
 }
 
 /// What is there stays, and what the machine does not have is nobody's fault.

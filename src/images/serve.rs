@@ -33,8 +33,8 @@ use super::overlay::given;
 use super::prepare;
 use super::store::Store;
 use super::ticket::{self, Becomes, LOG_BYTES_MAX, Ticket, Word};
+use crate::backends::boot::FILES;
 use crate::backends::boot::nodes::GRUB;
-use crate::backends::boot::{self, FILES};
 use crate::host::{now_s, secret_path};
 use crate::spec::Mac;
 
@@ -75,7 +75,7 @@ pub fn serve(
 async fn give_loaders(files: Utf8PathBuf, grub: Utf8PathBuf) {
     loop {
         if files.is_dir() {
-            let _ = prepare::ipxe(&[boot::BIOS, boot::UEFI], &files);
+            let _ = prepare::ipxe(&files);
             if grub.exists() {
                 let _ = prepare::grub(&grub, &files);
             }

@@ -22,7 +22,10 @@ pub fn packages(desired: &Desired, observed: &Observed, name: &str, found: &mut 
     }
     plan.refused.push(Refusal {
         why: format!("{name} lacks packages: {names}"),
-        mend: format!("there: apt-get install --no-install-recommends {names}; or have haoscar do it: policy: {{ packages: ensure }}"),
+        mend: format!(
+            "there: {} {names}; or have haoscar do it: policy: {{ packages: ensure }}",
+            desired.os.install_words()
+        ),
         unreachable: false,
     });
 }

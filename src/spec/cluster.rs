@@ -25,13 +25,27 @@ pub enum ClusterKind {
     Cluster,
 }
 
-/// The distribution of the heads; decides package names and the versions to render for when none is observed.
+/// The distribution of heads, witnesses and nodes: it decides names of packages, units, files and users, and the versions to render for when none
+/// is observed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Os {
     /// Debian 12 (bookworm): corosync 3.1.7, pacemaker 2.1.5, kea 2.2.0, slurm 22.05.8.
     #[default]
     #[serde(rename = "debian-12")]
     Debian12,
+    /// RHEL 9, Rocky Linux 9 or AlmaLinux 9, with High Availability and EPEL. Rendered, and run by nobody here.
+    #[serde(rename = "rhel-9")]
+    Rhel9,
+}
+
+impl Os {
+    /// How a person installs packages there.
+    pub fn install_words(self) -> &'static str {
+        match self {
+            Self::Debian12 => "apt-get install --no-install-recommends",
+            Self::Rhel9 => "dnf install",
+        }
+    }
 }
 
 /// A cluster: everything that one spec describes.
@@ -49,7 +63,7 @@ pub struct Cluster {
     /// The DNS domain of every host.
     #[schemars(extend("format" = "domain"), example = &"oscar.example")]
     pub domain: String,
-    /// The distribution of the heads.
+    /// The distribution of heads, witnesses and nodes.
     #[serde(default)]
     pub os: Os,
     /// Subnets with a role, by name.

@@ -12,7 +12,7 @@ use super::{detect, unproven};
 use crate::desired::{Desired, HostName, Role, Verdict};
 use crate::observed::{Checkup, Copied, Examined, Mirror, Observed};
 use crate::plan::{HostPlan, Plan};
-use crate::spec::Cluster;
+use crate::spec::{Cluster, Os};
 
 /// A rehearsal that is older says little about today's machines.
 const REHEARSED_DAYS: i64 = 90;
@@ -179,12 +179,12 @@ fn packages(desired: &Desired, examined: &Examined) -> Vec<Finding> {
             by_package.entry(package).or_default().insert(host, version.as_deref());
         }
     }
-    by_package.iter().flat_map(|(package, hosts)| package_findings(package, hosts)).collect()
+    by_package.iter().flat_map(|(package, hosts)| package_findings(desired.os, package, hosts)).collect()
 }
 
-fn package_findings(package: &str, hosts: &BTreeMap<&str, Option<&str>>) -> Vec<Finding> {
+fn package_findings(os: Os, package: &str, hosts: &BTreeMap<&str, Option<&str>>) -> Vec<Finding> {
     let missing = hosts.iter().filter(|(_, version)| version.is_none()).map(|(host, _)| {
-        let mend = format!("apt-get install {package}");
+        let mend = format!("{} {package}", os.install_words());
         Finding::error(About::Package, host, format!("package {package} is not installed on {host}"), mend)
     });
     let mut findings: Vec<_> = missing.collect();

@@ -12,7 +12,7 @@ use haoscar::desired::{Desired, Role, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 14] = [
+const SPECS: [&str; 15] = [
     "dnsmasq",
     "exclusive",
     "fence-levels",
@@ -24,6 +24,7 @@ const SPECS: [&str; 14] = [
     "minimal",
     "mirror",
     "qnetd",
+    "rhel",
     "self-build",
     "three-heads",
     "two-node",

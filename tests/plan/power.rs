@@ -14,7 +14,7 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 14] = [
+const SPECS: [&str; 15] = [
     "dnsmasq",
     "exclusive",
     "fence-levels",
@@ -26,6 +26,7 @@ const SPECS: [&str; 14] = [
     "minimal",
     "mirror",
     "qnetd",
+    "rhel",
     "self-build",
     "three-heads",
     "two-node",

@@ -138,6 +138,14 @@ pub(super) const SERVICES: &[Code] = &[
         "services: { boot: { loader: ipxe } }",
     ),
     shape(
+        "os/not-there",
+        "something that haoscar does not do on this distribution",
+        "it needs programs that the distribution does not have: heartbeat, Debian's signed GRUB for booting nodes, initramfs-tools for machines that run \
+         images.",
+        "use pacemaker, have nodes boot by iPXE from a `path`, and install heads by other means.",
+        "os: rhel-9, ha: { engine: pacemaker }, services: { boot: {} }, images: { compute: { path: images/compute } }",
+    ),
+    shape(
         "image/captured",
         "words for images that haoscar takes",
         "what a folder of boot files does on a node is its own affair.",

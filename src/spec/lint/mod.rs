@@ -16,6 +16,7 @@ mod mac;
 mod name;
 mod network;
 mod nodes;
+mod os;
 mod policy;
 mod reference;
 mod service;
@@ -152,5 +153,6 @@ const RULES: &[fn(&mut Lint<'_>)] = &[
     disk::check,
     image::check,
     nodes::check,
+    os::check,
     policy::check,
 ];
