@@ -24,7 +24,8 @@ pub fn look(spec: &source::Spec, found: &mut Survey) {
         let Some(carrier) = found.observed.carrier(&found.desired, &group) else { continue };
         let targets = probes_of(&spec.loaded.cluster, &group);
         let Some(from) = client(&found.desired, &found.crew, &carrier) else { continue };
-        let view = see(&mut found.crew, &from, &carrier, targets);
+        let (targets, unasked) = askable(&from, (&group, &carrier), &found.desired, targets);
+        let view = see(&mut found.crew, &from, targets, unasked);
         found.observed.views.extend(view.map(|view| (group, view)));
     }
 }
@@ -45,12 +46,41 @@ fn client(desired: &Desired, crew: &Crew, carrier: &str) -> Option<HostName> {
     crew.names().into_iter().min_by_key(rank)
 }
 
-fn see(crew: &mut Crew, from: &str, carrier: &str, targets: Vec<ProbeTarget>) -> Option<View> {
-    let alone = |target: &ProbeTarget| from == carrier && matches!(target.ask, Ask::Dhcp { .. });
-    let (itself, targets): (Vec<_>, Vec<_>) = targets.into_iter().filter(asked).partition(alone);
-    let own = |service: String| service.split('/').next().unwrap_or_default().to_owned();
-    let why = "a head is no DHCP client of itself, and no other host was reached";
-    let unasked = itself.into_iter().map(|target| (own(target.service), Seen::NotAsked(why.to_owned())));
+/// What can be asked from there, and what cannot, with why.
+fn askable(
+    from: &str,
+    (group, carrier): (&str, &str),
+    desired: &Desired,
+    targets: Vec<ProbeTarget>,
+) -> (Vec<ProbeTarget>, Vec<(String, Seen)>) {
+    let node = desired.hosts.get(from).is_some_and(|(role, _)| *role == Role::Node);
+    let has_clients =
+        node || desired.groups.get(group).is_some_and(|heads| heads.iter().any(|head| head == from));
+    let (mut can, mut cannot) = (Vec::new(), Vec::new());
+    for target in targets.into_iter().filter(asked) {
+        let why = match target.ask {
+            Ask::Dhcp { .. } if from == carrier => {
+                "a head is no DHCP client of itself, and no other host was reached"
+            }
+            Ask::Command { .. } if !has_clients => {
+                "only nodes and heads of the group have its client, and no other one was reached"
+            }
+            _ => {
+                can.push(target);
+                continue;
+            }
+        };
+        cannot.push((own(target.service), Seen::NotAsked(why.to_owned())));
+    }
+    (can, cannot)
+}
+
+/// A service may have several targets.
+fn own(service: String) -> String {
+    service.split('/').next().unwrap_or_default().to_owned()
+}
+
+fn see(crew: &mut Crew, from: &str, targets: Vec<ProbeTarget>, unasked: Vec<(String, Seen)>) -> Option<View> {
     match crew.get(from)?.ask(&Request::See { targets, limit_ms: LIMIT_MS }) {
         Ok(Response::Seen(seen)) => {
             let seen = seen.into_iter().map(|(service, seen)| (own(service), seen));
@@ -113,4 +143,28 @@ fn unsaid<'a>(probe: &'a Probe, answer: &Answer) -> Option<&'a str> {
 fn stale_as(probe: &Probe, answered: bool, why: String) -> Stale {
     let (service, host, unit) = (probe.service.clone(), probe.host.clone(), probe.unit.clone());
     Stale { service, host, unit, reads: probe.reads, answered, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::HostDesired;
+
+    #[test]
+    fn what_needs_a_client_of_its_own_is_asked_where_there_is_one() {
+        let host = |name: &str, role| (name.to_owned(), (role, std::sync::Arc::new(HostDesired::default())));
+        let roles =
+            [("arbiter", Role::Witness), ("head-1", Role::Head), ("head-2", Role::Head), ("n1", Role::Node)];
+        let desired = Desired {
+            hosts: roles.map(|(name, role)| host(name, role)).into(),
+            groups: [("control".to_owned(), ["head-1", "head-2"].map(str::to_owned).into())].into(),
+            ..Desired::default()
+        };
+        let ask = Ask::Command { argv: vec!["scontrol".to_owned()], says: " is UP".to_owned() };
+        let target = || ProbeTarget { service: "scheduler".to_owned(), ask: ask.clone(), tick_ms: 100 };
+        let asked = |from: &str| askable(from, ("control", "head-1"), &desired, vec![target()]).0.len();
+        assert_eq!(["n1", "head-2", "head-1"].map(asked), [1, 1, 1]);
+        let (asked, unasked) = askable("arbiter", ("control", "head-1"), &desired, vec![target()]);
+        assert!(asked.is_empty() && matches!(&unasked[0].1, Seen::NotAsked(why) if why.contains("client")));
+    }
 }
