@@ -108,7 +108,8 @@ pub(super) fn go(common: &Common, spec: &source::Spec, asked: &Asked<'_>) -> Res
     let mut found = via::survey(spec, asked.reach)?;
     agents::ask(spec, &mut found, asked.reach.is_lab())?;
     examine::missing(&mut found);
-    let plan = with_impact(diff(&found.desired, &found.observed, asked.adopt), &mut found);
+    let plan =
+        with_impact(diff(&found.desired, &found.observed, asked.adopt), &spec.loaded.cluster, &mut found);
     let (plan, others) = match asked.saved {
         Some(saved) => reviewed(spec, saved, plan)?,
         None => (plan, BTreeSet::new()),

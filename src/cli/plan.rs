@@ -65,7 +65,8 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut found = via::survey(&spec, &options.reach)?;
     agents::ask(&spec, &mut found, options.reach.is_lab())?;
     examine::missing(&mut found);
-    let plan = with_impact(diff(&found.desired, &found.observed, options.adopt), &mut found);
+    let plan =
+        with_impact(diff(&found.desired, &found.observed, options.adopt), &spec.loaded.cluster, &mut found);
     if let Some(output) = &options.output {
         let folder =
             spec.gathered.folder.canonicalize_utf8().unwrap_or_else(|_| spec.gathered.folder.clone());

@@ -1,15 +1,17 @@
 //! What the engine says that it would do: crm_simulate on a member, with the configuration that is to come.
 
+use super::examine;
 use super::via::Survey;
 use crate::engines::pacemaker::{Forecast, forecast, merged};
 use crate::host::{Request, Response};
 use crate::plan::{Plan, impact};
+use crate::spec::Cluster;
 
 /// crm_simulate of a cluster of this size takes 30 ms; a loaded machine takes longer.
 const LIMIT_MS: u64 = 20_000;
 
 /// Adds to a plan what it means for users. An engine that does not run yet has nothing to say.
-pub fn with_impact(mut plan: Plan, found: &mut Survey) -> Plan {
+pub fn with_impact(mut plan: Plan, cluster: &Cluster, found: &mut Survey) -> Plan {
     let new = found.desired.engine.as_ref().zip(found.observed.cib.as_deref());
     let new = new.and_then(|(engine, cib)| merged(engine, cib).ok()).map(|merged| merged.cib);
     let said = match new {
@@ -17,6 +19,9 @@ pub fn with_impact(mut plan: Plan, found: &mut Survey) -> Plan {
         _ => Vec::new(),
     };
     plan.impact = impact(&plan, &found.desired, &found.observed, said);
+    if !plan.impact.rehearsals.is_empty() {
+        plan.impact.mirrors = examine::mirrors(cluster, &mut found.crew);
+    }
     plan
 }
 

@@ -7,7 +7,8 @@ use clap::Args;
 use super::look::look;
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, build, examine, source};
-use crate::observed::{Copied, Seen, Word};
+use crate::desired::Role;
+use crate::observed::{Seen, Word};
 use crate::plan::diff;
 use crate::status::{GroupStatus, Status, of_status, status};
 
@@ -70,11 +71,11 @@ fn print(status: &Status) {
         line!("{told}");
     }
     for (name, far) in &status.building {
-        line!("{name} is being built: {far}");
+        let node = status.hosts.get(name).is_some_and(|host| host.role == Role::Node);
+        line!("{name} is {}: {far}", if node { "starting" } else { "being built" });
     }
     for (name, mirror) in &status.mirrors {
-        let heads: Vec<_> = mirror.heads.iter().map(|(head, has)| copy_of(head, has)).collect();
-        line!("storage {name}: {}", heads.join("; "));
+        line!("storage {name}: {}", mirror.told());
     }
     if let Some(follows) = &status.follows {
         line!("branch: {}", follows.sentence);
@@ -95,18 +96,6 @@ fn print(status: &Status) {
             line!("doctor: errors {}, warnings {}, asked {}", found.errors, found.warnings, found.at);
         }
         None => line!("doctor: never asked (haoscar doctor proves more than this)"),
-    }
-}
-
-/// A head's copy of a mirrored storage. What its age is, a power cut of the owner costs.
-fn copy_of(head: &str, has: &Result<Copied, String>) -> String {
-    match has {
-        Ok(has) if has.owner => format!("{head} owns generation {}", has.have),
-        Ok(has) if has.have != has.best => {
-            format!("{head} is behind, generation {} of {}", has.have, has.best)
-        }
-        Ok(has) => format!("the copy of {head} is {} s old", has.age_s),
-        Err(why) => format!("{head} does not say what it has: {why}"),
     }
 }
 

@@ -76,6 +76,21 @@ pub struct Mirror {
     pub heads: BTreeMap<HostName, Result<Copied, String>>,
 }
 
+impl Mirror {
+    /// Each head's copy, in words. What its age is, a power cut of the owner costs.
+    pub fn told(&self) -> String {
+        let copy = |(head, has): (&HostName, &Result<Copied, String>)| match has {
+            Ok(has) if has.owner => format!("{head} owns generation {}", has.have),
+            Ok(has) if has.have != has.best => {
+                format!("{head} is behind, generation {} of {}", has.have, has.best)
+            }
+            Ok(has) => format!("the copy of {head} is {} s old", has.age_s),
+            Err(why) => format!("{head} does not say what it has: {why}"),
+        };
+        self.heads.iter().map(copy).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// What a head has of a mirrored storage, as `ocf:haoscar:mirror told` says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Directory, HostName, Rendered, Statement};
 use crate::engines::main_unit;
 use crate::engines::pacemaker::Forecast;
-use crate::observed::{Origin, Rehearsal};
+use crate::observed::{Mirror, Origin, Rehearsal};
 use crate::spec::EngineKind;
 
 pub use diff::diff;
@@ -235,6 +235,9 @@ pub struct Impact {
     /// The last rehearsal of each group that is touched; a group without one was never rehearsed.
     #[serde(default)]
     pub rehearsals: BTreeMap<String, Option<Rehearsal>>,
+    /// Mirrored storages, where a group is touched, and how old each copy is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, Mirror>,
 }
 
 /// Everything that would change, in the order: hosts, joint files, engine units, the engine's configuration, restarts,

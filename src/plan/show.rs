@@ -134,6 +134,9 @@ fn impact(plan: &Plan, text: &mut String) {
     for (group, rehearsal) in &plan.impact.rehearsals {
         let _ = writeln!(text, "impact: group {group}: expected outage: {}", outage(rehearsal.as_ref()));
     }
+    for (storage, mirror) in &plan.impact.mirrors {
+        let _ = writeln!(text, "impact: storage {storage}: {}", mirror.told());
+    }
     if plan.hosts.values().any(|host| !host.joint.is_empty()) {
         let members: Vec<_> = plan.engine.members.iter().map(String::as_str).collect();
         let daemon = engines::membership_daemon(plan.engine.kind);

@@ -79,7 +79,7 @@ pub struct Status {
     /// What the engine has to say of itself, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
-    /// Machines that are being built, and how far each is.
+    /// Machines that are being built and nodes that are starting, and how far each is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub building: BTreeMap<HostName, String>,
     /// Mirrored storages, and how old each copy is.
