@@ -8,10 +8,12 @@ use crate::plan::Plan;
 /// By dnf or apt-get. With `SYSTEMD_OFFLINE` systemctl starts, stops and restarts nothing for maintainer scripts, and nothing of that outlives this
 /// shell (a policy-rc.d would, where it is killed). Configuration files that are there stay.
 const INSTALL: &str = r#"
-export DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1
-if command -v dnf >/dev/null; then get() { [ "$1" = update ] || dnf -q -y --setopt=install_weak_deps=False "$@" 2>&1; }
+export DEBIAN_FRONTEND=noninteractive
+if command -v dnf >/dev/null; then get() {
+    [ "$1" = update ] || SYSTEMD_OFFLINE=1 dnf -q -y --setopt=install_weak_deps=False "$@" 2>&1
+}
 elif command -v apt-get >/dev/null; then get() {
-    apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
+    SYSTEMD_OFFLINE=1 apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
         -o DPkg::Lock::Timeout=60 "$@" 2>&1
 }
 else

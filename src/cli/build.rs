@@ -19,7 +19,7 @@ use crate::desired::{IMAGE_KEY, hex};
 use crate::engines::EngineNode;
 use crate::host::{now_s, secret_path};
 use crate::images::ticket::{self, Becomes, Card, Identity, Ticket, UP, Word};
-use crate::images::{self, Manifest, Seal, Store, prepare};
+use crate::images::{self, Manifest, STARTING, Seal, Store, prepare};
 use crate::spec::{Cluster, Disk, Head, Nic, Span};
 
 /// Options of `haoscar build`.
@@ -189,6 +189,13 @@ fn begin(
         head: name.to_owned(),
         becomes: Becomes::Head,
         image: manifest.title(),
+        servers: spec
+            .loaded
+            .cluster
+            .images
+            .get(&manifest.name)
+            .map(|image| image.servers.clone())
+            .unwrap_or_default(),
         token: token()?,
         macs: head.nics.values().map(|nic| nic.mac).collect(),
         expires: now_s() + options.within.as_duration().as_secs(),
@@ -212,8 +219,9 @@ fn on_heads(spec: &source::Spec, crew: &mut Crew, argv: &[&str], input: &str) ->
     said.flat_map(|said| said.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// On a head: every open build, and what its machine said last. `$1`: the store.
-const BUILDS: &str = r#"cd "$1/builds" 2>/dev/null || exit 0
+/// On a head: every open build, and what its machine said last; the same of nodes that are on their way (`$2`). `$1`: the store.
+const BUILDS: &str = r#"cat "$2" 2>/dev/null
+cd "$1/builds" 2>/dev/null || exit 0
 for build in *; do
     [ ! -e "$build/ticket.json" ] || echo "$build $(tail -n 1 "$build/said" 2>/dev/null)"
 done"#;
@@ -221,11 +229,11 @@ done"#;
 /// Machines that are being built, and how far each is, as the heads have it that could build them.
 pub(super) fn progress(spec: &source::Spec, found: &mut Survey) -> BTreeMap<String, String> {
     let cluster = &spec.loaded.cluster;
-    if cluster.heads.values().all(|head| head.image.is_none()) {
+    if !cluster.serves_images() {
         return BTreeMap::new();
     }
     let store = boot::image_store(cluster);
-    let said = on_heads(spec, &mut found.crew, &["sh", "-c", BUILDS, "builds", store.as_str()], "");
+    let said = on_heads(spec, &mut found.crew, &["sh", "-c", BUILDS, "builds", store.as_str(), STARTING], "");
     said.iter().filter_map(|line| how_far(line)).collect()
 }
 

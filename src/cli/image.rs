@@ -1,5 +1,6 @@
 //! `haoscar image`: images of heads and nodes, kept in versions, proven, compared.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use camino::Utf8PathBuf;
@@ -12,7 +13,7 @@ use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, as_root, own_program, source};
 use crate::apply::spread;
 use crate::backends::boot;
-use crate::desired::IMAGE_KEY;
+use crate::desired::{IMAGE_KEY, Surroundings};
 use crate::host::{accepted_here, owned_here, secret_path};
 use crate::images::{self, ImageError, Manifest, Order, Progress, Seal, Store};
 use crate::spec::Cluster;
@@ -117,7 +118,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let store = Store::at(options.store.clone().unwrap_or_else(|| boot::image_store(cluster)));
     let seal = Seal::of(secret_path(IMAGE_KEY));
     match &options.verb {
-        Verb::Capture { name, .. } => capture(common, cluster, name, &store, &seal),
+        Verb::Capture { name, .. } => capture(common, &spec, name, &store, &seal),
         Verb::Serve { .. } => Err(Failure::new(Exit::Usage, "which images? --store FOLDER")),
         Verb::List => list(common, &store, &seal),
         Verb::Show { name } => show(common, &store, name),
@@ -187,11 +188,12 @@ fn argv(common: &Common, options: &Options) -> Vec<String> {
 
 fn capture(
     common: &Common,
-    cluster: &Cluster,
+    spec: &source::Spec,
     name: &str,
     store: &Store,
     seal: &Seal,
 ) -> Result<Exit, Failure> {
+    let cluster = &spec.loaded.cluster;
     let image = &cluster.images[name];
     let exclude = image.capture.as_ref().map(|capture| capture.exclude.clone()).unwrap_or_default();
     let failed = |error: crate::host::HostError| Failure::new(Exit::Failed, error.to_string());
@@ -237,7 +239,23 @@ fn capture(
             eprintln!("warning: there is no kernel in it: no machine can be built from it");
         }
     }
+    let lacks = lacks(spec, &manifest);
+    if !lacks.is_empty() {
+        eprintln!("warning: nodes need packages that are not in it: {}", lacks.join(" "));
+    }
     prune(common, store, name, image.keep.unwrap_or(KEEP))
+}
+
+/// Packages that the spec needs on nodes which boot this image, and it does not have.
+fn lacks(spec: &source::Spec, manifest: &Manifest) -> Vec<String> {
+    let mut nodes = spec.loaded.cluster.nodes.iter();
+    let first = nodes.find(|(_, nodes)| nodes.image.as_ref() == Some(&manifest.name));
+    let Some(name) = first.and_then(|(range, _)| range.names().into_iter().next()) else { return Vec::new() };
+    let Ok(desired) = spec.resolved(&Surroundings::whole(&spec.loaded.cluster)) else { return Vec::new() };
+    let wanted = desired.hosts.get(&name).map(|(_, host)| host.packages.clone()).unwrap_or_default();
+    let names: BTreeSet<_> =
+        manifest.packages.keys().filter_map(|name| name.split([':', '.']).next()).collect();
+    wanted.into_iter().filter(|package| !names.contains(package.as_str())).collect()
 }
 
 fn prune(common: &Common, store: &Store, name: &str, keep: u32) -> Result<Exit, Failure> {

@@ -46,16 +46,22 @@ pub struct Overlay {
     pub units: Vec<Unit>,
 }
 
-/// Where nodes run a captured image, heads that serve it have what a node is given, and the secrets in it.
+/// Where nodes run captured images, heads that serve them have what a node is given, by image, and the secrets in it.
 pub(super) fn overlay(
     cluster: &Cluster,
-    node: &HostDesired,
+    (all, of_image): (&HostDesired, &BTreeMap<String, HostDesired>),
     hosts: &mut BTreeMap<HostName, (Role, HostDesired)>,
 ) {
-    let Some(secrets) = nodes::overlay(cluster) else { return };
-    let HostDesired { directories, files, units, .. } = node.clone();
-    let overlay = Overlay { directories, files, units };
-    let text = serde_json::to_string_pretty(&overlay).unwrap_or_default() + "\n"; // strings and numbers: it cannot fail
+    let given = |name: &String| {
+        let HostDesired { directories, files, units, .. } = of_image.get(name).unwrap_or(all).clone();
+        (name.clone(), Overlay { directories, files, units })
+    };
+    let run: BTreeMap<_, _> = nodes::run(cluster).collect();
+    let overlays: BTreeMap<_, _> = run.keys().copied().map(given).collect();
+    if overlays.is_empty() {
+        return;
+    }
+    let text = serde_json::to_string_pretty(&overlays).unwrap_or_default() + "\n"; // strings and numbers: it cannot fail
     let file = Rendered {
         path: format!("{}/{}", nodes::ENTRIES, nodes::OVERLAY).into(),
         owner: Owner::root(),
@@ -67,8 +73,8 @@ pub(super) fn overlay(
     let serves = |name: &HostName| cluster.serving_heads().any(|head| head == name);
     for (_, head) in hosts.iter_mut().filter(|(name, _)| serves(name)).map(|(_, host)| host) {
         head.files.push(file.clone());
-        if secrets {
-            head.secrets.extend(node.secrets.clone());
+        for name in run.iter().filter(|(_, image)| image.secrets).map(|(name, _)| *name) {
+            head.secrets.extend(of_image.get(name).unwrap_or(all).secrets.clone());
         }
     }
 }

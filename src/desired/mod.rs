@@ -253,10 +253,12 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Hosts that are asked something of their own: heads, witnesses, and one node for all of them, which are asked the same.
+    /// Hosts that are asked something of their own: heads, witnesses, and of nodes that are asked the same the first one.
     pub fn distinct(&self) -> impl Iterator<Item = (&HostName, &HostDesired)> {
-        let node = self.hosts.iter().find(|(_, (role, _))| *role == Role::Node);
+        let mut seen = BTreeSet::new();
+        let nodes = self.hosts.iter().filter(|(_, (role, _))| *role == Role::Node);
+        let nodes = nodes.filter(move |(_, (_, host))| seen.insert(Arc::as_ptr(host)));
         let others = self.hosts.iter().filter(|(_, (role, _))| *role != Role::Node);
-        others.chain(node).map(|(name, (_, host))| (name, host.as_ref()))
+        others.chain(nodes).map(|(name, (_, host))| (name, host.as_ref()))
     }
 }

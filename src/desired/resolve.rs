@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::site::Whose;
 use super::{
     Desired, HostDesired, HostName, OnChange, Rendered, Role, SecretKind, SiteFile, Surroundings, Unit,
     UnitWant, image, names, os, site, storage,
 };
 use crate::backends::{self, Context, Part, Placement};
 use crate::engines::{Carried, CarriedAs, heartbeat, pacemaker};
-use crate::spec::{Cluster, EngineKind, Os, Packages, Problem, WitnessKind};
+use crate::spec::{Cluster, EngineKind, Nodes, Os, Packages, Problem, WitnessKind};
 use crate::templates::Templates;
 
 /// Resolves the spec for every host.
@@ -51,8 +52,8 @@ pub fn resolve(
     problems.extend(builder.engine(surroundings, templates).err());
     image::lay(cluster, &mut builder.hosts);
     problems.extend(builder.site(templates));
-    builder.node = in_order(cluster.os, std::mem::take(&mut builder.node));
-    image::overlay(cluster, &builder.node, &mut builder.hosts);
+    builder.order_nodes();
+    image::overlay(cluster, (&builder.node, &builder.of_image), &mut builder.hosts);
     let desired = builder.finish();
     problems.extend(twice(&desired));
     if problems.is_empty() { Ok(desired) } else { Err(problems) }
@@ -83,6 +84,8 @@ struct Builder<'a> {
     hosts: BTreeMap<HostName, (Role, HostDesired)>,
     /// Every node: they are rendered once.
     node: HostDesired,
+    /// Nodes that boot an image with files of their own.
+    of_image: BTreeMap<String, HostDesired>,
     carried: BTreeMap<String, Vec<Carried>>,
 }
 
@@ -100,7 +103,7 @@ impl<'a> Builder<'a> {
             ..Desired::default()
         };
         let (hosts, node) = (hosts.collect(), HostDesired::default());
-        Self { cluster, desired, hosts, node, carried: BTreeMap::new() }
+        Self { cluster, desired, hosts, node, of_image: BTreeMap::new(), carried: BTreeMap::new() }
     }
 
     /// Hosts that a placement names; of the nodes all or none.
@@ -217,20 +220,38 @@ impl<'a> Builder<'a> {
         };
         let mut wrong: Vec<_> = lay.nobodys().collect();
         for (name, (role, host)) in &mut self.hosts {
-            wrong.extend(lay.on(Some(name), *role, host));
+            wrong.extend(lay.on(Whose::Host(name), *role, host));
         }
-        wrong.extend(lay.on(None, Role::Node, &mut self.node));
+        wrong.extend(lay.on(Whose::Nodes, Role::Node, &mut self.node));
+        for image in lay.images() {
+            let mut node = self.node.clone();
+            wrong.extend(lay.on(Whose::NodesOf(&image), Role::Node, &mut node));
+            self.of_image.insert(image, node);
+        }
         wrong.sort_by(|a, b| a.message.cmp(&b.message));
         wrong.dedup(); // a file of several hosts is wrong on each
         wrong
     }
 
+    fn order_nodes(&mut self) {
+        for node in self.of_image.values_mut().chain([&mut self.node]) {
+            *node = in_order(self.cluster.os, std::mem::take(node));
+        }
+    }
+
     /// The same input gives the same order, whatever order services stand in.
     fn finish(mut self) -> Desired {
         let os = self.cluster.os;
-        let nodes = self.cluster.nodes.keys().flat_map(|range| range.names());
         let node = Arc::new(std::mem::take(&mut self.node));
-        self.desired.hosts = nodes.map(|name| (name, (Role::Node, node.clone()))).collect();
+        let of_image: BTreeMap<_, _> = std::mem::take(&mut self.of_image)
+            .into_iter()
+            .map(|(image, node)| (image, Arc::new(node)))
+            .collect();
+        let same =
+            |nodes: &Nodes| nodes.image.as_ref().and_then(|image| of_image.get(image)).unwrap_or(&node);
+        let nodes = self.cluster.nodes.iter();
+        let nodes = nodes.flat_map(|(range, nodes)| range.names().into_iter().map(move |name| (name, nodes)));
+        self.desired.hosts = nodes.map(|(name, nodes)| (name, (Role::Node, same(nodes).clone()))).collect();
         let others = self.hosts.into_iter();
         self.desired
             .hosts

@@ -255,32 +255,75 @@ fn front_matter<'a>(file: &Utf8Path, text: &'a str) -> Result<(FrontMatter, &'a 
     Ok((front, template, before))
 }
 
-/// Heads and witnesses that a folder names, and whether nodes are meant too.
-fn hosts_of(cluster: &Cluster, who: &str) -> Option<(BTreeSet<HostName>, bool)> {
+/// Which nodes a folder means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfNodes {
+    None,
+    All,
+    /// Those that boot the image of the folder's name.
+    Image,
+}
+
+/// Heads and witnesses that a folder names, and which nodes are meant.
+fn hosts_of(cluster: &Cluster, who: &str) -> Option<(BTreeSet<HostName>, OfNodes)> {
     let heads = || cluster.heads.keys().cloned();
     let witnesses = || cluster.witnesses.keys().cloned();
-    let one = || BTreeSet::from([who.to_owned()]);
     match who {
-        "all" => Some((heads().chain(witnesses()).collect(), true)),
-        "heads" => Some((heads().collect(), false)),
-        "witnesses" => Some((witnesses().collect(), false)),
-        "nodes" => Some((BTreeSet::new(), true)),
-        _ if cluster.heads.contains_key(who) || cluster.witnesses.contains_key(who) => Some((one(), false)),
-        _ => cluster.groups.get(who).map(|group| (group.heads.iter().cloned().collect(), false)),
+        "all" => Some((heads().chain(witnesses()).collect(), OfNodes::All)),
+        "heads" => Some((heads().collect(), OfNodes::None)),
+        "witnesses" => Some((witnesses().collect(), OfNodes::None)),
+        "nodes" => Some((BTreeSet::new(), OfNodes::All)),
+        _ if is_twice(cluster, who) => None,
+        _ if is_host(cluster, who) => Some((BTreeSet::from([who.to_owned()]), OfNodes::None)),
+        _ => match cluster.groups.get(who) {
+            Some(group) => Some((group.heads.iter().cloned().collect(), OfNodes::None)),
+            None => cluster.is_booted(who).then_some((BTreeSet::new(), OfNodes::Image)),
+        },
     }
+}
+
+fn is_host(cluster: &Cluster, name: &str) -> bool {
+    cluster.heads.contains_key(name) || cluster.witnesses.contains_key(name)
+}
+
+/// Whether an image that nodes boot is called as a host or a group is.
+fn is_twice(cluster: &Cluster, name: &str) -> bool {
+    cluster.is_booted(name) && (is_host(cluster, name) || cluster.groups.contains_key(name))
+}
+
+/// Whose files those are that are laid now.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// A head's or witness's.
+    Host(&'a HostName),
+    /// Of all nodes.
+    Nodes,
+    /// Beside those, of the nodes that boot this image.
+    NodesOf(&'a str),
 }
 
 fn nobody(cluster: &Cluster, site: &SiteFile) -> Problem {
     let file = Utf8Path::new(&site.name);
     let names = cluster.heads.keys().chain(cluster.witnesses.keys()).chain(cluster.groups.keys());
+    let names = names.chain(cluster.images.keys().filter(|image| cluster.is_booted(image)));
     let known = WORDS.into_iter().chain(names.map(String::as_str));
     let is_node = cluster.nodes.keys().any(|range| range.names().contains(&site.who));
     let hint = match nearest(&site.who, known) {
-        _ if is_node => "nodes all have the same files: files/nodes/".to_owned(),
+        _ if is_twice(cluster, &site.who) => {
+            "an image and a group or host have that name: call one of them otherwise".to_owned()
+        }
+        _ if is_node => {
+            "nodes have the same files, all (files/nodes/) or those of an image (files/IMAGE/)".to_owned()
+        }
         Some(near) => format!("did you mean files/{near}/?"),
-        None => "all, heads, witnesses, nodes, a group or a host is expected".to_owned(),
+        None => {
+            "all, heads, witnesses, nodes, an image that nodes boot, a group or a host is expected".to_owned()
+        }
     };
-    let message = format!("{file}: the spec has no hosts that are called {}", site.who);
+    let message = match is_twice(cluster, &site.who) {
+        true => format!("{file}: {} is more than one thing", site.who),
+        false => format!("{file}: the spec has no hosts that are called {}", site.who),
+    };
     Problem::error("file/nobody", message).at(place_in(file, "", 1, 1)).hint(hint)
 }
 
@@ -314,17 +357,30 @@ impl<'a> Lay<'a> {
         Ok(Some(Self { cluster, templates, common }))
     }
 
-    /// On one host; of the nodes, the one that stands for all.
-    pub(super) fn on(&self, name: Option<&HostName>, role: Role, host: &mut HostDesired) -> Vec<Problem> {
+    /// On one host, or the one that stands for nodes.
+    pub(super) fn on(&self, whose: Whose<'_>, role: Role, host: &mut HostDesired) -> Vec<Problem> {
         let mut wrong = Vec::new();
         for site in self.templates.files() {
-            let here = hosts_of(self.cluster, &site.who)
-                .is_some_and(|(names, nodes)| name.map_or(nodes, |name| names.contains(name)));
+            let Some((names, nodes)) = hosts_of(self.cluster, &site.who) else { continue };
+            let here = match whose {
+                Whose::Host(name) => names.contains(name),
+                Whose::Nodes => nodes == OfNodes::All,
+                Whose::NodesOf(image) => nodes == OfNodes::Image && site.who == image,
+            };
             if here {
-                wrong.extend(self.lay(site, name, role, host).err());
+                wrong.extend(self.lay(site, whose, role, host).err());
             }
         }
         wrong
+    }
+
+    /// Images whose nodes have files of their own.
+    pub(super) fn images(&self) -> BTreeSet<String> {
+        let files = self.templates.files().iter();
+        let of_image = files.filter(|site| {
+            hosts_of(self.cluster, &site.who).is_some_and(|(_, nodes)| nodes == OfNodes::Image)
+        });
+        of_image.map(|site| site.who.clone()).collect()
     }
 
     /// Files that are nobody's.
@@ -338,11 +394,12 @@ impl<'a> Lay<'a> {
     fn lay(
         &self,
         site: &SiteFile,
-        name: Option<&HostName>,
+        whose: Whose<'_>,
         role: Role,
         host: &mut HostDesired,
     ) -> Result<(), Problem> {
         let mut values = self.common.clone();
+        let name = if let Whose::Host(name) = whose { Some(name) } else { None };
         values["host"] = json!({ "name": name, "role": role });
         if let Some(group) = self.cluster.groups.get(&site.who) {
             values["group"] = json!({ "name": site.who, "spec": group });

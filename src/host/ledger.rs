@@ -74,6 +74,20 @@ pub fn owned_here() -> Result<Vec<Utf8PathBuf>, HostError> {
     Ok(ledger.files.keys().cloned().chain(links).collect())
 }
 
+/// Files that were laid below a root where no transaction runs yet are haoscar's from now on: path, sha256 of the bytes in hex, source.
+///
+/// # Errors
+/// A ledger that is there and cannot be read, or what the system said.
+pub fn own_below(
+    root: &Utf8Path,
+    files: impl IntoIterator<Item = (Utf8PathBuf, String, String)>,
+) -> Result<(), HostError> {
+    let machine = Real::under(root);
+    let mut ledger = Ledger::read(&machine)?;
+    ledger.files.extend(files.into_iter().map(|(path, sha256, source)| (path, Entry { sha256, source })));
+    ledger.write(&machine)
+}
+
 /// Where it lies.
 pub const PATH: &str = "/var/lib/haoscar/ledger.json";
 

@@ -23,7 +23,7 @@ pub(super) struct Node {
     /// Its name.
     pub(super) name: String,
     /// What it boots, by its name in the spec.
-    image: String,
+    pub(super) image: String,
     /// How it runs that, where haoscar has taken it.
     pub(super) run: Option<Run>,
 }
@@ -40,9 +40,10 @@ impl Entries {
         Self { folder: folder.to_owned(), known: Mutex::default() }
     }
 
-    /// What nodes are given beside their image; none: no node runs one that haoscar has taken.
-    pub(super) fn overlay(&self) -> Option<Overlay> {
-        serde_json::from_slice(&fs::read(self.folder.join(OVERLAY)).ok()?).ok()
+    /// What nodes with this image are given beside it; none: haoscar has not taken it.
+    pub(super) fn overlay(&self, image: &str) -> Option<Overlay> {
+        let text = fs::read(self.folder.join(OVERLAY)).ok()?;
+        serde_json::from_slice::<BTreeMap<String, Overlay>>(&text).ok()?.remove(image)
     }
 
     /// The script for the machine with that card; none where no node of the spec has it.
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(entries.script(mac), None, "an image without a script");
         assert!(entries.script("52:54:00:20:02:02".parse().unwrap()).is_some());
         assert_eq!(entries.script("52:54:00:99:99:99".parse().unwrap()), None);
-        let run = Run { image: "login@1".to_owned(), disk: None, secrets: true };
+        let run = Run { image: "login@1".to_owned(), disk: None, secrets: true, servers: Vec::new() };
         let node = entries.node(mac).unwrap();
         assert_eq!((node.name.as_str(), node.run), ("n1", Some(run)));
         assert_eq!(entries.node("52:54:00:20:02:02".parse().unwrap()).unwrap().run, None);

@@ -16,6 +16,7 @@ mod program;
 mod rules;
 mod seal;
 mod serve;
+mod starting;
 mod store;
 pub mod ticket;
 mod tree;
@@ -28,6 +29,7 @@ pub use manifest::{FileLine, LeftOut, Manifest, Piece};
 pub use rules::{Keep, Rule, rules};
 pub use seal::{Seal, prove_by};
 pub use serve::serve;
+pub use starting::STARTING;
 pub use store::{Pruned, Store, Verified, parse_name};
 
 /// How far a long work is.

@@ -28,6 +28,8 @@ pub struct GivenFile {
     pub mode: Mode,
     /// Its bytes, in hex.
     pub bytes: String,
+    /// Where they came from.
+    pub source: String,
 }
 
 /// With the bytes of secrets, which `secret` reads by their names; without `secrets` files that hold one are left out.
@@ -48,8 +50,8 @@ pub fn given(
                 Piece::Secret(name) => bytes.extend(secret(name).map_err(disk(format!("secret {name}")))?),
             }
         }
-        let (path, owner) = (file.path.clone(), file.owner.clone());
-        Ok(GivenFile { path, owner, mode: file.mode, bytes: hex(&bytes) })
+        let Rendered { path, owner, mode, source, .. } = file.clone();
+        Ok(GivenFile { path, owner, mode, bytes: hex(&bytes), source })
     };
     let running = overlay.units.iter().filter(|unit| unit.want == UnitWant::Running);
     Ok(Given {

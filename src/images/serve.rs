@@ -31,7 +31,8 @@ use super::entries::Entries;
 use super::error::{ImageError, disk};
 use super::overlay::given;
 use super::prepare;
-use super::store::Store;
+use super::starting::{STARTING, Starting, show};
+use super::store::{Store, parse_name};
 use super::ticket::{self, Becomes, LOG_BYTES_MAX, Ticket, Word};
 use crate::backends::boot::FILES;
 use crate::backends::boot::nodes::GRUB;
@@ -54,7 +55,9 @@ pub fn serve(
     told: fn(&str),
 ) -> Result<(), ImageError> {
     let (files, grub) = (files.to_owned(), entries.join(GRUB));
-    let routes = routes(Served { store, entries: Entries::at(entries), told }, &files);
+    let starting = Arc::new(Starting::default());
+    let served = Served { store, entries: Entries::at(entries), told, starting: starting.clone() };
+    let routes = routes(served, &files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(disk("the server of images"))?;
     runtime.block_on(async {
@@ -66,6 +69,7 @@ pub fn serve(
         };
         let listener = listener.map_err(disk(format!("port {port}")))?;
         tokio::spawn(give_loaders(files, grub));
+        tokio::spawn(show(starting, STARTING.into()));
         axum::serve(listener, routes).await.map_err(disk(format!("port {port}")))
     })
 }
@@ -92,6 +96,7 @@ struct Served {
     store: Store,
     entries: Entries,
     told: fn(&str),
+    starting: Arc<Starting>,
 }
 
 /// `files`: the folder of boot files; no path leads out of it (`ServeDir` refuses `..`).
@@ -130,6 +135,12 @@ async fn script(State(served): State<Arc<Served>>, Path(mac): Path<String>, head
         ticket.macs.contains(&mac) && ticket.is_open(now_s(), &ticket::said(store, &ticket.head))
     };
     let Some(ticket) = ticket::all(store).into_iter().find(open) else {
+        if let Some((name, Some(run))) = served.entries.node(mac).map(|node| (node.name, node.run))
+            && let Err(error) = store.find(&run.image)
+        {
+            (served.told)(&format!("{name}: {error}: haoscar image capture {}", parse_name(&run.image).0));
+            return Err(StatusCode::NOT_FOUND);
+        }
         return served.entries.script(mac).map(IntoResponse::into_response).ok_or(StatusCode::NOT_FOUND);
     };
     let (at, dashed) = (format!("http://{own}/build/{}", ticket.token), mac.to_string().replace(':', "-"));
@@ -187,7 +198,7 @@ async fn piece(
 /// Only a node's card has one.
 async fn overlay(State(served): State<Arc<Served>>, Path(mac): Path<Mac>) -> Answer {
     let node = served.entries.node(mac).ok_or(StatusCode::NOT_FOUND)?;
-    let (run, overlay) = node.run.zip(served.entries.overlay()).ok_or(StatusCode::NOT_FOUND)?;
+    let (run, overlay) = node.run.zip(served.entries.overlay(&node.image)).ok_or(StatusCode::NOT_FOUND)?;
     match given(&overlay, run.secrets, &|name| std::fs::read(secret_path(name))) {
         Ok(given) => Ok(Json(given).into_response()),
         Err(error) => {
@@ -209,6 +220,7 @@ async fn say(State(served): State<Arc<Served>>, Path(token): Path<String>, Json(
             let failed = if word.failed { "failed: " } else { "" };
             (served.told)(format!("{}: {} {failed}{}", ticket.head, word.stage, word.text).trim_end());
         }
+        served.starting.hear(&ticket.head, Word { at: now_s(), ..word });
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let kept = ticket::say(&served.store, &ticket.head, &Word { at: now_s(), ..word });
@@ -230,7 +242,12 @@ mod tests {
     use crate::images::ticket::tests::sample;
 
     fn served(store: &Store) -> Served {
-        Served { store: store.clone(), entries: Entries::at(&store.folder().join("entries")), told: |_| () }
+        Served {
+            store: store.clone(),
+            entries: Entries::at(&store.folder().join("entries")),
+            told: |_| (),
+            starting: Arc::default(),
+        }
     }
 
     /// Boot files lie beside the store, in a folder of their own.
@@ -298,7 +315,11 @@ mod tests {
         }
         let list = "[compute]\n{\"image\":\"compute\",\"secrets\":false}\n52:54:00:20:02:01 n1\n[other]\n52:54:00:20:02:02 n2\n";
         std::fs::write(entries.join("nodes"), list).unwrap();
-        std::fs::write(entries.join("overlay.json"), r#"{"directories":[],"files":[],"units":[]}"#).unwrap();
+        std::fs::write(
+            entries.join("overlay.json"),
+            r#"{"compute":{"directories":[],"files":[],"units":[]}}"#,
+        )
+        .unwrap();
         let mine = |path: &str| ask(&store, "GET", &format!("/build/52:54:00:20:02:01/{path}"), "");
         for _ in 0..2 {
             let (status, ticket) = mine("ticket");

@@ -29,6 +29,9 @@ pub struct Ticket {
     pub becomes: Becomes,
     /// `NAME@VERSION`.
     pub image: String,
+    /// Where pieces of the image lie, beside the head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
     /// What it says to be let in; nobody else knows it.
     pub token: String,
     /// Its cards: no other machine gets anything.
@@ -110,6 +113,9 @@ pub struct Word {
 /// The last stage: it runs on its own disk.
 pub const UP: &str = "up";
 
+/// A node's last stage: it goes on into its image.
+pub const STARTS: &str = "starting";
+
 /// Where what a machine boots lies, beside its ticket.
 pub const KERNEL: &str = "vmlinuz";
 /// See there.
@@ -132,6 +138,7 @@ impl Ticket {
             head: name.to_owned(),
             becomes,
             image: format!("{}@{}", parse_name(&run.image).0, version.file_name()?),
+            servers: run.servers.clone(),
             token: mac.to_string(),
             macs: vec![mac],
             expires: u64::MAX,
@@ -267,6 +274,7 @@ pub(super) mod tests {
             head: "head-2".to_owned(),
             becomes: Becomes::Head,
             image: "head@1".to_owned(),
+            servers: Vec::new(),
             token: "secret".to_owned(),
             macs: vec![mac],
             expires,

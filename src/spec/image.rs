@@ -33,6 +33,11 @@ pub struct Image {
     /// network can read those. Else `haoscar apply` brings them by ssh.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secrets: bool,
+    /// Where its pieces lie too, of an image that is captured: a copy of the store's folder `pieces`, behind any web server. Machines ask these first,
+    /// each another one, and the heads for what none of them has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["http://10.20.0.50/haoscar-images/pieces"])]
+    pub servers: Vec<String>,
     /// How many versions to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,

@@ -9,7 +9,8 @@ for program in sfdisk mke2fs mkswap mkfs.vfat e2fsck resize2fs tune2fs blkid chr
 done
 mkdir -p "$DESTDIR/etc/haoscar" "$DESTDIR/tmp"
 cp @KEY@ "$DESTDIR@PLACE@"
-# ssh-keygen asks who it is
+# ssh-keygen asks who it is, and files belong to somebody
 echo 'root:x:0:0::/root:/bin/sh' >"$DESTDIR/etc/passwd"
+echo 'root:x:0:' >"$DESTDIR/etc/group"
 manual_add_modules ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 efivarfs crc32c_generic
 manual_add_modules zram lzo lzo_rle lz4 zstd # a node in memory; what zram compresses with

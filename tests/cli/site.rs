@@ -70,6 +70,33 @@ fn a_sites_files_and_templates_are_rendered_and_said() {
 }
 
 #[test]
+fn nodes_with_an_image_of_their_own_have_files_of_their_own_beside_those_of_all() {
+    let site = Site::new();
+    let spec = site.read("cluster.yaml");
+    let nodes = r#"
+nodes:
+  node[1-2]: { image: compute, nics: { eno1: { network: inside, address: 10.40.2.1+ } } }
+  login1: { image: login, nics: { eno1: { network: inside, address: 10.40.3.1 } } }
+images:
+  compute: { path: images/compute }
+  login: { capture: { from: head-1, root: /srv/images/login } }
+"#;
+    site.write("cluster.yaml", &format!("{spec}{nodes}"));
+    site.write("files/nodes/etc/one.hbs", "all\n");
+    site.write("files/login/etc/two.hbs", "login\n");
+    let (status, said) = site.says(&["render", "-o", "out"]);
+    assert_eq!(status, Some(0), "{said}");
+    for (host, two) in [("login1", true), ("node1", false), ("node2", false)] {
+        assert_eq!(site.read(&format!("out/{host}/etc/one")), "all\n");
+        assert_eq!(site.folder.path().join(format!("out/{host}/etc/two")).exists(), two, "{host}");
+    }
+    site.refused("files/node1/etc/a.hbs", "x", "those of an image (files/IMAGE/)");
+    site.write("cluster.yaml", &format!("{spec}{}", nodes.replace("login", "control")));
+    fs::remove_dir_all(site.folder.path().join("files/login")).unwrap();
+    site.refused("files/control/etc/a.hbs", "x", "control is more than one thing");
+}
+
+#[test]
 fn a_file_of_a_group_may_ask_for_the_group_and_for_secrets() {
     let site = Site::new();
     site.write(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use haoscar::desired::{Desired, Role, Surroundings, resolve};
+use haoscar::desired::{Desired, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
@@ -40,16 +40,13 @@ fn resolved(spec: &str) -> Desired {
     resolve(&cluster, &Surroundings::whole(&cluster), &Templates::packaged().unwrap()).unwrap()
 }
 
-/// Path in the tree to text. All nodes of a role are equal, so the first stands for them.
+/// Path in the tree to text. Of nodes that are equal the first stands for them.
 fn tree(desired: &Desired) -> BTreeMap<String, String> {
     let mut tree = BTreeMap::new();
     let mut list = String::new();
-    let first_node =
-        desired.hosts.iter().find(|(_, (role, _))| *role == Role::Node).map(|(name, _)| name.clone());
-    for (name, (role, host)) in &desired.hosts {
-        if *role == Role::Node && Some(name) != first_node.as_ref() {
-            continue;
-        }
+    let mut hosts: Vec<_> = desired.distinct().collect();
+    hosts.sort_by_key(|(name, _)| *name);
+    for (name, host) in hosts {
         for file in &host.files {
             tree.insert(format!("{name}{}", file.path), file.shown());
             let (owner, mode) = (&file.owner, file.mode);

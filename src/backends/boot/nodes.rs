@@ -34,6 +34,9 @@ pub struct Run {
     /// Files with secrets too.
     #[serde(default)]
     pub secrets: bool,
+    /// Where its pieces lie, beside the heads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
 }
 
 impl Run {
@@ -42,15 +45,14 @@ impl Run {
         image.capture.as_ref()?;
         let title =
             image.version.as_ref().map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"));
-        Some(Self { image: title, disk: image.disk.clone(), secrets: image.secrets })
+        let Image { disk, secrets, servers, .. } = image.clone();
+        Some(Self { image: title, disk, secrets, servers })
     }
 }
 
-/// Whether the nodes' files come with what some of them boot, and whether those with secrets do.
-pub fn overlay(cluster: &Cluster) -> Option<bool> {
-    let captured =
-        cluster.images.iter().filter(|(name, image)| image.capture.is_some() && cluster.is_booted(name));
-    captured.map(|(_, image)| image.secrets).reduce(|one, other| one || other)
+/// Images that haoscar takes and nodes run.
+pub fn run(cluster: &Cluster) -> impl Iterator<Item = (&String, &Image)> {
+    cluster.images.iter().filter(|(name, image)| image.capture.is_some() && cluster.is_booted(name))
 }
 
 /// The end of a script's name, behind the image's.

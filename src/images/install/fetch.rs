@@ -1,5 +1,6 @@
 //! What a machine that is built asks its head, over HTTP. A head that is away for a while is waited for.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -7,6 +8,7 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 
 use super::{InstallError, system};
+use crate::desired::fingerprint;
 use crate::images::manifest::{Manifest, Piece};
 use crate::images::overlay::Given;
 use crate::images::prove_by;
@@ -23,17 +25,22 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// No manifest of a head is larger.
 const BYTES_MAX: u64 = 64 << 20;
 
+/// A server of pieces is done without after this: there are others, and the head.
+const SERVER_LIMIT: Duration = Duration::from_secs(20);
+
 /// A head, by what its ticket is asked at.
 pub(super) struct Head<'a> {
     url: String,
     agent: Agent,
     told: &'a dyn Fn(&str),
+    /// Servers of pieces that have not failed yet; the last one is asked.
+    servers: RefCell<Vec<String>>,
 }
 
 impl<'a> Head<'a> {
     pub(super) fn at(url: &str, told: &'a dyn Fn(&str)) -> Self {
         let agent = Agent::config_builder().timeout_global(Some(LIMIT)).build().into();
-        Self { url: url.trim_end_matches('/').to_owned(), agent, told }
+        Self { url: url.trim_end_matches('/').to_owned(), agent, told, servers: RefCell::default() }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -106,7 +113,9 @@ impl<'a> Head<'a> {
     }
 
     pub(super) fn ticket(&self) -> Result<Ticket, InstallError> {
-        self.told_as("ticket")
+        let ticket: Ticket = self.told_as("ticket")?;
+        *self.servers.borrow_mut() = in_turn(&ticket.servers, &ticket.head);
+        Ok(ticket)
     }
 
     /// What a node has beside its image.
@@ -130,12 +139,39 @@ impl<'a> Head<'a> {
         Ok(parsed(Utf8Path::new(MANIFEST), &bytes)?)
     }
 
+    fn at_server(&self, server: &str, piece: &Piece) -> Result<Vec<u8>, String> {
+        let url = format!("{}/{}/{}", server.trim_end_matches('/'), &piece.sha256[..2], piece.sha256);
+        let asked = self.agent.get(&url).config().timeout_global(Some(SERVER_LIMIT)).build().call();
+        let mut answer = asked.map_err(|error| error.to_string())?;
+        let bytes = answer.body_mut().with_config().limit(BYTES_MAX).read_to_vec();
+        unpacked(&bytes.map_err(|error| error.to_string())?, piece)
+            .map_err(|why| format!("piece {} is damaged: {why}", piece.sha256))
+    }
+
     /// The bytes of a piece, proven by its name: one that came damaged is asked for once more.
     pub(super) fn piece(&self, piece: &Piece) -> Result<Vec<u8>, InstallError> {
+        loop {
+            let Some(server) = self.servers.borrow().last().cloned() else { break };
+            match self.at_server(&server, piece) {
+                Ok(bytes) => return Ok(bytes),
+                Err(why) => {
+                    self.servers.borrow_mut().pop();
+                    let text = format!("goes on without {server}: {why}");
+                    self.say(&Word { stage: "writing".to_owned(), text, ..Word::default() });
+                }
+            }
+        }
         let path = format!("piece/{}", piece.sha256);
         let once = || unpacked(&self.get(&path)?, piece).map_err(|why| damaged(piece, why));
         once().or_else(|error| if matches!(error, InstallError::Piece { .. }) { once() } else { Err(error) })
     }
+}
+
+/// Servers in an order of that machine's own, so that each has its share; the first one last.
+fn in_turn(servers: &[String], host: &str) -> Vec<String> {
+    let mut servers = servers.to_vec();
+    servers.sort_by_cached_key(|server| fingerprint(format!("{host} {server}").as_bytes()));
+    servers
 }
 
 fn damaged(piece: &Piece, why: String) -> InstallError {
@@ -144,4 +180,20 @@ fn damaged(piece: &Piece, why: String) -> InstallError {
 
 fn refused(url: &str, error: &ureq::Error) -> InstallError {
     InstallError::Head { url: url.to_owned(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_machines_begin_with_all_servers_and_each_always_with_the_same() {
+        let servers: Vec<_> = ["a", "b", "c"].map(|name| format!("http://{name}/pieces")).into();
+        let first = |node: usize| in_turn(&servers, &format!("compute{node}")).pop().unwrap();
+        for server in &servers {
+            let begin = (0..300).filter(|node| first(*node) == *server).count();
+            assert!((60..140).contains(&begin), "{server}: {begin} of 300");
+        }
+        assert_eq!(in_turn(&servers, "compute1"), in_turn(&servers, "compute1"));
+    }
 }

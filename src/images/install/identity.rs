@@ -12,6 +12,7 @@ use super::medium::{Medium, Parts};
 use super::node::Stays;
 use super::{InstallError, SAY_UP, TARGET, system};
 use crate::desired::{Owner, fingerprint, hex, unhex};
+use crate::host::own_below;
 use crate::images::ImageError;
 use crate::images::overlay::Given;
 use crate::images::program::{ran, run};
@@ -147,7 +148,10 @@ impl Target {
             files.push(("etc/machine-id", format!("{}\n", &id[..32])));
             files.push(("etc/fstab", self.mounts()?));
         }
-        files.push(("etc/systemd/network/90-haoscar.network", DHCP.to_owned()));
+        let boots: String = ticket.macs.iter().map(|mac| format!("MACAddress={mac}\n")).collect();
+        files.push(("etc/systemd/network/89-haoscar-boot.network", format!("[Match]\n{boots}{DHCP}")));
+        let others = format!("[Match]\nType=ether\n\n[Link]\nRequiredForOnline=no\n{DHCP}");
+        files.push(("etc/systemd/network/90-haoscar.network", others));
         let resolv = self.root.join("etc/resolv.conf");
         if !resolv.is_symlink()
             && let Some(text) = told_by_dhcp()
@@ -168,12 +172,22 @@ impl Target {
             let (path, mode) = (directory.path.as_str(), directory.mode.to_string());
             self.chroot(&["sh", "-c", MAKE, "sh", path, &whose(&directory.owner), &mode], b"")?;
         }
+        let mut owned = Vec::new();
         for file in &given.files {
-            let wrong = || InstallError::Medium(format!("{} did not come as hex", file.path));
+            let wrong = || InstallError::System {
+                subject: file.path.to_string(),
+                why: "it did not come as hex".to_owned(),
+            };
             let bytes = unhex(&file.bytes).ok_or_else(wrong)?;
             let (path, mode) = (file.path.as_str(), file.mode.to_string());
             self.chroot(&["sh", "-c", PUT, "sh", path, &whose(&file.owner), &mode], &bytes)?;
+            owned.push((file.path.clone(), fingerprint(&bytes), file.source.clone()));
         }
+        // a later apply that reaches the node by ssh finds its own
+        own_below(&self.root, owned).map_err(|error| InstallError::System {
+            subject: "the ledger".to_owned(),
+            why: error.to_string(),
+        })?;
         for unit in &given.units {
             self.chroot(&["systemctl", "enable", "--quiet", unit], b"")?;
         }
@@ -252,10 +266,9 @@ fn uuid(disk: &Utf8Path) -> Result<String, InstallError> {
     Ok(ran("blkid", &["-s", "UUID", "-o", "value", disk.as_str()], "")?.trim().to_owned())
 }
 
-/// Every card asks, as iPXE did: under another identifier a lease would be another machine's.
-const DHCP: &str = "[Match]
-Type=ether
-
+/// Every card asks, as iPXE did: under another identifier a lease would be another machine's. The one that it boots with is waited for by
+/// who wants a network; another may have no cable.
+const DHCP: &str = "
 [Network]
 DHCP=yes
 

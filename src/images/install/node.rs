@@ -15,7 +15,7 @@ use super::medium::{self, Parts, choose};
 use super::{InstallError, PUBLIC_KEY, system, write};
 use crate::images::manifest::Manifest;
 use crate::images::program::ran;
-use crate::images::ticket::{Becomes, Ticket};
+use crate::images::ticket::{Becomes, STARTS, Ticket};
 use crate::spec::Division;
 
 /// Where the initramfs finds the name of the device that it goes on with.
@@ -40,7 +40,7 @@ pub(super) fn stages(
 ) -> Result<(), InstallError> {
     enter("image", ticket.image.clone());
     let manifest = head.manifest(Utf8Path::new(PUBLIC_KEY))?;
-    fits(ticket, &manifest, &running()?).map_err(InstallError::Medium)?;
+    fits(ticket, &manifest, &running()?).map_err(|why| refused(&ticket.image, why))?;
     let (parts, stays, _held) = match ticket.becomes {
         Becomes::NodeOnDisk => on_disk(head, ticket, &manifest, enter)?,
         _ => {
@@ -61,8 +61,12 @@ pub(super) fn stages(
         Holds::of(ticket).write(esp)?;
     }
     fs::write(ROOT, parts.root.as_str()).map_err(system(ROOT))?;
-    enter("starting", String::new());
+    enter(STARTS, String::new());
     Ok(())
+}
+
+fn refused(image: &str, why: String) -> InstallError {
+    InstallError::System { subject: image.to_owned(), why }
 }
 
 fn running() -> Result<String, InstallError> {
@@ -73,17 +77,13 @@ fn running() -> Result<String, InstallError> {
 /// A version that was taken after the kernel was loaded has another kernel's modules, perhaps.
 fn fits(ticket: &Ticket, manifest: &Manifest, running: &str) -> Result<(), String> {
     if manifest.title() != ticket.image {
-        return Err(format!(
-            "{} was asked for, and {} came: it is taken just now",
-            ticket.image,
-            manifest.title()
-        ));
+        return Err(format!("{} came, which was taken just now", manifest.title()));
     }
     match manifest.kernel.as_deref() {
         Some(kernel) if kernel == running => Ok(()),
         kernel => {
             let has = kernel.unwrap_or("none");
-            Err(format!("linux {running} was booted, and {} has {has}", manifest.title()))
+            Err(format!("linux {running} was booted, and it has {has}"))
         }
     }
 }
@@ -98,11 +98,8 @@ fn in_memory(manifest: &Manifest) -> Result<Parts, InstallError> {
     let needed = manifest.kept() * WORSE;
     if memory < needed {
         let (has, mib) = (memory >> 20, needed >> 20);
-        let text = format!(
-            "this machine has {has} MiB of memory, and {} takes about {mib} MiB of it",
-            manifest.title()
-        );
-        return Err(InstallError::Medium(text));
+        let why = format!("it takes about {mib} MiB of memory, and this machine has {has} MiB");
+        return Err(refused(&manifest.title(), why));
     }
     ran("modprobe", &["zram"], "")?;
     let size = "/sys/block/zram0/disksize";

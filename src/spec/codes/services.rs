@@ -160,6 +160,13 @@ pub(super) const SERVICES: &[Code] = &[
         "images: { compute: { capture: { from: head-1, root: /srv/images/compute } } }",
     ),
     shape(
+        "image/server",
+        "an address that no piece can be asked for",
+        "machines ask it by HTTP for the pieces of an image, by their names below it.",
+        "name the folder with the pieces, with http:// before it.",
+        "images: { compute: { ..., servers: [\"http://10.20.0.50/haoscar-images/pieces\"] } }",
+    ),
+    shape(
         "image/wipe",
         "a disk of nodes that may not be wiped",
         "a node writes its image to its disk when it starts and holds another version, and nobody is there to be asked.",

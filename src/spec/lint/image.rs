@@ -65,6 +65,17 @@ fn captured(lint: &mut Lint<'_>, name: &str, image: &Image) {
             "say that it may be wiped: disk: { wipe: true }; or leave `disk` out: it runs in memory then",
         );
     }
+    let url = |server: &str| {
+        let rest = server.strip_prefix("http://").or_else(|| server.strip_prefix("https://"));
+        rest.is_some_and(|rest| {
+            !rest.starts_with('/') && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())
+        })
+    };
+    for (at, server) in image.servers.iter().enumerate().filter(|(_, server)| !url(server)) {
+        let place = lint.at(&format!("images.{name}.servers.{at}"), "");
+        lint.error("image/server", format!("`{server}` is no address of a web server"), [place])
+            .mend("name the folder with the pieces: http://10.20.0.50/haoscar-images/pieces");
+    }
     let root = image.capture.as_ref().and_then(|capture| capture.root.as_deref());
     let whole = |root: &Utf8Path| {
         root.is_absolute() && root != "/" && !root.components().any(|part| part == Utf8Component::ParentDir)
