@@ -48,7 +48,9 @@ need_rust() {
     rust_at_least "$wanted" && return 0
     if command -v rustup >/dev/null; then
         say "rustup: installing the stable toolchain"
-        rustup toolchain install stable --profile minimal -c clippy -c rustfmt && rust_at_least "$wanted" && return 0
+        # it ends badly where it cannot renew itself, too
+        rustup toolchain install stable --no-self-update --profile minimal -c clippy -c rustfmt || true
+        rust_at_least "$wanted" && return 0
     fi
     # Debian 12's own rustc is too old; its security archive carries a current one for browsers under this name
     if ! command -v cargo >/dev/null && apt-cache policy cargo-web 2>/dev/null | grep -q 'Candidate: [0-9]'; then
