@@ -248,6 +248,9 @@ fn capture(
 
 /// Packages that the spec needs on nodes which boot this image, and it does not have.
 fn lacks(spec: &source::Spec, manifest: &Manifest) -> Vec<String> {
+    if manifest.packages.is_empty() {
+        return Vec::new(); // nobody could be asked
+    }
     let mut nodes = spec.loaded.cluster.nodes.iter();
     let first = nodes.find(|(_, nodes)| nodes.image.as_ref() == Some(&manifest.name));
     let Some(name) = first.and_then(|(range, _)| range.names().into_iter().next()) else { return Vec::new() };

@@ -164,10 +164,9 @@ fn os(root: &Utf8Path) -> String {
 
 /// The newest kernel with its modules.
 fn kernel(root: &Utf8Path) -> Option<String> {
-    let entries = within(root, "/boot").read_dir_utf8().ok()?.flatten();
-    let names = entries.filter_map(|entry| Some(entry.file_name().strip_prefix("vmlinuz-")?.to_owned()));
-    let whole = names.filter(|name| within(root, "/lib/modules").join(name).is_dir());
-    whole.max_by_key(|name| in_order(name))
+    let entries = within(root, "/lib/modules").read_dir_utf8().ok()?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_owned());
+    names.filter(|name| prepare::kernel_of(root, name).is_some()).max_by_key(|name| in_order(name))
 }
 
 /// Numbers in a version count as numbers.
@@ -184,7 +183,11 @@ fn packages(root: &Utf8Path) -> Result<std::collections::BTreeMap<String, String
         true => ("dpkg-query", [&admindir, "-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"]),
         false => ("rpm", ["--root", root.as_str(), "-qa", "--qf=ii  %{NAME}.%{ARCH} %{EVR}\n"]),
     };
-    let text = ran(program, &argv, "")?;
+    let text = match ran(program, &argv, "") {
+        // a system of another family, in a folder of this machine
+        Err(ImageError::NoProgram { .. }) => return Ok(std::collections::BTreeMap::new()),
+        said => said?,
+    };
     let line = |line: &str| {
         let mut words = line.split_whitespace();
         let (state, name, version) = (words.next()?, words.next()?, words.next()?);
@@ -197,6 +200,22 @@ fn packages(root: &Utf8Path) -> Result<std::collections::BTreeMap<String, String
 mod tests {
     use super::*;
     use camino::Utf8PathBuf;
+
+    #[test]
+    fn a_kernel_lies_where_debian_or_where_rhel_has_it_and_has_its_modules() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        assert_eq!(kernel(root), None);
+        for made in ["boot", "lib/modules/6.1.0-9", "lib/modules/5.14.0-362.el9"] {
+            fs::create_dir_all(root.join(made)).unwrap();
+        }
+        fs::write(root.join("boot/vmlinuz-6.1.0-50"), "").unwrap();
+        assert_eq!(kernel(root), None, "modules without a kernel, and a kernel without modules");
+        fs::write(root.join("lib/modules/5.14.0-362.el9/vmlinuz"), "").unwrap();
+        assert_eq!(kernel(root).as_deref(), Some("5.14.0-362.el9"));
+        fs::write(root.join("boot/vmlinuz-6.1.0-9"), "").unwrap();
+        assert_eq!(kernel(root).as_deref(), Some("6.1.0-9"));
+    }
 
     #[test]
     fn the_newest_kernel_is_that_of_the_highest_numbers() {

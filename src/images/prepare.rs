@@ -42,8 +42,14 @@ pub fn installer(
 }
 
 fn copy_kernel(root: &Utf8Path, kernel: &str, to: &Utf8Path) -> Result<(), ImageError> {
-    let own = root.join("boot").join(format!("vmlinuz-{kernel}"));
+    let own = kernel_of(root, kernel).unwrap_or_else(|| root.join("boot").join(format!("vmlinuz-{kernel}")));
     fs::copy(&own, to).map_err(|source| ImageError::NoKernel { path: own, source }).map(|_| ())
+}
+
+/// Where a system has a kernel: Debian's place, or beside its modules.
+pub(super) fn kernel_of(root: &Utf8Path, kernel: &str) -> Option<Utf8PathBuf> {
+    let places = [format!("boot/vmlinuz-{kernel}"), format!("lib/modules/{kernel}/vmlinuz")];
+    places.map(|place| root.join(place)).into_iter().find(|path| path.is_file())
 }
 
 /// Work and what it needs lie in `folder`.
