@@ -19,7 +19,7 @@ pub fn with_impact(mut plan: Plan, cluster: &Cluster, found: &mut Survey) -> Pla
         _ => Vec::new(),
     };
     plan.impact = impact(&plan, &found.desired, &found.observed, said);
-    if !plan.impact.rehearsals.is_empty() {
+    if !plan.is_empty() && found.member.is_some() {
         plan.impact.mirrors = examine::mirrors(cluster, &mut found.crew);
     }
     plan

@@ -76,7 +76,8 @@ pub fn capture(
     let (files, file_count, bytes) = tree.listed()?;
     say(stage("copying"));
     let half = store.half("image");
-    file_system(tree.root(), &half, order.name, (bytes, file_count))?;
+    let seed = order.root.map_or(order.name, Utf8Path::as_str); // two images of one folder share all pieces
+    file_system(tree.root(), &half, seed, (bytes, file_count))?;
     let kernel = kernel(tree.root());
     let boots = match &kernel {
         Some(kernel) if order.booted => {
@@ -111,16 +112,16 @@ pub fn capture(
 }
 
 /// An ext4 file system with all of the tree. The same tree gives the same bytes (but for times of reading, in the inodes), so
-/// that the store finds them again: its UUID is made of the name, and whoever writes it to a disk gives it another one.
+/// that the store finds them again: its UUID is made of `seed`, and whoever writes it to a disk gives it another one.
 fn file_system(
     tree: &Utf8Path,
     to: &Utf8Path,
-    name: &str,
+    seed: &str,
     (bytes, files): (u64, u64),
 ) -> Result<(), ImageError> {
     let size = bytes + bytes * SPARE_PERCENT / 100 + SPARE_BYTES;
     let inodes = (files + files / 5).max(size / BYTES_AN_INODE);
-    let uuid = uuid_of(name);
+    let uuid = uuid_of(seed);
     let _ = fs::remove_file(to); // mke2fs leaves what it does not use
     let mut mke2fs = Command::new("mke2fs");
     mke2fs.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-N", &inodes.to_string(), "-U", &uuid]);

@@ -235,7 +235,7 @@ pub struct Impact {
     /// The last rehearsal of each group that is touched; a group without one was never rehearsed.
     #[serde(default)]
     pub rehearsals: BTreeMap<String, Option<Rehearsal>>,
-    /// Mirrored storages, where a group is touched, and how old each copy is.
+    /// Mirrored storages, and how old each copy is: what a power cut would cost while it is carried out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, Mirror>,
 }

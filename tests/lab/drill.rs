@@ -123,8 +123,8 @@ fn a_drill_measures_the_outage_that_was_made_and_finds_every_acknowledged_write(
         let outage = outage_s(&cut, service);
         assert!((DELAY_S..DELAY_S + 1.5).contains(&outage), "{service}: {outage}");
     }
-    // the address alone is not the service: the server is in grace for some seconds more
-    assert!(outage_s(&cut, "home") > outage_s(&cut, "names") + 1.0, "{cut:?}");
+    // the server is in grace for some seconds more; or for none, where it looks just then and all clients have said that they are done
+    assert!((DELAY_S..DELAY_S + 15.0).contains(&outage_s(&cut, "home")), "{cut:?}");
     let writes = cut.writes.unwrap();
     assert!(writes.acknowledged > 20 && writes.missing == 0, "{writes:?}");
 
