@@ -238,6 +238,8 @@ pub struct Desired {
     pub os: crate::spec::Os,
     /// Every host with its role and what it must be; nodes share one.
     pub hosts: BTreeMap<HostName, (Role, Arc<HostDesired>)>,
+    /// Nodes that are given all that they are when they start: nobody needs to reach them.
+    pub given: BTreeSet<HostName>,
     /// Heads of each group, in order of preference.
     pub groups: BTreeMap<String, Vec<HostName>>,
     /// The engine's configuration objects, changed on the cluster as a whole.

@@ -249,6 +249,13 @@ impl<'a> Builder<'a> {
             .collect();
         let same =
             |nodes: &Nodes| nodes.image.as_ref().and_then(|image| of_image.get(image)).unwrap_or(&node);
+        let given = |nodes: &Nodes| {
+            let image = nodes.image.as_ref().and_then(|name| self.cluster.images.get(name));
+            let secrets = || same(nodes).files.iter().any(|file| file.secrets().next().is_some());
+            image.is_some_and(|image| image.capture.is_some() && (image.secrets || !secrets()))
+        };
+        let started = self.cluster.nodes.iter().filter(|(_, nodes)| given(nodes));
+        self.desired.given = started.flat_map(|(range, _)| range.names()).collect();
         let nodes = self.cluster.nodes.iter();
         let nodes = nodes.flat_map(|(range, nodes)| range.names().into_iter().map(move |name| (name, nodes)));
         self.desired.hosts = nodes.map(|(name, nodes)| (name, (Role::Node, same(nodes).clone()))).collect();

@@ -13,7 +13,7 @@ pub use metrics::{of_doctor, of_loop, of_status};
 pub use proof::unproven;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
 use crate::observed::{Checkup, Cycle, End, Following, Mirror, Observed, Recovered, Seen, Unconfirmed};
@@ -117,7 +117,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let (sentence, building, mirrors) = (String::new(), BTreeMap::new(), BTreeMap::new());
     let mut status =
         Status { sentence, degraded: false, quorum, hosts, groups, told, building, mirrors, doctor, follows };
-    let mut wrong = wrong(&status, plan);
+    let mut wrong = wrong(&status, plan, &desired.given);
     wrong.extend(starting(desired, observed));
     wrong.extend(silent_fences(observed));
     if observed.engine.as_ref().is_some_and(|state| state.maintenance) {
@@ -242,7 +242,8 @@ pub fn complaints(observed: &Observed) -> Vec<String> {
     seen.chain(stale).collect()
 }
 
-fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
+/// Of nodes that are given all when they start, whether root's ssh reaches them is their own affair.
+fn wrong(status: &Status, plan: &Plan, given: &BTreeSet<HostName>) -> Vec<String> {
     let mut wrong = Vec::new();
     if !status.quorum {
         wrong.push("no quorum".to_owned());
@@ -252,7 +253,9 @@ fn wrong(status: &Status, plan: &Plan) -> Vec<String> {
     }
     for (name, host) in &status.hosts {
         if !host.reached {
-            wrong.push(format!("{name} unreachable"));
+            if !given.contains(name) {
+                wrong.push(format!("{name} unreachable"));
+            }
         } else if !host.engine.is_empty() && host.engine != "online" {
             wrong.push(format!("{name} {}", host.engine));
         }

@@ -9,7 +9,7 @@ use haoscar::observed::{
 };
 use haoscar::plan::Plan;
 use haoscar::spec::{Cluster, Sources, load};
-use haoscar::status::{Doctor, Weight, against, doctor, of_doctor};
+use haoscar::status::{Doctor, Weight, against, doctor, of_doctor, status};
 use haoscar::templates::Templates;
 
 const MEMBERS: [&str; 3] = ["arbiter", "head-1", "head-2"];
@@ -108,6 +108,29 @@ fn a_standby_against_which_nothing_speaks_is_proven() {
     assert_eq!(said.findings, []);
     assert!(said.well);
     assert_eq!(said.sentence, "cluster oscar: the standby is proven");
+}
+
+#[test]
+fn a_node_that_is_given_all_when_it_starts_need_not_be_reached() {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/specs/self-build.yaml")).unwrap();
+    let given = |text: &str| {
+        let cluster = load(&Sources::of_text("cluster.yaml", text)).unwrap().cluster;
+        let desired =
+            resolve(&cluster, &Surroundings::whole(&cluster), &Templates::packaged().unwrap()).unwrap();
+        let unreachable = desired.hosts.keys().map(|name| (name.clone(), "no route".to_owned())).collect();
+        let observed = Observed { unreachable, ..Observed::default() };
+        let sentence = status(&desired, &observed, &Plan::default()).sentence;
+        assert!(
+            sentence.contains("compute01 unreachable") && sentence.contains("head-1 unreachable"),
+            "{sentence}"
+        );
+        assert_eq!(sentence.contains("gpu1 unreachable"), desired.given.is_empty(), "{sentence}");
+        desired.given.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(given(&text), ["gpu1", "gpu2"]);
+    let no_image = text.replace("    image: gpu\n", "");
+    assert_eq!(given(&no_image), [""; 0]);
 }
 
 #[test]
