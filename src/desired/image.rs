@@ -56,7 +56,7 @@ pub(super) fn overlay(
         let HostDesired { directories, files, units, .. } = of_image.get(name).unwrap_or(all).clone();
         (name.clone(), Overlay { directories, files, units })
     };
-    let run: BTreeMap<_, _> = nodes::run(cluster).collect();
+    let run: BTreeMap<_, _> = cluster.run_images().collect();
     let overlays: BTreeMap<_, _> = run.keys().copied().map(given).collect();
     if overlays.is_empty() {
         return;

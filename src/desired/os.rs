@@ -1,6 +1,6 @@
 //! What distributions call the same things: packages, units, files and users. Data; backends say Debian's words, and nothing else here knows another.
 
-use super::{HostDesired, OnChange, Owner, Piece, Question, Rendered};
+use super::{Check, Directory, HostDesired, OnChange, Owner, Piece, Question, Rendered, Unit};
 use crate::backends::Part;
 use crate::engines::CarriedAs;
 use crate::spec::Os;
@@ -12,8 +12,6 @@ struct Words {
     texts: &'static [(&'static str, &'static str)],
     users: &'static [(&'static str, &'static str)],
 }
-
-const DEBIAN: Words = Words { packages: &[], texts: &[], users: &[] };
 
 /// RHEL 9 and what is built of it, with its High Availability add-on, EPEL (kea, munge, slurm) and the Storage SIG (nfs-ganesha).
 /// Sources: these packages' lists of files.
@@ -43,18 +41,23 @@ const RHEL: Words = Words {
 };
 
 impl Words {
-    fn of(os: Os) -> &'static Self {
+    /// None: they are Debian's own.
+    fn of(os: Os) -> Option<&'static Self> {
         match os {
-            Os::Debian12 => &DEBIAN,
-            Os::Rhel9 => &RHEL,
+            Os::Debian12 => None,
+            Os::Rhel9 => Some(&RHEL),
         }
     }
 
+    /// A text as it is there; none where it is the same.
+    fn own(&self, text: &str) -> Option<String> {
+        let known = self.texts.iter().filter(|(debian, _)| text.contains(debian));
+        known.fold(None, |so_far, (debian, own)| Some(so_far.as_deref().unwrap_or(text).replace(debian, own)))
+    }
+
     fn text(&self, text: &mut String) {
-        for (debian, own) in self.texts {
-            if text.contains(debian) {
-                *text = text.replace(debian, own);
-            }
+        if let Some(own) = self.own(text) {
+            *text = own;
         }
     }
 
@@ -67,9 +70,9 @@ impl Words {
     }
 
     fn file(&self, file: &mut Rendered) {
-        let mut path = file.path.to_string();
-        self.text(&mut path);
-        file.path = path.into();
+        if let Some(own) = self.own(file.path.as_str()) {
+            file.path = own.into();
+        }
         self.owner(&mut file.owner);
         if let OnChange::Reload(unit) | OnChange::Restart(unit) | OnChange::DaemonReload(Some(unit)) =
             &mut file.on_change
@@ -78,10 +81,8 @@ impl Words {
         }
         for piece in &mut file.text {
             if let Piece::Text(text) = piece
-                && self.texts.iter().any(|(debian, _)| text.contains(debian))
+                && let Some(own) = self.own(text)
             {
-                let mut own = text.to_string();
-                self.text(&mut own);
                 *text = own.into();
             }
         }
@@ -92,20 +93,37 @@ impl Words {
             argv.iter_mut().for_each(|word| self.text(word));
         }
     }
+
+    /// What a backend and the engine both lay on a host.
+    fn laid<'a>(
+        &self,
+        files: impl Iterator<Item = &'a mut Rendered>,
+        directories: impl Iterator<Item = &'a mut Directory>,
+        units: impl Iterator<Item = &'a mut Unit>,
+        checks: impl Iterator<Item = &'a mut Check>,
+    ) {
+        files.for_each(|file| self.file(file));
+        directories.for_each(|directory| self.owner(&mut directory.owner));
+        units.for_each(|unit| self.text(&mut unit.name));
+        checks.for_each(|check| self.question(&mut check.question));
+    }
 }
 
 /// A backend's part, in the words of that distribution; its packages are the host's affair.
 pub(super) fn part(os: Os, part: &mut Part) {
-    let words = Words::of(os);
-    part.files.iter_mut().for_each(|(_, file)| words.file(file));
-    part.directories.iter_mut().for_each(|(_, directory)| words.owner(&mut directory.owner));
-    part.units.iter_mut().for_each(|(_, unit)| words.text(&mut unit.name));
-    part.checks.iter_mut().for_each(|(_, check)| words.question(&mut check.question));
-    for probe in &mut part.probes {
+    let Some(words) = Words::of(os) else { return };
+    let Part { files, directories, units, checks, probes, carried, .. } = part;
+    words.laid(
+        files.iter_mut().map(|(_, file)| file),
+        directories.iter_mut().map(|(_, directory)| directory),
+        units.iter_mut().map(|(_, unit)| unit),
+        checks.iter_mut().map(|(_, check)| check),
+    );
+    for probe in probes {
         words.text(&mut probe.unit);
         words.question(&mut probe.question);
     }
-    for carried in &mut part.carried {
+    for carried in carried {
         match &mut carried.what {
             CarriedAs::Unit { unit, probe } => {
                 words.text(unit);
@@ -121,17 +139,16 @@ pub(super) fn part(os: Os, part: &mut Part) {
 
 /// The engine's part of a host.
 pub(super) fn host(os: Os, host: &mut HostDesired) {
-    let words = Words::of(os);
-    host.files.iter_mut().for_each(|file| words.file(file));
-    host.directories.iter_mut().for_each(|directory| words.owner(&mut directory.owner));
-    host.units.iter_mut().for_each(|unit| words.text(&mut unit.name));
-    host.checks.iter_mut().for_each(|check| words.question(&mut check.question));
+    let Some(words) = Words::of(os) else { return };
+    let HostDesired { files, directories, units, checks, .. } = host;
+    words.laid(files.iter_mut(), directories.iter_mut(), units.iter_mut(), checks.iter_mut());
 }
 
 /// All packages of a host.
 pub(super) fn packages(os: Os, host: &mut HostDesired) {
+    let Some(words) = Words::of(os) else { return };
     let own = |name: String| {
-        let known = Words::of(os).packages.iter().find(|(debian, _)| *debian == name);
+        let known = words.packages.iter().find(|(debian, _)| *debian == name);
         known.map_or(name, |(_, own)| (*own).to_owned())
     };
     host.packages = std::mem::take(&mut host.packages).into_iter().map(own).collect();

@@ -101,21 +101,22 @@ impl Store {
 
     /// Versions of every image, the oldest first.
     pub fn images(&self) -> BTreeMap<String, Vec<String>> {
-        let within = |folder: &Utf8Path| {
-            let names = entries(folder).filter_map(|path| Some(path.file_name()?.to_owned()));
-            let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
-            names.sort();
-            names
-        };
-        let version =
-            |name: &str, version: &String| self.folder.join(name).join(version).join(MANIFEST).exists();
-        let names = within(&self.folder).into_iter().filter(|name| name != PIECES);
-        let all = names.map(|name| {
-            let mut versions = within(&self.folder.join(&name));
-            versions.retain(|found| version(&name, found));
+        let all = names(&self.folder).into_iter().map(|name| {
+            let versions = self.versions(&name);
             (name, versions)
         });
         all.filter(|(_, versions)| !versions.is_empty()).collect()
+    }
+
+    /// Versions of an image, the oldest first; of no other one anything is looked at.
+    fn versions(&self, name: &str) -> Vec<String> {
+        if name == PIECES || name.starts_with('.') || name.contains('/') {
+            return Vec::new();
+        }
+        let folder = self.folder.join(name);
+        let mut versions = names(&folder);
+        versions.retain(|version| folder.join(version).join(MANIFEST).exists());
+        versions
     }
 
     /// The folder of `NAME@VERSION`, or of the newest version of `NAME`.
@@ -125,7 +126,7 @@ impl Store {
     pub fn find(&self, title: &str) -> Result<Utf8PathBuf, ImageError> {
         let (name, version) = parse_name(title);
         let missing = || ImageError::Missing { name: title.to_owned(), store: self.folder.clone() };
-        let versions = self.images().remove(name).ok_or_else(missing)?;
+        let versions = self.versions(name);
         let found = match version {
             Some(version) => versions.into_iter().find(|known| known == version),
             None => versions.into_iter().next_back(),
@@ -266,7 +267,7 @@ impl Store {
     /// A manifest that cannot be read: then no piece is taken away, for it may name each.
     pub fn prune(&self, name: &str, keep: usize) -> Result<Pruned, ImageError> {
         let mut pruned = Pruned::default();
-        let versions = self.images().remove(name).unwrap_or_default();
+        let versions = self.versions(name);
         for version in versions.iter().take(versions.len().saturating_sub(keep.max(1))) {
             let (place, half) = (
                 self.folder.join(name).join(version),
@@ -295,6 +296,14 @@ impl Store {
 /// What is in a folder; nothing where there is none.
 fn entries(folder: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> + use<> {
     folder.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.into_path())
+}
+
+/// What is in a folder and not half done, in order.
+fn names(folder: &Utf8Path) -> Vec<String> {
+    let names = entries(folder).filter_map(|path| Some(path.file_name()?.to_owned()));
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
 }
 
 /// A piece out of its zstd, proven by its name and size: no more than that is ever unpacked.

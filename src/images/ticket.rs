@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{ImageError, disk};
 use super::store::{MANIFEST, SIGNATURE, Store, parse_name};
-use crate::backends::boot::nodes::Run;
+use crate::backends::boot::nodes::{self, Run};
 use crate::desired::HostName;
 use crate::spec::{Disk, Mac};
 
@@ -117,9 +117,9 @@ pub const UP: &str = "up";
 pub const STARTS: &str = "starting";
 
 /// Where what a machine boots lies, beside its ticket.
-pub const KERNEL: &str = "vmlinuz";
+pub const KERNEL: &str = nodes::KERNEL;
 /// See there.
-pub const INITRAMFS: &str = "initrd";
+pub const INITRAMFS: &str = nodes::INSTALLER;
 
 const BUILDS: &str = "builds";
 const TICKET: &str = "ticket.json";

@@ -147,10 +147,14 @@ impl Cluster {
         self.nodes.values().any(|nodes| nodes.image.as_deref() == Some(image))
     }
 
+    /// Images that haoscar takes and nodes run.
+    pub fn run_images(&self) -> impl Iterator<Item = (&String, &Image)> {
+        self.images.iter().filter(|(name, image)| image.capture.is_some() && self.is_booted(name))
+    }
+
     /// Whether heads serve images that they have taken: to heads that are built, or to nodes.
     pub fn serves_images(&self) -> bool {
-        self.builds()
-            || self.images.iter().any(|(name, image)| image.capture.is_some() && self.is_booted(name))
+        self.builds() || self.run_images().next().is_some()
     }
 
     /// The storage of that name, where all heads have it always.

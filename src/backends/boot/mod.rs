@@ -30,13 +30,14 @@ pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
 /// What serves boot files by HTTP, and images to machines that are built, on every head of the group; only the address moves.
 const UNIT: &str = "haoscar-images.service";
 
+/// The server of all that, at an address.
+fn server(address: IpAddr) -> String {
+    format!("http://{}", std::net::SocketAddr::from((address, IMAGE_PORT)))
+}
+
 /// Boot files over HTTP, as TFTP gives them: what a UEFI firmware asks for that boots by HTTP.
 pub fn url(address: IpAddr, file: &str) -> String {
-    format!(
-        "http://{}{FILES}/{}",
-        std::net::SocketAddr::from((address, IMAGE_PORT)),
-        file.trim_start_matches('/')
-    )
+    format!("{}{FILES}/{}", server(address), file.trim_start_matches('/'))
 }
 
 /// Where the server has them.
@@ -67,7 +68,7 @@ pub fn scripted(cluster: &Cluster) -> bool {
 
 /// What iPXE asks for first, at the group's address.
 pub fn script(address: IpAddr) -> String {
-    format!("http://{}/boot", std::net::SocketAddr::from((address, IMAGE_PORT)))
+    format!("{}/boot", server(address))
 }
 
 /// Answers a machine's question for an IPv6 router: on every head, systemd's own.

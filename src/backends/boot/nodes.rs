@@ -4,12 +4,12 @@
 //! An image of nodes is a folder of boot files with a kernel and an initramfs in it, and what these do is the image's own affair; or it
 //! was captured, and nodes run it in memory or on a disk.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{IMAGE_PORT, url};
+use super::{server, url};
 use crate::backends::{Context, Part, Placement, folder};
 use crate::desired::OnChange;
 use crate::spec::{BootLoader, Cluster, Disk, Image, MacList, Nodes, Problem};
@@ -50,11 +50,6 @@ impl Run {
     }
 }
 
-/// Images that haoscar takes and nodes run.
-pub fn run(cluster: &Cluster) -> impl Iterator<Item = (&String, &Image)> {
-    cluster.images.iter().filter(|(name, image)| image.capture.is_some() && cluster.is_booted(name))
-}
-
 /// The end of a script's name, behind the image's.
 pub const SCRIPT: &str = ".ipxe";
 
@@ -62,8 +57,11 @@ pub const SCRIPT: &str = ".ipxe";
 pub const GRUB: &str = "grub.cfg";
 
 /// Names in the image's folder, as Debian calls a kernel and an initramfs that a machine boots.
-const KERNEL: &str = "vmlinuz";
+pub const KERNEL: &str = "vmlinuz";
 const INITRAMFS: &str = "initrd.img";
+
+/// The initramfs that haoscar makes for machines that are built or run an image.
+pub const INSTALLER: &str = "initrd";
 
 /// Whether some node boots what the cluster's own boot service gives it.
 pub fn boot(cluster: &Cluster) -> bool {
@@ -110,7 +108,7 @@ fn images(loader: BootLoader, context: &Context<'_>) -> Result<Vec<Value>, Probl
             of_image.flat_map(|(range, nodes)| cards(&range.names(), nodes, context)).collect();
         let told = run.iter().map(|_| format!("boot=haoscar-node haoscar={}", own(address)));
         let arguments: String = told.chain(image.arguments.clone()).map(|text| format!(" {text}")).collect();
-        let (kernel, initramfs) = (at(KERNEL), at(if run.is_some() { "initrd" } else { INITRAMFS }));
+        let (kernel, initramfs) = (at(KERNEL), at(if run.is_some() { INSTALLER } else { INITRAMFS }));
         images.push(json!({
             "image": name, "kernel": kernel, "initramfs": initramfs, "arguments": arguments, "cards": cards,
             "run": run.map(|run| json!(run).to_string()),
@@ -121,7 +119,7 @@ fn images(loader: BootLoader, context: &Context<'_>) -> Result<Vec<Value>, Probl
 
 /// Where a node asks for its own: the script that it boots fills in its card.
 fn own(address: IpAddr) -> String {
-    format!("http://{}/build/${{netX/mac}}", SocketAddr::from((address, IMAGE_PORT)))
+    format!("{}/build/${{netX/mac}}", server(address))
 }
 
 /// Cards on networks where the group answers, each with its node's name.

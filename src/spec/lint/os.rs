@@ -30,14 +30,12 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             ));
         }
     }
-    for (name, image) in &cluster.images {
-        if image.capture.is_some() && cluster.is_booted(name) {
-            let place = lint.at_key(&format!("images.{name}"), "");
-            wrong.push((
-                place,
-                format!("nodes would run {name} by an initramfs of initramfs-tools, which are not there"),
-            ));
-        }
+    for (name, _) in cluster.run_images() {
+        let place = lint.at_key(&format!("images.{name}"), "");
+        wrong.push((
+            place,
+            format!("nodes would run {name} by an initramfs of initramfs-tools, which are not there"),
+        ));
     }
     for (place, what) in wrong {
         lint.error("os/not-there", format!("os is rhel-9: {what}"), [place])
