@@ -9,9 +9,13 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ticket::{STARTS, Word};
+use crate::host::now_s;
 
 /// A line a node: its name, and what it said last. Gone with each boot, as they are.
 pub const STARTING: &str = "/run/haoscar/starting";
+
+/// Who tries again does so after a minute. After this a node is with another head, or off, and what it said here is over.
+const FORGOTTEN_S: u64 = 600;
 
 /// A thousand nodes say something every two seconds; a person looks less often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -37,9 +41,12 @@ impl Starting {
         }
     }
 
-    /// All lines, if there is something new since they were asked for last.
-    fn lines(&self) -> Option<String> {
+    /// All lines, if there is something new since they were asked for last, or something over.
+    fn lines(&self, now: u64) -> Option<String> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.words.len();
+        known.words.retain(|_, word| now < word.at + FORGOTTEN_S);
+        known.news |= known.words.len() < before;
         if !std::mem::take(&mut known.news) {
             return None;
         }
@@ -56,7 +63,7 @@ impl Starting {
 pub(super) async fn show(starting: Arc<Starting>, path: Utf8PathBuf) {
     let folder = path.parent().unwrap_or(Utf8Path::new("/run")).to_owned();
     loop {
-        if let Some(lines) = starting.lines() {
+        if let Some(lines) = starting.lines(now_s()) {
             let beside = path.with_extension("new");
             let _ = fs::create_dir_all(&folder).and_then(|()| fs::write(&beside, lines));
             let _ = fs::rename(&beside, &path);
@@ -72,17 +79,19 @@ mod tests {
     #[test]
     fn a_node_is_on_its_way_until_it_goes_on_into_its_image() {
         let starting = Starting::default();
-        assert_eq!(starting.lines(), None);
+        assert_eq!(starting.lines(0), None);
         let word = |stage: &str, failed| Word { stage: stage.to_owned(), failed, ..Word::default() };
         starting.hear("n1", word("writing", false));
         starting.hear("n2", word("image", true));
-        let lines = starting.lines().unwrap();
+        let lines = starting.lines(0).unwrap();
         assert!(
             lines.starts_with("n1 {") && lines.contains("\nn2 {") && lines.contains("\"failed\":true"),
             "{lines}"
         );
-        assert_eq!(starting.lines(), None, "nothing new");
+        assert_eq!(starting.lines(0), None, "nothing new");
         starting.hear("n1", word(STARTS, false));
-        assert!(starting.lines().unwrap().starts_with("n2 {"));
+        assert!(starting.lines(0).unwrap().starts_with("n2 {"));
+        assert_eq!(starting.lines(FORGOTTEN_S).as_deref(), Some(""), "it went to another head, or off");
+        assert_eq!(starting.lines(FORGOTTEN_S), None);
     }
 }
