@@ -14,7 +14,7 @@ struct Words {
 }
 
 /// RHEL 9 and what is built of it, with its High Availability add-on, EPEL (kea, munge, slurm) and the Storage SIG (nfs-ganesha).
-/// Sources: these packages' lists of files.
+/// General knowledge: no such package was there to be read.
 const RHEL: Words = Words {
     packages: &[
         ("fence-agents", "fence-agents-all"),

@@ -28,15 +28,11 @@ fn a_copy_takes_over_and_an_older_one_neither_serves_nor_is_copied_from() {
 fn a_plan_says_what_a_power_cut_would_cost(site: &Site) {
     let folder = tempfile::tempdir().unwrap();
     let spec = folder.path().join("cluster.yaml");
-    let text = std::fs::read_to_string(&site.spec).unwrap();
-    std::fs::write(&spec, text.replace("every: 5s", "every: 6s")).unwrap();
+    let before = std::fs::read_to_string(&site.spec).unwrap();
+    std::fs::write(&spec, before.replace("every: 5s", "every: 6s")).unwrap();
     let via = format!("lab:{}", site.lab.name);
-    let plan = text_of(&["plan", "--spec", spec.to_str().unwrap(), "--via", &via]);
+    let plan = text(&haoscar(&["plan", "--spec", spec.to_str().unwrap(), "--via", &via]));
     assert!(plan.contains("impact: storage state: the copy of head-1 is "), "{plan}");
-}
-
-fn text_of(words: &[&str]) -> String {
-    text(&haoscar(words))
 }
 
 /// As an administrator has set it up: root of each head reaches the other one.
