@@ -97,7 +97,7 @@ mod tests {
 
     use crate::probe::{Ask, COMMAND_TICK_MS, Line, run};
 
-    /// What the prober says of `script` in about a second.
+    /// The first things that the prober says of `script`.
     fn watched(script: &str) -> Vec<Sample> {
         let argv: Vec<String> = ["sh", "-c", script].map(str::to_owned).into();
         let ask = Ask::Command { argv, says: " is UP".to_owned() };
@@ -106,29 +106,28 @@ mod tests {
         let open = AtomicBool::new(true);
         std::thread::scope(|scope| {
             scope.spawn(|| run(&targets, &open, &sender));
-            std::thread::sleep(Duration::from_millis(1_100));
+            let said = lines.iter().filter_map(|l| if let Line::Sample(s) = l { Some(s) } else { None });
+            let said = said.take(3).collect();
             open.store(false, std::sync::atomic::Ordering::Relaxed);
-        });
-        lines.try_iter().filter_map(|l| if let Line::Sample(s) = l { Some(s) } else { None }).collect()
+            said
+        })
     }
 
     #[test]
     fn a_hung_client_is_cut_after_half_a_second_and_holds_up_no_tick() {
         // its own child keeps the output open, as a client behind nsenter would
         let samples = watched("sleep 30 & wait");
-        assert!(samples.len() >= 2, "{samples:?}");
         for sample in &samples {
             assert_eq!(sample.answer, Answer::Silent);
             assert!(sample.ended_us - sample.asked_us >= COMMAND_MAX_US);
         }
-        let between = samples[1].asked_us - samples[0].asked_us;
-        assert!(between < COMMAND_MAX_US, "{between}");
+        assert!(samples.windows(2).any(|two| two[1].asked_us < two[0].ended_us), "{samples:?}");
     }
 
     #[test]
     fn a_client_that_answers_is_right_whatever_its_status_is() {
         let samples = watched("echo 'Slurmctld(primary) at control is UP'; exit 1");
-        assert!(samples.len() >= 3 && samples.iter().all(|s| s.answer == Answer::Good), "{samples:?}");
+        assert!(samples.iter().all(|s| s.answer == Answer::Good), "{samples:?}");
     }
 
     #[test]
