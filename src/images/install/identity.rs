@@ -329,6 +329,12 @@ RestartSec=5
 WantedBy=multi-user.target
 ";
 
+/// A card that the initramfs, which is the image's, has named already gets its own name before networkd raises it: one that is up keeps the
+/// other name, and a race decided.
+const NAMED_FIRST: &str = "[Service]
+ExecStartPre=+/usr/bin/udevadm trigger --action=add --subsystem-match=net --settle
+";
+
 /// Text files of a machine's own, by path below its root.
 fn files(ticket: &Ticket, machine_id: &str, mounts: String, url: &str) -> Vec<(String, String)> {
     let host = &ticket.identity.host;
@@ -339,6 +345,7 @@ fn files(ticket: &Ticket, machine_id: &str, mounts: String, url: &str) -> Vec<(S
         ("etc/fstab".to_owned(), mounts),
         (SAY_UP.trim_start_matches('/').to_owned(), format!("{url}\n")),
         (format!("etc/systemd/system/{UP_UNIT}"), UP_TEXT.to_owned()),
+        ("etc/systemd/system/systemd-networkd.service.d/haoscar.conf".to_owned(), NAMED_FIRST.to_owned()),
     ];
     for card in &ticket.identity.cards {
         let base = format!("etc/systemd/network/10-{}", card.name);
