@@ -119,7 +119,7 @@ fn wanted<'a>(cluster: &'a Cluster, name: &'a str) -> Result<(&'a str, &'a Head)
 }
 
 /// A head of the group that carries the boot service, and not the one that is built: this one if it is one of them.
-fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+pub(super) fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
     let own = via::own_name();
     let mut heads = cluster.builders(name);
     let first = cluster.builders(name).next();
@@ -306,14 +306,14 @@ fn card_of(cluster: &Cluster, name: &str, nic: &Nic) -> Card {
 }
 
 /// 128 random bits, in hex.
-fn token() -> Result<String, Failure> {
+pub(super) fn token() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| Failure::new(Exit::Failed, format!("random bytes: {e}")))?;
     Ok(hex(&bytes))
 }
 
 /// iPXE for machines whose firmware has none, where TFTP gives it.
-fn boot_files(cluster: &Cluster) -> Result<(), Failure> {
+pub(super) fn boot_files(cluster: &Cluster) -> Result<(), Failure> {
     let mut folders = cluster.stored("boot").map(|(_, folder)| folder);
     folders.try_for_each(|folder| prepare::ipxe(&folder)).map_err(|e| failure(&e))
 }
@@ -440,6 +440,9 @@ pub struct InstallOptions {
     /// Only say that this machine is up
     #[arg(long)]
     up: bool,
+    /// Say who this machine is, and wait until it has a name
+    #[arg(long, conflicts_with = "up")]
+    introduce: bool,
 }
 
 /// In the machine that is built.
@@ -457,7 +460,8 @@ pub(super) fn install(options: &InstallOptions) -> Result<Exit, Failure> {
             "haoscar= is not on the kernel's command line: this is no machine that is built",
         )
     })?;
-    images::install(&url, &told).map(|()| Exit::Done).map_err(failed)
+    let done = if options.introduce { images::introduce(&url, &told) } else { images::install(&url, &told) };
+    done.map(|()| Exit::Done).map_err(failed)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `haoscar macs`: machines that asked for an address and that no spec knows, and their names, given in order.
+//! `haoscar macs`: machines that asked for an address and that no spec knows, what they say that they are, and their names, given in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,12 +11,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::out::line;
+use super::strangers::{self, Asking, heard};
 use super::via::{self, Reach};
 use super::{Common, Exit, Failure, Format, out, problems, source};
 use crate::apply::Crew;
 use crate::backends::dhcp::{LEASE_FILES, Lease, read_leases};
 use crate::desired::Question;
 use crate::host::{Request, Response, now_s};
+use crate::images::asking::{Port, Stranger, by_number};
 use crate::spec::{Mac, NodeRange, mac_rows, macs};
 
 /// Options of `haoscar macs`.
@@ -26,7 +28,12 @@ Examples:
   haoscar macs                              who asked for an address and is not in the spec, last
   haoscar macs --follow                     and those to come: switch the nodes on one after the other
   haoscar macs --assign 'compute[001-064]'  the next free names of that range, in the order in which they asked
+  haoscar macs --ask                        for an hour those that boot from the network say what they are and which switch port they
+                                            are plugged into, and wait
+  haoscar macs --assign 'compute[001-064]' --by port      the same names, in the order of those ports
 
+A machine that is asked writes nothing to its disks. It starts again when it is a node with an image in what was applied, or when nobody is asked
+any more (--end). Cards of the spec are never asked.
 --assign writes NAME,MAC rows to a file beside the spec (--file, macs.csv), which the range names as `macs: macs.csv`, and commits that
 file where the spec lies in a git repository (by the system's git: your name, your signature). Nothing is applied.
 Exit status: 0 shown or written; 64 no such range; 65 FILE is no such list; 66 the spec has no dhcp service; 69 no head was reached.")]
@@ -37,6 +44,9 @@ pub struct Options {
     /// Give them the names of this node range that have no MAC yet
     #[arg(long, value_name = "RANGE")]
     assign: Option<String>,
+    /// With --assign: in which order they get them
+    #[arg(long, value_name = "ORDER", default_value = "asked", requires = "assign")]
+    by: By,
     /// With --assign: the list beside the spec
     #[arg(long, value_name = "FILE", default_value = "macs.csv")]
     file: Utf8PathBuf,
@@ -44,7 +54,18 @@ pub struct Options {
     #[arg(long, requires = "assign")]
     no_commit: bool,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     reach: Reach,
+}
+
+/// An order of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// In which they asked for an address
+    Asked,
+    /// Of the switch ports that they are plugged into; those whose port is not known get none
+    Port,
 }
 
 /// A person who switches nodes on does not see less than this.
@@ -61,6 +82,9 @@ const READ_LIMIT_MS: u64 = 10_000;
 pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let spec = source::read(common, None)?;
     let cluster = &spec.loaded.cluster;
+    if options.asking.ask || options.asking.end {
+        return strangers::run(common, &spec, &options.asking, &options.reach);
+    }
     let folders: Vec<_> = cluster.stored("dhcp").map(|(_, folder)| folder).collect();
     if folders.is_empty() {
         let failure = Failure::new(Exit::Missing, "no group carries a dhcp service with a storage");
@@ -74,14 +98,22 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Unreachable, "no head was reached: leases lie on the heads' storage"));
     }
     let known = macs(cluster).into_iter().map(|(mac, _)| mac).collect();
-    let mut look = || strangers(&mut reached.crew, &heads, &folders, &known);
+    let mut look = || {
+        let heard = heard(cluster, &mut reached.crew, &heads);
+        let leases = leases(&mut reached.crew, &heads, &folders, &known);
+        leases
+            .into_iter()
+            .map(|lease| Found { said: heard.get(&lease.mac).cloned(), lease })
+            .collect::<Vec<_>>()
+    };
     if let Some(range) = &options.assign {
-        return assign(common, &spec, (range, &options.file), &look(), !options.no_commit);
+        let found = ordered(look(), options.by);
+        return assign(common, &spec, (range, &options.file), &found, !options.no_commit);
     }
-    let (mut shown, vendors) = (BTreeSet::new(), vendors());
+    let (mut shown, vendors) = (Vec::new(), vendors());
     loop {
-        let found: Vec<_> =
-            look().into_iter().filter(|lease| shown.insert((lease.mac, lease.address))).collect();
+        let found: Vec<_> = look().into_iter().filter(|found| !shown.contains(found)).collect();
+        shown.extend(found.iter().cloned());
         print(common, &found, &vendors);
         if !options.follow {
             return Ok(Exit::Done);
@@ -90,13 +122,40 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
 }
 
+/// A machine that no spec knows.
+#[derive(Debug, Clone)]
+struct Found {
+    lease: Lease,
+    /// What it says that it is, where it was asked.
+    said: Option<Stranger>,
+}
+
+/// Whoever follows sees a machine again when it has another address, or has said something new.
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |found: &Self| (found.lease.mac, found.lease.address);
+        of(self) == of(other) && self.said == other.said
+    }
+}
+
+fn ordered(mut found: Vec<Found>, by: By) -> Vec<Found> {
+    fn port(found: &Found) -> Option<&Port> {
+        found.said.as_ref()?.port()
+    }
+    if by == By::Port {
+        found.retain(|found| port(found).is_some());
+        found.sort_by(|one, other| match (port(one), port(other)) {
+            (Some(one), Some(other)) => {
+                by_number(&one.switch, &other.switch).then_with(|| by_number(&one.name, &other.name))
+            }
+            _ => std::cmp::Ordering::Equal,
+        });
+    }
+    found
+}
+
 /// Leases of machines that no spec knows; any head sees the storage.
-fn strangers(
-    crew: &mut Crew,
-    heads: &[String],
-    folders: &[Utf8PathBuf],
-    known: &BTreeSet<Mac>,
-) -> Vec<Lease> {
+fn leases(crew: &mut Crew, heads: &[String], folders: &[Utf8PathBuf], known: &BTreeSet<Mac>) -> Vec<Lease> {
     let files = folders.iter().flat_map(|folder| LEASE_FILES.map(|file| folder.join(file).into_string()));
     let argv = ["cat".to_owned()].into_iter().chain(files).collect();
     let question = Question::Command { argv, timeout_ms: READ_LIMIT_MS };
@@ -109,25 +168,28 @@ fn strangers(
     leases.into_iter().filter(|lease| !known.contains(&lease.mac)).collect()
 }
 
-fn print(common: &Common, found: &[Lease], vendors: &BTreeMap<String, String>) {
+fn print(common: &Common, found: &[Found], vendors: &BTreeMap<String, String>) {
     if common.format == Format::Json {
-        for lease in found {
+        for Found { lease, said } in found {
             let vendor = vendor(lease.mac, vendors);
             let Lease { mac, address, name, until } = lease;
-            line!(
-                "{}",
-                json!({ "mac": mac, "address": address, "name": name, "vendor": vendor, "until": until })
-            );
+            let mut row =
+                json!({ "mac": mac, "address": address, "name": name, "vendor": vendor, "until": until });
+            if let Some(said) = said {
+                row["said"] = json!(said);
+            }
+            line!("{row}");
         }
         return;
     }
-    let mut said = String::new();
-    for lease in found {
+    let mut text = String::new();
+    for Found { lease, said } in found {
         let vendor = vendor(lease.mac, vendors).unwrap_or_else(|| "-".to_owned());
         let name = if lease.name.is_empty() { "-" } else { &lease.name };
-        let _ = writeln!(said, "{}  {:<15}  {name:<16}  {vendor}", lease.mac, lease.address.to_string());
+        let own = said.as_ref().map(|said| format!("  {}", strangers::told(said))).unwrap_or_default();
+        let _ = writeln!(text, "{}  {:<15}  {name:<16}  {vendor}{own}", lease.mac, lease.address.to_string());
     }
-    out::say(&said);
+    out::say(&text);
 }
 
 /// Who makes the card; none: nobody says.
@@ -154,7 +216,7 @@ fn assign(
     common: &Common,
     spec: &source::Spec,
     (range, file): (&str, &Utf8Path),
-    found: &[Lease],
+    found: &[Found],
     commits: bool,
 ) -> Result<Exit, Failure> {
     let known = spec.loaded.cluster.nodes.keys().find(|known| known.as_str() == range);
@@ -180,7 +242,8 @@ fn assign(
         Failure::new(Exit::Invalid, format!("{path} is no list of MACs: nothing was written"))
     })?;
     let free = known.names().into_iter().filter(|name| !rows.contains_key(name));
-    let new = found.iter().filter(|lease| !rows.values().any(|mac| *mac == lease.mac));
+    let new =
+        found.iter().map(|found| &found.lease).filter(|lease| !rows.values().any(|mac| *mac == lease.mac));
     let given: Vec<_> = free.zip(new).collect();
     let added: String = given.iter().map(|(name, lease)| format!("{name},{}\n", lease.mac)).collect();
     let end = if before.ends_with('\n') { "" } else { "\n" };
@@ -225,4 +288,31 @@ fn commit(common: &Common, path: &Utf8Path, subject: &str) -> Result<(), Failure
         line!("committed: {subject}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::asking::OwnCard;
+
+    #[test]
+    fn machines_are_in_the_order_of_their_ports_and_one_without_is_not_among_them() {
+        let found = |mac: u8, port: Option<(&str, &str)>| {
+            let mac = Mac([2, 0, 0, 0, 0, mac]);
+            let port = port.map(|(switch, name)| Port { switch: switch.to_owned(), name: name.to_owned() });
+            let card = OwnCard { mac, linked: true, port, ..OwnCard::default() };
+            let lease = Lease { mac, address: [10, 0, 0, 1].into(), name: String::new(), until: 0 };
+            Found { lease, said: Some(Stranger { mac, cards: vec![card], ..Stranger::default() }) }
+        };
+        let all = [
+            found(1, Some(("sw2", "1"))),
+            found(2, Some(("sw1", "Gi1/0/10"))),
+            found(3, None),
+            found(4, Some(("sw1", "Gi1/0/9"))),
+        ];
+        let order =
+            |by| ordered(all.to_vec(), by).iter().map(|found| found.lease.mac.0[5]).collect::<Vec<_>>();
+        assert_eq!(order(By::Port), [4, 2, 1]);
+        assert_eq!(order(By::Asked), [1, 2, 3, 4]);
+    }
 }

@@ -46,6 +46,7 @@ mod secret;
 mod serves;
 mod source;
 mod status;
+mod strangers;
 mod switchover;
 mod trust;
 mod validate;

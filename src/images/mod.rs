@@ -4,6 +4,7 @@
 //! `rules` says what that is. A ticket lets one machine have it, once; `install` runs there. This room decides nothing about a cluster, and changes nothing on the machine that it takes.
 #![allow(clippy::disallowed_methods)]
 
+pub mod asking;
 mod capture;
 mod difference;
 mod entries;
@@ -24,7 +25,7 @@ mod tree;
 pub use capture::{Order, capture};
 pub use difference::{Difference, difference};
 pub use error::ImageError;
-pub use install::{InstallError, PUBLIC_KEY, install, say_up};
+pub use install::{InstallError, PUBLIC_KEY, install, introduce, say_up};
 pub use manifest::{FileLine, LeftOut, Manifest, Piece};
 pub use rules::{Keep, Rule, rules};
 pub use seal::{Seal, prove_by};

@@ -11,7 +11,7 @@ use super::error::{ImageError, disk};
 use super::program::ran;
 use super::seal::Seal;
 use super::ticket::{INITRAMFS, KERNEL};
-use super::{PUBLIC_KEY, Store, ticket};
+use super::{PUBLIC_KEY, Store, asking, ticket};
 use crate::backends::boot::nodes::GRUB as GRUB_CFG;
 use crate::backends::boot::{BIOS, GRUB_BIOS, GRUB_UEFI, UEFI};
 
@@ -19,6 +19,7 @@ use crate::backends::boot::{BIOS, GRUB_BIOS, GRUB_UEFI, UEFI};
 const HOOK: &str = include_str!("../../templates/boot/installer.hook.sh");
 const SCRIPT: &str = include_str!("../../templates/boot/installer.sh");
 const NODE_SCRIPT: &str = include_str!("../../templates/boot/node.sh");
+const STRANGER_SCRIPT: &str = include_str!("../../templates/boot/stranger.sh");
 
 /// Every driver that the distribution puts into an initramfs: the machine is not this one.
 const SETTINGS: &str = "MODULES=most\nBUSYBOX=y\nCOMPRESS=zstd\nRESUME=none\n";
@@ -38,7 +39,26 @@ pub fn installer(
     let folder = ticket::folder(store, head);
     fs::create_dir_all(&folder).map_err(disk(&folder))?;
     copy_kernel(Utf8Path::new("/"), kernel, &folder.join(KERNEL))?;
-    initramfs(&folder, &folder.join(INITRAMFS), kernel, seal, program)
+    initramfs(&folder, &folder.join(INITRAMFS), kernel, Some(seal), program)
+}
+
+/// What machines boot that nobody knows: the newest kernel of this one, and the same initramfs without a key, for it takes nothing.
+///
+/// # Errors
+/// See there.
+pub fn of_strangers(store: &Store, program: &Utf8Path) -> Result<(), ImageError> {
+    const BOOT: &str = "/boot";
+    let folder = asking::folder(store);
+    fs::create_dir_all(&folder).map_err(disk(&folder))?;
+    let entries = Utf8Path::new(BOOT).read_dir_utf8().into_iter().flatten().flatten();
+    let kernels = entries.filter_map(|entry| entry.file_name().strip_prefix("vmlinuz-").map(str::to_owned));
+    let newest = kernels.max_by(|one, other| asking::by_number(one, other));
+    let kernel = newest.ok_or_else(|| ImageError::NoKernel {
+        path: format!("{BOOT}/vmlinuz-*").into(),
+        source: std::io::ErrorKind::NotFound.into(),
+    })?;
+    copy_kernel(Utf8Path::new("/"), &kernel, &folder.join(KERNEL))?;
+    initramfs(&folder, &folder.join(INITRAMFS), &kernel, None, program)
 }
 
 fn copy_kernel(root: &Utf8Path, kernel: &str, to: &Utf8Path) -> Result<(), ImageError> {
@@ -57,13 +77,14 @@ fn initramfs(
     folder: &Utf8Path,
     to: &Utf8Path,
     kernel: &str,
-    seal: &Seal,
+    seal: Option<&Seal>,
     program: &Utf8Path,
 ) -> Result<(), ImageError> {
     let (conf, key) = (folder.join("initramfs-tools"), folder.join("image-key.pub"));
     let _ = fs::remove_dir_all(&conf); // of a build that was cut short
     ran("cp", &["-a", "/etc/initramfs-tools", conf.as_str()], "")?;
-    fs::write(&key, seal.public()? + "\n").map_err(disk(&key))?;
+    let public = seal.map(Seal::public).transpose()?.unwrap_or_default();
+    fs::write(&key, public + "\n").map_err(disk(&key))?;
     let filled = |text: &str| {
         let text = text.replace("@PROGRAM@", program.as_str());
         text.replace("@KEY@", key.as_str()).replace("@PLACE@", PUBLIC_KEY)
@@ -72,6 +93,7 @@ fn initramfs(
         ("hooks/haoscar", filled(HOOK)),
         ("scripts/haoscar", SCRIPT.to_owned()),
         ("scripts/haoscar-node", NODE_SCRIPT.to_owned()),
+        ("scripts/haoscar-ask", STRANGER_SCRIPT.to_owned()),
         ("conf.d/haoscar", SETTINGS.to_owned()),
     ];
     for (name, text) in files {
@@ -112,7 +134,7 @@ pub(super) fn of_nodes(
     let (folder, made) = (store.half("boot"), [KERNEL, INITRAMFS].map(|name| (name, store.half(name))));
     fs::create_dir_all(&folder).map_err(disk(&folder))?;
     copy_kernel(tree, kernel, &made[0].1)?;
-    initramfs(&folder, &made[1].1, kernel, seal, program)?;
+    initramfs(&folder, &made[1].1, kernel, Some(seal), program)?;
     Ok(made.into())
 }
 

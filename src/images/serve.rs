@@ -11,6 +11,9 @@
 //! GET  /build/MAC/overlay             what a node has beside its image
 //! POST /build/TOKEN/say               a word
 //! POST /build/TOKEN/log               what its kernel said, once, where a stage failed
+//! GET  /ask/TOKEN/file/NAME           vmlinuz, initrd: what a machine boots that nobody knows, while such machines are asked
+//! POST /ask/TOKEN/say                 what it is
+//! GET  /ask/TOKEN/known/MAC           whether it has a name by now
 //! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -27,6 +30,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
+use super::asking::{self, Stranger, Window};
 use super::entries::Entries;
 use super::error::{ImageError, disk};
 use super::overlay::given;
@@ -111,6 +115,9 @@ fn routes(served: Served, files: &Utf8Path) -> Router {
         .route("/build/{token}/piece/{sha256}", get(piece))
         .route("/build/{token}/overlay", get(overlay))
         .route("/build/{token}/say", post(say))
+        .route("/ask/{token}/file/{name}", get(asked_file))
+        .route("/ask/{token}/say", post(introduced))
+        .route("/ask/{token}/known/{mac}", get(known))
         .layer(DefaultBodyLimit::max(WORD_BYTES_MAX))
         .route("/build/{token}/log", post(log).layer(DefaultBodyLimit::max(LOG_BYTES_MAX)))
         .with_state(Arc::new(served))
@@ -141,7 +148,13 @@ async fn script(State(served): State<Arc<Served>>, Path(mac): Path<String>, head
             (served.told)(&format!("{name}: {error}: haoscar image capture {}", parse_name(&run.image).0));
             return Err(StatusCode::NOT_FOUND);
         }
-        return served.entries.script(mac).map(IntoResponse::into_response).ok_or(StatusCode::NOT_FOUND);
+        let asked = || {
+            let window = asking::window(store, now_s())?;
+            (!window.known.contains(&mac) && served.entries.node(mac).is_none())
+                .then(|| window.script(&own, mac))
+        };
+        let script = served.entries.script(mac).or_else(asked);
+        return script.map(IntoResponse::into_response).ok_or(StatusCode::NOT_FOUND);
     };
     let (at, dashed) = (format!("http://{own}/build/{}", ticket.token), mac.to_string().replace(':', "-"));
     Ok(format!(
@@ -234,6 +247,39 @@ async fn log(State(served): State<Arc<Served>>, Path(token): Path<String>, log: 
     }
     let kept = ticket::keep_log(&served.store, &ticket.head, &log);
     kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::CONFLICT)
+}
+
+/// The time in which strangers are asked, for who has heard its token.
+fn of_window(served: &Served, token: &str) -> Result<Window, StatusCode> {
+    let window = asking::window(&served.store, now_s());
+    window.filter(|window| window.token == token).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn asked_file(
+    State(served): State<Arc<Served>>,
+    Path((token, name)): Path<(String, String)>,
+    asked: Request,
+) -> Answer {
+    of_window(&served, &token)?;
+    let known = [ticket::KERNEL, ticket::INITRAMFS].contains(&name.as_str());
+    let path = known.then(|| asking::folder(&served.store).join(name)).ok_or(StatusCode::NOT_FOUND)?;
+    sent(&path, asked).await
+}
+
+async fn introduced(
+    State(served): State<Arc<Served>>,
+    Path(token): Path<String>,
+    Json(stranger): Json<Stranger>,
+) -> Answer {
+    of_window(&served, &token)?;
+    let kept = asking::hear(&served.store, stranger);
+    kept.map(|()| StatusCode::NO_CONTENT.into_response()).map_err(|_| StatusCode::INSUFFICIENT_STORAGE)
+}
+
+async fn known(State(served): State<Arc<Served>>, Path((token, mac)): Path<(String, Mac)>) -> Answer {
+    let window = of_window(&served, &token)?;
+    let known = window.known.contains(&mac) || served.entries.node(mac).is_some();
+    Ok(if known { asking::KNOWN } else { "" }.into_response())
 }
 
 #[cfg(test)]
@@ -365,6 +411,38 @@ mod tests {
             assert!(status.is_client_error() || status.is_redirection(), "{path}: {status}");
             assert!(said.is_empty(), "{path}: {said}");
         }
+    }
+
+    #[test]
+    fn a_stranger_is_asked_while_the_window_is_open_and_who_is_known_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        let (stranger, head) = ("52:54:00:99:99:99", "52:54:00:20:00:01");
+        let boot = |mac: &str| ask(&store, "GET", &format!("/boot/{mac}"), "");
+        assert_eq!(boot(stranger).0, StatusCode::NOT_FOUND);
+        let known = vec![head.parse().unwrap()];
+        asking::open(&store, &Window { token: "t".to_owned(), expires: u64::MAX, known, console: None })
+            .unwrap();
+        std::fs::write(asking::folder(&store).join(ticket::KERNEL), "linux").unwrap();
+        let (status, script) = boot(stranger);
+        assert!(
+            status == StatusCode::OK && script.contains("/ask/t/file/vmlinuz initrd=initrd boot=haoscar-ask"),
+            "{script}"
+        );
+        assert_eq!(boot(head).0, StatusCode::NOT_FOUND, "it boots what it always boots");
+        assert_eq!(ask(&store, "GET", "/ask/t/file/vmlinuz", "").1, "linux");
+        let said = format!("{{\"mac\":\"{stranger}\",\"serial\":\"S1\"}}");
+        assert_eq!(ask(&store, "POST", "/ask/t/say", &said).0, StatusCode::NO_CONTENT);
+        assert!(asking::heard(&store).join(format!("{stranger}.json")).exists());
+        let knows = |mac: &str| ask(&store, "GET", &format!("/ask/t/known/{mac}"), "");
+        assert_eq!((knows(stranger).1.as_str(), knows(head).1.as_str()), ("", asking::KNOWN));
+        for path in
+            ["/ask/guess/file/vmlinuz", "/ask/t/file/window.json", "/ask/guess/known/52:54:00:99:99:99"]
+        {
+            assert_eq!(ask(&store, "GET", path, "").0, StatusCode::NOT_FOUND, "{path}");
+        }
+        asking::close(&store).unwrap();
+        assert_eq!((boot(stranger).0, knows(stranger).0), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
     }
 
     #[test]

@@ -33,7 +33,7 @@ macro_rules! written_as_string {
 pub(crate) use written_as_string;
 
 /// A 48-bit MAC address, shown in lower case with colons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 written_as_string!(Mac, "Mac", "mac", "A MAC address, six bytes in hex with colons.", "52:54:00:20:00:01");
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
-# its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). Not in CI.
-# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two`, `nfs` or `nodes` alone.
-# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `nodes`: nodes run a captured image, in memory and on a disk (nodes.sh). `grub`: a node boots
+# its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). CI runs `good`, with LIMIT=360 (seconds until it is a member).
+# CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two`, `nfs`, `drbd`, `macs` or `nodes` alone.
+# `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `drbd`: the same, from a disk of each that both write at once. `macs`: a machine that nobody knows is asked who it is (macs.sh). `nodes`: nodes run a captured image, in memory and on a disk (nodes.sh). `grub`: a node boots
 # its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
+# HOLD=1: what has failed stays as it is, to be looked at.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
 set -Eeuo pipefail
 trap 'echo "line $LINENO: ended with $?" >&2' ERR
@@ -29,24 +30,39 @@ case " $cases " in *" grub "*) # no head is built by it
 esac
 packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
 guest= relay= build= other= client=
-case " $cases " in *" two "* | *" nfs "*) # one more head that is built, and one that is only declared: an odd number of votes
+case " $cases " in *" two "* | *" nfs "* | *" drbd "*) # one more head that is built, and one that is only declared: an odd number of votes
     sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n  head-4:\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:05", address: 192.0.2.15 }\n      eno2: { network: inside, mac: "52:54:00:20:00:15", address: 10.20.0.5 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 5, community: { secret: pdu } }\n&/
         s/heads: \[head-1, head-2\]/heads: [head-1, head-2, head-3]/' "$spec" >"$work/two.yaml"
     spec=$work/two.yaml
     ;;
 esac
-extra=()
-case " $cases " in *" nfs "*)
+extra=() own=
+case " $cases " in *" nfs "* | *" drbd "*)
     . benches/guest.sh
     . benches/nfs/client.sh
     . tests/vm/files.sh
     packages=$packages,nfs-kernel-server
-    sed 's!^  state: { kind: mounted.*!&\n  disk: { kind: exclusive, path: /srv/files, device: /dev/disk/by-id/virtio-FILES }!
+    kind=exclusive
+    case " $cases " in *" drbd "*) kind=drbd packages=$packages,drbd-utils ;; esac
+    sed 's!^  state: { kind: mounted.*!&\n  disk: { kind: '$kind', path: /srv/files, device: /dev/disk/by-id/virtio-FILES }!
         s!^services:!  files:\n    heads: [head-2, head-3]\n    addresses: { inside: 10.20.0.30 }\n    storage: disk\n    services: [home]\n\n&\n  home: { kind: nfs, backend: kernel, exports: [{ path: /srv/files/home, to: inside, access: rw }] }!' "$spec" >"$work/files.yaml"
-    spec=$work/files.yaml
-    truncate -s 1G "$work/files.img"
-    mke2fs -q -t ext4 -F "$work/files.img"
-    extra=(-drive "file=$work/files.img,format=raw,if=none,id=d1,cache=unsafe,aio=threads,file.locking=off" -device virtio-blk-pci,drive=d1,serial=FILES,share-rw=on)
+    case $kind in
+    exclusive)
+        spec=$work/files.yaml
+        truncate -s 1G "$work/files.img"
+        mke2fs -q -t ext4 -F "$work/files.img"
+        extra=(-drive "file=$work/files.img,format=raw,if=none,id=d1,cache=unsafe,aio=threads,file.locking=off" -device virtio-blk-pci,drive=d1,serial=FILES,share-rw=on)
+        ;;
+    drbd) # both heads must be there when it begins
+        own=yes
+        truncate -s 1G "$work/own-HEAD2DISK.img" "$work/own-HEAD3DISK.img"
+        ;;
+    esac
+    ;;
+esac
+case " $cases " in *" macs "*)
+    . tests/vm/macs.sh
+    packages=$packages,lldpd
     ;;
 esac
 case " $cases " in *" nodes "*)
@@ -62,7 +78,11 @@ ends() {
 }
 trap ends EXIT
 trap 'exit 130' INT TERM
-fail() { echo "FAILED: $*" >&2; exit 1; }
+fail() {
+    echo "FAILED: $*" >&2
+    [ -z "${HOLD:-}" ] || { echo "held: HAOSCAR_LAB=$lab; ends when $out/hold is gone" >&2; : >"$out/hold"; while [ -e "$out/hold" ]; do sleep 1; done; }
+    exit 1
+}
 on() { "$haoscar" lab exec "$1" -- sh -c "$2"; }
 say() { printf '%7.1f s  %s\n' "$(awk -v a="$(date +%s%N)" -v b="$begin" 'BEGIN { print (a - b) / 1e9 }')" "$*"; }
 begin=$(date +%s%N)
@@ -97,7 +117,7 @@ switch=$(ip netns exec "$net" ip -o -4 address show dev wire0 | awk '{ print $4 
 ip netns exec "$net" socat TCP-LISTEN:7700,fork,reuseaddr "UNIX-CONNECT:/run/haoscar/lab/$lab/keeper/socket" &
 relay=$!
 say "head-1 and arbiter serve"
-case " $cases " in *" grub "* | *" nodes "*) ;; *)
+case " $cases " in *" grub "* | *" nodes "* | *" macs "*) ;; *)
     "$haoscar" image capture head --spec "$spec" 2>&1 | tail -1
     say "the image is taken"
     ;;
@@ -133,6 +153,7 @@ machine() { # NAME DISK-GIB MAC [uefi|http]: a machine with an empty disk is swi
 }
 power() { # MAC of the card that boots; what is behind it is head-2's machine, where nothing else is said
     local disk=${disk:-$work/disk.img} serial=${serial:-HEAD2DISK} second=${second:-52:54:00:20:00:02} taps=${taps:-tap0 tap1}
+    [ -z "$own" ] || extra=(-drive "file=$work/own-$serial.img,format=raw,if=none,id=d1,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d1,serial=FILES)
     printf '%q ' exec ip netns exec "$net" qemu-system-x86_64 -machine "${machine:-q35}" -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial "file:$console" \
         -drive "file=$disk,format=raw,if=none,id=d0,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d0,serial=$serial,bootindex=${diskindex:-1} \
         -netdev tap,id=n0,ifname=${taps% *},script=no,downscript=no -device "virtio-net-pci,netdev=n0,mac=$1,bootindex=2$card" \
@@ -192,14 +213,15 @@ joins() { # the guest that was ordered is switched on blank, and becomes a membe
     until_said 300 "head-2: writing"
     "$haoscar" status --spec "$spec" >"$out/status.txt" 2>&1 || true
     grep '^head-2 is being built: ' "$out/status.txt" || { cat "$out/status.txt"; fail "status does not say that it is built"; }
-    until_said 600 "head-2 is a member$\|error:"
+    until_said "${LIMIT:-600}" "head-2 is a member$\|error:"
     wait "$build" || { tail -30 "$said"; fail "haoscar build"; }
     build=
     say "switched on blank, and a member"
     sed -n 's/^\[ *\([0-9.]* s\)\] head-2: /    \1  /p' "$said"
     on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
-    inside_head 'findmnt -n /var/log >/dev/null && [ "$(stat -c %U%a /var/log)" = root755 ] && swapon --noheadings | grep -q /dev/' || fail "the disk is not divided as the spec says"
-    say "a plan is empty, and the disk is divided"
+    inside_head 'findmnt -n /var/log >/dev/null && [ "$(stat -c %U%a /var/log)" = root755 ] && swapon --noheadings | grep -q /dev/ && [ -b /dev/disk/by-partlabel/spare ] && [ -z "$(wipefs -n /dev/disk/by-partlabel/spare)" ]' || fail "the disk is not divided as the spec says"
+    inside_head 'for card in eno1 eno2; do ip link show dev "$card" up >/dev/null || exit; done' || { inside_head 'ip -br link; journalctl -b | grep -i rename'; fail "its cards have not the names that the spec gives them"; }
+    say "a plan is empty, the disk is divided, and cards have their names"
     [ "$(fenced)" = "$before" ] || fail "head-2 was fenced: $(fenced)"
 }
 fenced() { on arbiter 'stonith_admin --history head-2 --quiet 2>/dev/null | grep -v "^0"' || true; }
@@ -375,6 +397,7 @@ for case in $cases; do
         off
         ;;
     nodes) nodes_run ;;
+    macs) macs_run ;;
     node | grub) # a kernel, and an init that tells what it was told
         mkdir -p "$work/node/"{bin,proc,dev}
         cp "$(command -v busybox)" "$work/node/bin/"
@@ -411,8 +434,8 @@ INIT
         say "by UEFI, from the network and from its own disk"
         off
         ;;
-    two | nfs)
-        case $case in nfs)
+    two | nfs | drbd)
+        case $case in nfs | drbd)
             switched head-2 HEAD2DISK
             switched head-3 HEAD3DISK
             ;;
@@ -437,7 +460,14 @@ INIT
             on arbiter 'crm_mon -1 --output-as=xml' | grep "<node name=\"$head\"" | grep -q 'online="true".*unclean="false"' || fail "$head is no member"
         done
         say "two machines were built at once, both are members, and a plan is empty"
-        case $case in nfs) files_move ;; esac
+        case $case in
+        nfs) files_move ;;
+        drbd)
+            disks_begin
+            files_move
+            disks_lost
+            ;;
+        esac
         off
         kill -KILL "$other" 2>/dev/null || true; wait "$other" 2>/dev/null || true; other=
         ;;

@@ -4,16 +4,19 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
 use super::{InstallError, system};
 use crate::desired::fingerprint;
+use crate::images::asking::{KNOWN, Stranger};
 use crate::images::manifest::{Manifest, Piece};
 use crate::images::overlay::Given;
 use crate::images::prove_by;
 use crate::images::store::{MANIFEST, SIGNATURE, parsed, unpacked};
 use crate::images::ticket::{Ticket, Word};
+use crate::spec::Mac;
 
 /// A group that moves to another head is away for seconds; a head that restarts, for minutes.
 const TRIES: u32 = 40;
@@ -60,7 +63,17 @@ impl<'a> Head<'a> {
         self.patiently(|| self.post(word))
     }
 
-    fn post(&self, word: &Word) -> Result<(), InstallError> {
+    /// The head must hear who this machine is.
+    pub(super) fn introduce(&self, own: &Stranger) -> Result<(), InstallError> {
+        self.patiently(|| self.post(own))
+    }
+
+    /// Whether the head knows the node with that card; an error once it asks nobody any more.
+    pub(super) fn knows(&self, mac: Mac) -> Result<bool, InstallError> {
+        Ok(self.get(&format!("known/{mac}"))? == KNOWN.as_bytes())
+    }
+
+    fn post(&self, word: &impl Serialize) -> Result<(), InstallError> {
         let url = format!("{}/say", self.url);
         let body = serde_json::to_vec(word).unwrap_or_default(); // strings and numbers: it cannot fail
         let sent = self.agent.post(&url).header("content-type", "application/json").send(&body[..]);

@@ -10,6 +10,7 @@ mod fetch;
 mod identity;
 mod medium;
 mod node;
+mod stranger;
 mod write;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,6 +23,7 @@ use crate::spec::Mac;
 use fetch::Head;
 
 use medium::choose;
+pub use stranger::introduce;
 
 /// Where the image's file system is mounted while it is made a machine's own.
 const TARGET: &str = "/target";

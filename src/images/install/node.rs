@@ -108,7 +108,7 @@ fn in_memory(manifest: &Manifest) -> Result<Parts, InstallError> {
 }
 
 /// proc_meminfo(5).
-fn memory_bytes(text: &str) -> Option<u64> {
+pub(super) fn memory_bytes(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
