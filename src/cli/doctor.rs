@@ -59,6 +59,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut examined = examine::begin(&reached.facts);
     examine::storages(&spec.loaded.cluster, &mut reached.crew, &mut examined);
     examined.mirrors = examine::mirrors(&spec.loaded.cluster, &mut reached.crew);
+    examined.disks = examine::disks(&spec.loaded.cluster, &mut reached.crew);
     examine::leave_hanging(&mut reached, &examined);
     let mut found = via::surveyed(reached)?;
     examine::standing(&mut found, &mut examined);

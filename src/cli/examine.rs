@@ -10,8 +10,8 @@ use crate::apply::Crew;
 use crate::desired::{Answer, Desired, HostDesired, HostName, Question, Role};
 use crate::engines::pacemaker::{self, asked_devices};
 use crate::host::{HANGS, HostError, Request, Response};
-use crate::observed::{Clock, Copied, Examined, Facts, FenceTry, Mirror, Stall};
-use crate::spec::{Cluster, Os};
+use crate::observed::{Clock, Copied, Disk, Disks, Examined, Facts, FenceTry, Mirror, Stall};
+use crate::spec::{Cluster, Os, Storage};
 
 /// dpkg reads its database in 0.1 s; a loaded machine takes ten times that.
 const PACKAGES_LIMIT_MS: u64 = 10_000;
@@ -48,7 +48,7 @@ fn heads_with(storage: &str, cluster: &Cluster, crew: &Crew) -> Vec<HostName> {
 }
 
 /// The engine and a file are asked.
-const MIRROR_TIMEOUT_MS: u64 = 10_000;
+const STORAGE_TIMEOUT_MS: u64 = 10_000;
 
 /// What each head has of every mirrored storage.
 pub fn mirrors(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Mirror> {
@@ -59,21 +59,33 @@ pub fn mirrors(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Mirror> {
         let request = Request::Run {
             argv: pacemaker::mirror_told(name, &storage.path),
             input: String::new(),
-            timeout_ms: MIRROR_TIMEOUT_MS,
+            timeout_ms: STORAGE_TIMEOUT_MS,
         };
         let answers = crew.each(&there, |_, host| host.ask(&request));
-        let heads = answers.into_iter().map(|(host, answer)| (host, copied(answer))).collect();
+        let heads = answers.into_iter().map(|(host, answer)| (host, read(answer, Copied::read))).collect();
         let mirror = Mirror { path: storage.path.to_string(), every_s: every.as_millis() / 1000, heads };
         found.insert(name.clone(), mirror);
     }
     found
 }
 
-fn copied(answer: Result<Response, HostError>) -> Result<Copied, String> {
+/// What each head says of its disk of every storage that two heads keep the same.
+pub fn disks(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Disks> {
+    let replicated = cluster.storage.iter().filter(|(_, storage)| storage.replicated().is_some());
+    let told = |(name, storage): (&String, &Storage)| {
+        let argv = pacemaker::disk_told(name);
+        let request = Request::Run { argv, input: String::new(), timeout_ms: STORAGE_TIMEOUT_MS };
+        let answers = crew.each(&heads_with(name, cluster, crew), |_, host| host.ask(&request));
+        let heads = answers.into_iter().map(|(host, answer)| (host, read(answer, Disk::read))).collect();
+        (name.clone(), Disks { path: storage.path.to_string(), heads })
+    };
+    replicated.map(told).collect()
+}
+
+/// What an agent has told, by who reads its line.
+fn read<T>(answer: Result<Response, HostError>, line: fn(&str) -> Option<T>) -> Result<T, String> {
     match answer {
-        Ok(Response::Answer(answer)) => {
-            Copied::read(&answer.stdout).ok_or_else(|| answer.stderr.trim().to_owned())
-        }
+        Ok(Response::Answer(answer)) => line(&answer.stdout).ok_or_else(|| answer.stderr.trim().to_owned()),
         Ok(other) => Err(format!("{other:?}")),
         Err(error) => Err(error.to_string()),
     }

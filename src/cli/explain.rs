@@ -183,13 +183,14 @@ fn template(name: Option<&str>, json: bool) -> Result<String, Failure> {
 }
 
 /// Specs that render every template together, the plainest first.
-const REFERENCE: [&str; 11] = [
+const REFERENCE: [&str; 12] = [
     include_str!("../../specs/ha-oscar-2004.yaml"),
     include_str!("../../specs/ha-oscar-2004-pbs.yaml"),
     include_str!("../../specs/qnetd.yaml"),
     include_str!("../../specs/dnsmasq.yaml"),
     include_str!("../../specs/exclusive.yaml"),
     include_str!("../../specs/kernel-nfs.yaml"),
+    include_str!("../../specs/drbd.yaml"),
     include_str!("../../specs/mirror.yaml"),
     include_str!("../../specs/heartbeat.yaml"),
     include_str!("../../specs/ipv6.yaml"),

@@ -21,6 +21,7 @@ pub fn with_impact(mut plan: Plan, cluster: &Cluster, found: &mut Survey) -> Pla
     plan.impact = impact(&plan, &found.desired, &found.observed, said);
     if !plan.is_empty() && found.member.is_some() {
         plan.impact.mirrors = examine::mirrors(cluster, &mut found.crew);
+        plan.impact.disks = examine::disks(cluster, &mut found.crew);
     }
     plan
 }

@@ -35,6 +35,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut now = status(&found.desired, &found.observed, &plan);
     now.building = build::progress(&spec, &mut found);
     now.mirrors = examine::mirrors(&spec.loaded.cluster, &mut found.crew);
+    now.disks = examine::disks(&spec.loaded.cluster, &mut found.crew);
     match common.format {
         Format::Json => line!("{}", serde_json::to_string_pretty(&now).unwrap_or_default()),
         Format::Prometheus => line!("{}", of_status(&now, &found.observed).trim_end()),
@@ -76,6 +77,9 @@ fn print(status: &Status) {
     }
     for (name, mirror) in &status.mirrors {
         line!("storage {name}: {}", mirror.told());
+    }
+    for (name, disks) in &status.disks {
+        line!("storage {name}: {}", disks.told());
     }
     if let Some(follows) = &status.follows {
         line!("branch: {}", follows.sentence);

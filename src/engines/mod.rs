@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Directory, HostDesired, HostName, Probe};
-use crate::spec::EngineKind;
+use crate::spec::{EngineKind, Replicated, Storage, StorageKind};
 
 pub use daemon::UNIT as LOOP_UNIT;
 pub use state::{EngineNode, EngineResource, EngineState, leads};
@@ -64,6 +64,8 @@ pub struct Carried {
     pub storage: bool,
     /// The service of the group that has stopped before this one stops.
     pub outlives: Option<String>,
+    /// It runs on every head of the group, and one of them is promoted: where the group is.
+    pub promoted: bool,
 }
 
 impl Carried {
@@ -80,24 +82,27 @@ impl Carried {
             recovery: None,
             storage: false,
             outlives: None,
+            promoted: false,
         }
     }
 
     /// A storage that one head at a time has: the engine mounts it, or takes the copy of it for its own, before anything of the group
     /// that has state.
-    pub fn owned(name: &str, storage: &crate::spec::Storage, folders: &[Directory]) -> Option<Self> {
+    pub fn owned(name: &str, storage: &Storage, folders: &[Directory]) -> Option<Self> {
         let mut parameters = BTreeMap::from([("path".to_owned(), storage.path.to_string())]);
-        let agent = match (storage.exclusive(), storage.mirrored()) {
-            (Some(device), _) => {
-                let options = storage.options.as_ref().map(|options| ("options".to_owned(), options.clone()));
-                parameters.extend([("device".to_owned(), device.to_string())].into_iter().chain(options));
-                "ocf:haoscar:storage"
-            }
-            (None, Some(_)) => {
+        let agent = match storage.kind {
+            StorageKind::Mounted => return None,
+            StorageKind::Mirror => {
                 parameters.insert("name".to_owned(), name.to_owned());
                 "ocf:haoscar:mirror"
             }
-            (None, None) => return None,
+            StorageKind::Exclusive | StorageKind::Drbd => {
+                let made = storage.replicated().map(|about| about.device());
+                let device = made.or_else(|| storage.device.as_ref().map(ToString::to_string))?;
+                let options = storage.options.as_ref().map(|options| ("options".to_owned(), options.clone()));
+                parameters.extend([("device".to_owned(), device)].into_iter().chain(options));
+                "ocf:haoscar:storage"
+            }
         };
         let row = |folder: &Directory| {
             let Directory { path, owner, mode, .. } = folder;
@@ -113,6 +118,23 @@ impl Carried {
             stop_timeout_ms: UNMOUNT_TIMEOUT_MS,
             storage: true,
             ..Self::moving(&service, "", None)
+        })
+    }
+
+    /// A disk of each head, kept the same: what is mounted lies on it.
+    pub fn replicated(name: &str, storage: &Storage) -> Option<Self> {
+        let about = storage.replicated()?;
+        let parameters = [
+            ("drbd_resource", Replicated::resource(name)),
+            ("disk", about.disk.to_string()),
+            ("device", about.device()),
+        ];
+        let parameters = parameters.map(|(key, value)| (key.to_owned(), value)).into();
+        Some(Self {
+            what: CarriedAs::Agent { agent: "ocf:haoscar:drbd".to_owned(), parameters },
+            fence_on_stop_failure: true,
+            promoted: true,
+            ..Self::everywhere(&format!("disks-{name}"), "")
         })
     }
 

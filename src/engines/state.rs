@@ -26,8 +26,11 @@ pub struct EngineNode {
 /// A resource as the engine sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineResource {
-    /// Members where it is started.
+    /// Members where it is started; of one that is promoted somewhere, where it is promoted.
     pub on: Vec<String>,
+    /// Members where it runs and is not promoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// A failure that has not been cleaned up.
     pub failed: bool,
     /// An operation is under way, in the engine's own word.

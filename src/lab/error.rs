@@ -119,6 +119,16 @@ pub enum LabError {
         /// Those that it has.
         storages: String,
     },
+    /// The kernel has one DRBD for all namespaces.
+    #[error(
+        "storage `{storage}` is drbd, which namespaces cannot stand in for: leave out {heads} (`--hosts`), or see `make test-build CASES=drbd`"
+    )]
+    StorageOfKernel {
+        /// The storage.
+        storage: String,
+        /// Heads of its groups.
+        heads: String,
+    },
     /// Nothing could be killed.
     #[error("unit `{unit}` on host `{host}` was not killed: {said}")]
     UnitNotKilled {

@@ -107,6 +107,15 @@ fn chosen(mut layout: Layout, request: &Request) -> Result<Layout, LabError> {
     if !request.hosts.is_empty() {
         layout.hosts.retain(|name, _| request.hosts.contains(name));
     }
+    for (storage, about) in &request.cluster.storage {
+        let groups = request.cluster.groups.values().filter(|group| group.storage.as_ref() == Some(storage));
+        let mut heads: Vec<_> = groups.flat_map(|group| &group.heads).map(String::as_str).collect();
+        heads.retain(|head| about.replicated().is_some() && layout.hosts.contains_key(*head));
+        if !heads.is_empty() {
+            let (storage, heads) = (storage.clone(), heads.join(" and "));
+            return Err(LabError::StorageOfKernel { storage, heads });
+        }
+    }
     Ok(layout)
 }
 

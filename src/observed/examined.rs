@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Disks;
 use crate::desired::{HostName, Verdict};
 
 /// How much later than it asked for a process was woken, and how much of its time the hypervisor gave away.
@@ -55,6 +56,9 @@ pub struct Examined {
     /// Each mirrored storage, by its name in the spec.
     #[serde(default)]
     pub mirrors: BTreeMap<String, Mirror>,
+    /// Each storage on disks of two heads, by its name in the spec.
+    #[serde(default)]
+    pub disks: BTreeMap<String, Disks>,
     /// Every fence device, asked by each head that would use it.
     pub fences: Vec<FenceTry>,
     /// What the daemons' own validators say of the files as they are.

@@ -1,6 +1,7 @@
 //! What hosts really are: plain facts, as agents tell them. Pure.
 
 mod cycle;
+mod disks;
 mod examined;
 mod export;
 mod steal;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Answer, Desired, HostName, Mode, Owner, Reads};
 
 pub use cycle::{Cycle, Event, Following, Reason, Standing, Word};
+pub use disks::{Disk, Disks};
 pub use examined::{Checkup, Clock, Copied, Examined, FenceTry, Mirror, Stall};
 pub use export::{EXPORT_VERSION, Export, Exported};
 pub use steal::{CpuTime, steal_share};

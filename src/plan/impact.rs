@@ -19,7 +19,7 @@ pub fn impact(plan: &Plan, desired: &Desired, observed: &Observed, forecast: Vec
     };
     let rehearsals: BTreeMap<_, _> =
         resources.into_iter().flatten().filter_map(|(group, ids)| disturbed(group, ids)).collect();
-    Impact { forecast, rehearsals, mirrors: BTreeMap::new() }
+    Impact { forecast, rehearsals, ..Impact::default() }
 }
 
 /// The outage to expect, in words: every service's, as it was last rehearsed.

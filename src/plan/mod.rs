@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Directory, HostName, Rendered, Statement};
 use crate::engines::main_unit;
 use crate::engines::pacemaker::Forecast;
-use crate::observed::{Mirror, Origin, Rehearsal};
+use crate::observed::{Disks, Mirror, Origin, Rehearsal};
 use crate::spec::EngineKind;
 
 pub use diff::diff;
@@ -238,6 +238,9 @@ pub struct Impact {
     /// Mirrored storages, and how old each copy is: what a power cut would cost while it is carried out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, Mirror>,
+    /// Storages on disks of two heads, and what each has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<String, Disks>,
 }
 
 /// Everything that would change, in the order: hosts, joint files, engine units, the engine's configuration, restarts,

@@ -137,6 +137,9 @@ fn impact(plan: &Plan, text: &mut String) {
     for (storage, mirror) in &plan.impact.mirrors {
         let _ = writeln!(text, "impact: storage {storage}: {}", mirror.told());
     }
+    for (storage, disks) in &plan.impact.disks {
+        let _ = writeln!(text, "impact: storage {storage}: {}", disks.told());
+    }
     if plan.hosts.values().any(|host| !host.joint.is_empty()) {
         let members: Vec<_> = plan.engine.members.iter().map(String::as_str).collect();
         let daemon = engines::membership_daemon(plan.engine.kind);

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Ha, Head, Image, Network, Nic, NodeRange, Nodes, Policy, Service, Storage, Witness};
+use super::{
+    Group, Ha, Head, Image, Network, NetworkRole, Nic, NodeRange, Nodes, Policy, Service, Storage, Witness,
+};
 
 /// The version of the spec's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -160,6 +162,25 @@ impl Cluster {
     /// The storage of that name, where all heads have it always.
     pub fn shared_storage(&self, name: &str) -> Option<&Storage> {
         self.storage.get(name).filter(|storage| storage.is_shared())
+    }
+
+    /// Each head's own address where both disks of a storage are kept the same: in the network that is said, else in the first private
+    /// one that all of them are in. None where there is no such network.
+    pub fn written_over<'a>(
+        &'a self,
+        storage: &'a Storage,
+        heads: &'a [String],
+    ) -> Option<Vec<(&'a String, IpAddr)>> {
+        let private = self.networks.iter().filter(|(_, network)| network.role == NetworkRole::Private);
+        let mut networks: Vec<_> = private.map(|(name, _)| name).collect();
+        if let Some(said) = &storage.network {
+            networks = vec![said];
+        }
+        let own = |head: &'a String, network: &String| {
+            let mut cards = self.heads.get(head)?.nics.values();
+            Some((head, cards.find(|card| card.network == *network)?.address))
+        };
+        networks.into_iter().find_map(|network| heads.iter().map(|head| own(head, network)).collect())
     }
 
     /// Where each service of a kind keeps its state, `<storage>/<service>`, with the storage; in order of the groups.

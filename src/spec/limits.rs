@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Cluster, EngineKind, NetworkRole, Service, StorageKind};
+use super::{Cluster, EngineKind, NetworkRole, Service};
 
 /// One limit of the heartbeat engine that a spec breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub fn heartbeat_limits(cluster: &Cluster) -> Vec<Limit> {
     let unfenced = cluster.heads.values().filter(|head| head.fence.is_empty()).count();
     let levels = cluster.heads.values().any(|head| head.fence.devices().len() > 1);
     let watchdogs = cluster.heads.values().any(|head| head.watchdog.is_some());
-    let disks = cluster.storage.values().any(|storage| storage.kind == StorageKind::Exclusive);
+    let alone = cluster.storage.values().any(|storage| !storage.is_shared());
     let agents = cluster.services.values().any(|service| matches!(service, Service::Ocf(_)));
     let rows = [
         (cluster.heads.len() != 2, "heads", format!("exactly two heads, not {}", cluster.heads.len())),
@@ -29,7 +29,7 @@ pub fn heartbeat_limits(cluster: &Cluster) -> Vec<Limit> {
         (watchdogs, "heads", "no watchdog: sbd watches Pacemaker".to_owned()),
         (heartbeat_paths(cluster).len() < 2, "networks", "two heartbeat paths with IPv4".to_owned()),
         (!cluster.witnesses.is_empty(), "witnesses", "no witness: it has no third vote".to_owned()),
-        (disks, "storage", "storages that all heads have: it mounts none".to_owned()),
+        (alone, "storage", "storages that all heads have: it mounts and copies none".to_owned()),
         (agents, "services", "units: it runs no OCF agent".to_owned()),
     ];
     let broken = rows.into_iter().filter(|(broken, _, _)| *broken);

@@ -152,7 +152,8 @@ pub struct Disk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Division {
-    /// `/`, `swap`, or a folder that gets a file system of its own (ext4), with what the image has in it.
+    /// `/`, `swap`, a folder that gets a file system of its own (ext4), with what the image has in it, or `/dev/disk/by-partlabel/NAME`: a
+    /// part of that name with nothing on it.
     #[schemars(extend("format" = "partition"), example = &"/scratch")]
     pub at: String,
     /// Its size, in GiB; none: what the others leave.
@@ -164,6 +165,11 @@ pub struct Division {
 impl Division {
     /// The word for what is no file system.
     pub const SWAP: &str = "swap";
+
+    /// The name of a part with nothing on it: a disk of a storage, say.
+    pub fn blank(at: &str) -> Option<&str> {
+        at.strip_prefix("/dev/disk/by-partlabel/")
+    }
 }
 
 impl std::fmt::Display for Division {

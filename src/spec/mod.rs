@@ -58,5 +58,5 @@ pub use service::{
     SchedulerService, Service, TimeService, UnitService,
 };
 pub use sources::Sources;
-pub use storage::{Storage, StorageKind};
+pub use storage::{Replicated, Storage, StorageKind};
 pub use window::{Freeze, Window};

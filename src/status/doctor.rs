@@ -10,9 +10,9 @@ use super::finding::{About, Finding, Weight};
 use super::proof::member;
 use super::{detect, unproven};
 use crate::desired::{Desired, HostName, Role, Verdict};
-use crate::observed::{Checkup, Copied, Examined, Mirror, Observed};
+use crate::observed::{Checkup, Copied, Disk, Examined, Mirror, Observed};
 use crate::plan::{HostPlan, Plan};
-use crate::spec::{Cluster, Os};
+use crate::spec::{Cluster, Os, Replicated};
 
 /// A rehearsal that is older says little about today's machines.
 const REHEARSED_DAYS: i64 = 90;
@@ -88,6 +88,7 @@ fn of_asked(desired: &Desired, examined: &Examined) -> Vec<Finding> {
     findings.extend(packages(desired, examined));
     findings.extend(storages(examined));
     findings.extend(mirrors(examined));
+    findings.extend(disks(examined));
     findings.extend(fences(examined));
     findings.extend(validators(examined));
     findings
@@ -241,6 +242,40 @@ fn mirrors(examined: &Examined) -> Vec<Finding> {
                     has.age_s
                 );
                 Some(Finding::warning(About::Storage, head, message, see))
+            }
+            Ok(_) => None,
+        }
+    };
+    all.filter_map(wrong).collect()
+}
+
+/// What two heads keep the same is on both, or one of them cannot take over.
+fn disks(examined: &Examined) -> Vec<Finding> {
+    let all =
+        examined.disks.iter().flat_map(|(name, disks)| disks.heads.iter().map(move |head| (name, head)));
+    let wrong = |(name, (head, has)): (&String, (&HostName, &Result<Disk, String>))| {
+        let resource = Replicated::resource(name);
+        let see = format!("see on {head}: drbdadm cstate {resource}; journalctl -k -g drbd");
+        match has {
+            Err(why) => {
+                let message = format!("the disk of storage {name} on {head} is not known: {why}");
+                Some(Finding::error(About::Storage, head, message, see))
+            }
+            Ok(has) if has.stands_alone() => {
+                let message = format!(
+                    "storage {name} on {head} stands alone: both heads have written without each other, or it was disconnected by hand"
+                );
+                let mend = format!(
+                    "on the head whose writes are to go: drbdadm disconnect {resource}; drbdadm connect --discard-my-data {resource}; on the other one: drbdadm connect {resource}"
+                );
+                Some(Finding::error(About::Storage, head, message, mend))
+            }
+            Ok(has) if !has.is_whole() => {
+                let message = format!(
+                    "the disk of storage {name} on {head} is {}: {head} cannot take over until it is filled",
+                    has.state
+                );
+                Some(Finding::error(About::Storage, head, message, see))
             }
             Ok(_) => None,
         }

@@ -94,7 +94,17 @@ pub fn of_status(status: &Status, observed: &Observed) -> String {
     groups(&mut text, status);
     standby(&mut text, status, observed);
     mirrors(&mut text, status);
+    disks(&mut text, status);
     text.0
+}
+
+fn disks(text: &mut Text, status: &Status) {
+    let all = status.disks.iter().flat_map(|(name, disks)| disks.heads.iter().map(move |head| (name, head)));
+    let whole = all.filter_map(|(name, (head, has))| {
+        let whole = has.as_ref().ok()?.is_whole();
+        Some((vec![("storage", name.as_str()), ("host", head.as_str())], flag(whole)))
+    });
+    text.gauge("disk_whole", "the disk has all that was acknowledged: its head may take over", whole);
 }
 
 fn mirrors(text: &mut Text, status: &Status) {

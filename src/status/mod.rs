@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::{Desired, HostName, Role, UnitWant};
-use crate::observed::{Checkup, Cycle, End, Following, Mirror, Observed, Recovered, Seen, Unconfirmed};
+use crate::observed::{
+    Checkup, Cycle, Disks, End, Following, Mirror, Observed, Recovered, Seen, Unconfirmed,
+};
 use crate::plan::Plan;
 
 /// One host.
@@ -64,7 +66,7 @@ pub struct GroupStatus {
 }
 
 /// The cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// One sentence.
     pub sentence: String,
@@ -85,6 +87,9 @@ pub struct Status {
     /// Mirrored storages, and how old each copy is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, Mirror>,
+    /// Storages on disks of two heads, and what each has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<String, Disks>,
     /// The last run of `haoscar doctor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Checkup>,
@@ -114,9 +119,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
     let told = observed.engine.as_ref().map(|state| state.told.clone()).unwrap_or_default();
     let doctor = observed.checkup.clone();
     let follows = observed.follows.clone();
-    let (sentence, building, mirrors) = (String::new(), BTreeMap::new(), BTreeMap::new());
-    let mut status =
-        Status { sentence, degraded: false, quorum, hosts, groups, told, building, mirrors, doctor, follows };
+    let mut status = Status { quorum, hosts, groups, told, doctor, follows, ..Status::default() };
     let mut wrong = wrong(&status, plan, &desired.given);
     wrong.extend(starting(desired, observed));
     wrong.extend(silent_fences(observed));

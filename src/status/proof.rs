@@ -55,7 +55,7 @@ fn clones_down(head: &str, group: &str, desired: &Desired, observed: &Observed) 
     let group_has = |id: &str| state.resources.get(id).is_some_and(|found| !found.on.is_empty());
     let down = |id: &&str| {
         let found = state.resources.get(*id);
-        group_has(id) && !found.is_some_and(|found| found.on.iter().any(|on| on == head))
+        group_has(id) && !found.is_some_and(|found| found.on.iter().chain(&found.beside).any(|on| on == head))
     };
     of_head.filter(down).map(|id| format!("{id} does not run on {head}")).collect()
 }

@@ -14,8 +14,9 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 15] = [
+const SPECS: [&str; 16] = [
     "dnsmasq",
+    "drbd",
     "exclusive",
     "fence-levels",
     "ha-oscar-2004",

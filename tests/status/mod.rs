@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use haoscar::desired::{Desired, Membership, Surroundings, Verdict, resolve};
 use haoscar::engines::{EngineNode, EngineState};
 use haoscar::observed::{
-    Checkup, Clock, Copied, Examined, FenceTry, HostObserved, Mirror, Observed, Rehearsal, Stall,
+    Checkup, Clock, Copied, Disk, Disks, Examined, FenceTry, HostObserved, Mirror, Observed, Rehearsal, Stall,
 };
 use haoscar::plan::Plan;
 use haoscar::spec::{Cluster, Sources, load};
@@ -59,6 +59,7 @@ fn examined() -> Examined {
     };
     Examined {
         mirrors: BTreeMap::from([("state".to_owned(), mirror("copy 5 5 12"))]),
+        disks: BTreeMap::from([("work".to_owned(), disks("Secondary Connected UpToDate"))]),
         now_s: NOW_S,
         version: "1".to_owned(),
         versions: each("1"),
@@ -86,6 +87,13 @@ fn mirror(has: &str) -> Mirror {
     let heads = [("head-1", "owner 5 5 900"), ("head-2", has)];
     let heads = heads.map(|(head, line)| (head.to_owned(), Copied::read(line).ok_or("silent".to_owned())));
     Mirror { path: "/srv/state".to_owned(), every_s: 5, heads: heads.into() }
+}
+
+/// What head-2 has on its disk of what head-1 serves.
+fn disks(has: &str) -> Disks {
+    let heads = [("head-1", "Primary Connected UpToDate"), ("head-2", has)];
+    let heads = heads.map(|(head, line)| (head.to_owned(), Disk::read(line).ok_or("silent".to_owned())));
+    Disks { path: "/srv/work".to_owned(), heads: heads.into() }
 }
 
 fn judged(observed: &Observed, examined: &Examined) -> Doctor {
@@ -145,6 +153,21 @@ fn a_copy_that_is_behind_late_or_not_known_speaks_against_its_head() {
     let late = "the copy of /srv/state on head-2 is 61 s old: so much is lost when its owner dies";
     assert_eq!(said("copy 5 5 61"), (Weight::Warning, late.to_owned()));
     assert_eq!(said("copy").1, "the copy of /srv/state on head-2 is not known: silent");
+}
+
+#[test]
+fn a_head_whose_disk_is_not_the_same_cannot_take_over() {
+    let said = |has: &str| {
+        found(|_, examined| {
+            examined.disks.insert("work".to_owned(), disks(has));
+        })
+    };
+    let filled =
+        "the disk of storage work on head-2 is Inconsistent: head-2 cannot take over until it is filled";
+    assert_eq!(said("Secondary SyncTarget Inconsistent 12.5"), (Weight::Error, filled.to_owned()));
+    let alone = "storage work on head-2 stands alone: both heads have written without each other, or it was disconnected by hand";
+    assert_eq!(said("Secondary StandAlone UpToDate"), (Weight::Error, alone.to_owned()));
+    assert_eq!(said("").1, "the disk of storage work on head-2 is not known: silent");
 }
 
 #[test]

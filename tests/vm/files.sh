@@ -1,5 +1,5 @@
-# Sourced by build.sh (case `nfs`): files by the kernel's own NFS server, on a disk that two guests reach and one may use, and a kernel's
-# NFS client with an open and locked file, through a power cut and a switchover.
+# Sourced by build.sh (cases `nfs` and `drbd`): files by the kernel's own NFS server, on a disk that two guests reach and one may use, or
+# on a disk of each that both write at once; and a kernel's NFS client with an open and locked file, through a power cut and a switchover.
 
 # a power switch of a guest, for the lab's keeper
 switched() { # HEAD SERIAL
@@ -59,6 +59,7 @@ files_move() {
     sleep 20 # until the grace period is over, too
     has_disk "$second" || fail "$second carries the files and has no disk"
     for _ in $(seq 300); do on head-1 "ssh -o BatchMode=yes -o ConnectTimeout=2 $first true" 2>/dev/null && break; sleep 1; done
+    case $case in drbd) until_same 120 ;; esac
     say "the power of $first was cut, $second carries them, $first is back: a write stalled $(longest append "$line") s, a new open $(longest open "$line") s"
     in_step "$first"
     line=$(lines_told)
@@ -74,4 +75,49 @@ files_move() {
     say "$appended lines, $acknowledged acknowledged, $lost of them lost, $errors errors"
     [ "$lost" = 0 ] && [ "$errors" = 0 ] || fail "the client lost something"
     in_step "$second"
+}
+
+of_disks() { on head-1 "ssh -o BatchMode=yes -o ConnectTimeout=3 $1 'cat /proc/drbd; drbdadm $2 haoscar-disk'" 2>/dev/null | tail -1; }
+until_same() { # SECONDS: both disks are the same, as both heads see it
+    for _ in $(seq "$1"); do
+        [ "$(of_disks head-2 dstate)$(of_disks head-3 dstate)" = UpToDate/UpToDateUpToDate/UpToDate ] && return 0
+        sleep 1
+    done
+    told_by_engine
+    for head in head-2 head-3; do on head-1 "ssh -o BatchMode=yes $head 'cat /proc/drbd; journalctl --no-pager -k | grep -i drbd | tail -40; ls -l /dev/disk/by-id'" || true; done
+    fail "within $1 s the disks are not the same"
+}
+disks_begin() { # a group with two blank disks is applied to heads that are members
+    "$haoscar" lab exec head-1 -- sh -c 'cat >/root/files.yaml' <"$work/files.yaml"
+    on head-1 'haoscar apply --spec /root/files.yaml --yes' >"$out/drbd-apply.txt" 2>&1 || { cat "$out/drbd-apply.txt"; told_by_engine; fail "apply"; }
+    on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after it is not empty"; }
+    until_same 30
+    say "two blank disks were taken, and a plan is empty"
+}
+# the head that does not carry is off while files are written, then the other one too; the older copy is back first
+disks_lost() {
+    local with without
+    with=$(carrier)
+    case $with in head-2) without=head-3 ;; *) without=head-2 ;; esac
+    until_same 60
+    "/run/haoscar/lab/$lab/outside/$without" off
+    for _ in $(seq 60); do on arbiter "crm_mon -1 --output-as=xml" | grep "<node name=\"$without\"" | grep -q 'online="false"' && break; sleep 1; done
+    on head-1 "ssh -o BatchMode=yes $with 'echo late >/srv/files/home/late && sync'" || fail "nothing can be written while $without is off"
+    "/run/haoscar/lab/$lab/outside/$with" off
+    "/run/haoscar/lab/$lab/outside/$without" on
+    for _ in $(seq 400); do [ "$(carrier)" ] && has_disk "$(carrier)" && break; sleep 1; done
+    with=$(carrier)
+    [ "$(on head-1 "ssh -o BatchMode=yes $with 'cat /srv/files/home/late'")" = late ] || { told_by_engine; fail "what was written while $without was off is lost"; }
+    until_same 240
+    say "both were off, and $without with the older copy was on first: nothing is lost, $with carries the files"
+    # a disk that is new
+    case $with in head-2) without=head-3 serial=HEAD3DISK ;; *) without=head-2 serial=HEAD2DISK ;; esac
+    "/run/haoscar/lab/$lab/outside/$without" off
+    rm "$work/own-$serial.img"
+    truncate -s 1G "$work/own-$serial.img"
+    "/run/haoscar/lab/$lab/outside/$without" on
+    for _ in $(seq 120); do [ "$(of_disks "$with" cstate)" = WFConnection ] && break; sleep 0.5; done
+    until_same 400
+    say "$without has a new disk, and it is filled"
+    in_step "$without"
 }

@@ -76,8 +76,9 @@ pub fn of_member(
 type OfKind = fn(&Storage) -> bool;
 
 /// Agents of storages that one head at a time has, and whose they are.
-const STORES: [(&str, OfKind); 2] = [
-    ("storage", |storage| storage.exclusive().is_some()),
+const STORES: [(&str, OfKind); 3] = [
+    ("storage", |storage| storage.exclusive().is_some() || storage.replicated().is_some()),
+    ("drbd", |storage| storage.replicated().is_some()),
     ("mirror", |storage| storage.mirrored().is_some()),
 ];
 

@@ -5,14 +5,15 @@
 //! - A clone draws the base by a finite score: a head whose instance runs wins, equal loss moves nothing.
 //! - One rule a group bans every machine that the group does not name, also one that joins later; nothing is looked
 //!   for there (resource-discovery), since the unit is not even installed.
-//! - A storage that one head at a time has is mounted beside the addresses; what moves starts after both.
+//! - A storage that one head at a time has is mounted beside the addresses; what moves starts after both. Where it lies on disks
+//!   that two heads keep the same, the base goes where one of them is promoted ([`super::promoted`]).
 //! - Preferences stand on the base alone, in order of the group's heads.
 
 use std::collections::BTreeMap;
 
 use super::cib::{OURS, operations, pairs};
-use super::watch;
 use super::xml::Element;
+use super::{promoted, watch};
 use crate::engines::{Carried, CarriedAs};
 use crate::spec::{Apart, Cluster, Group, Recovery, RecoveryThen};
 
@@ -66,10 +67,18 @@ impl Layout<'_> {
             constraints.children.extend(watch::worths(base, self.group, self.cluster));
             constraints.children.extend(watch::behind(base, self.group, self.cluster));
             constraints.children.extend(followers.iter().map(|id| colocation(id, base, "INFINITY")));
-            constraints.children.extend(clones.iter().map(|(id, _)| colocation(base, id, DRAW)));
+            for ((id, _), (_, service)) in clones.iter().zip(of_kind(true)) {
+                let draw =
+                    if service.promoted { promoted::with(base, id) } else { colocation(base, id, DRAW) };
+                constraints.children.push(draw);
+            }
         }
         let stores: Vec<_> =
             of_kind(false).filter(|(_, service)| service.storage).map(|(id, _)| id).collect();
+        for (id, _) in of_kind(true).filter(|(_, service)| service.promoted) {
+            let copies = format!("{id}-clone");
+            constraints.children.extend(stores.iter().map(|store| promoted::after(store, &copies)));
+        }
         for (id, _) in of_kind(false).filter(|(_, service)| !service.storage) {
             constraints.children.extend(stores.iter().map(|store| after(id, store)));
         }
@@ -162,6 +171,9 @@ impl Layout<'_> {
     }
 
     fn clone(&self, id: &str, service: &Carried) -> Element {
+        if service.promoted {
+            return promoted::clone(id, service, self.heads.len(), self.fenced);
+        }
         let clone = format!("{id}-clone");
         let meta = pairs("meta_attributes", &format!("{clone}-meta"), [("interleave", "true".to_owned())]);
         let inside = self.primitive(id, service);
@@ -203,7 +215,8 @@ fn stem(unit: &str) -> &str {
     unit.strip_suffix(".service").unwrap_or(unit)
 }
 
-fn primitive(id: &str, provider: &str, agent: &str) -> Element {
+/// A resource of ours.
+pub fn primitive(id: &str, provider: &str, agent: &str) -> Element {
     Element::new("primitive")
         .with("id", id)
         .with("class", "ocf")

@@ -13,6 +13,7 @@ mod forecast;
 mod group;
 mod named;
 mod probes;
+mod promoted;
 mod qnetd;
 mod requests;
 mod state;
@@ -28,8 +29,8 @@ pub use forecast::{Forecast, forecast};
 pub use named::{Hold, accept, accepted, generation, held, hold};
 pub use probes::probes;
 pub use requests::{
-    after_joint, anew, joint, joint_selector, mirror_told, move_constraint, move_id, pause, pause_selector,
-    paused_until, with_constraint,
+    after_joint, anew, disk_told, joint, joint_selector, mirror_told, move_constraint, move_id, pause,
+    pause_selector, paused_until, with_constraint,
 };
 pub use state::state;
 pub use watchdog::{CONF as WATCHDOG_CONF, UNIT as WATCHDOG_UNIT, restart_first};

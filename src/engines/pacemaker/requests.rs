@@ -5,6 +5,7 @@
 
 use super::cib::pairs;
 use super::xml::Element;
+use crate::spec::Replicated;
 
 /// The pause's own set of properties: the engine reads it behind the bootstrap set, which never has this property.
 const PAUSE: &str = "haoscar-pause";
@@ -23,6 +24,11 @@ pub fn mirror_told(name: &str, path: &camino::Utf8Path) -> Vec<String> {
     let agent = "/usr/lib/ocf/resource.d/haoscar/mirror";
     ["env".to_owned(), given("name", name), given("path", path.as_str()), agent.to_owned(), "told".to_owned()]
         .into()
+}
+
+/// Asks a head about its disk of a storage that two heads keep the same.
+pub fn disk_told(name: &str) -> Vec<String> {
+    ["/usr/lib/ocf/resource.d/haoscar/drbd", "told", &Replicated::resource(name)].map(str::to_owned).into()
 }
 
 /// A constraint that draws a group's base to a head (`score` INFINITY) or drives it away (`-INFINITY`).

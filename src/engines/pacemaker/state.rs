@@ -43,9 +43,13 @@ pub fn state(text: &str) -> Result<EngineState, EngineError> {
         let entry = state.resources.entry(resource.id().to_owned()).or_default();
         entry.failed |= yes(resource, "failed");
         entry.pending = entry.pending.take().or_else(|| resource.get("pending").map(str::to_owned));
-        if resource.get("role") == Some("Started") {
-            let names = resource.children.iter().filter(|child| child.name == "node");
-            entry.on.extend(names.filter_map(|node| node.get("name")).map(str::to_owned));
+        let names = resource.children.iter().filter(|child| child.name == "node");
+        let names = names.filter_map(|node| node.get("name")).map(str::to_owned);
+        match resource.get("role") {
+            // the words of Pacemaker before 2.1, too
+            Some("Started" | "Promoted" | "Master") => entry.on.extend(names),
+            Some("Unpromoted" | "Slave") => entry.beside.extend(names),
+            _ => {}
         }
     }
     let failures = root.child("failures").into_iter().flat_map(|failures| &failures.children);

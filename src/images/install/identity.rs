@@ -74,6 +74,11 @@ impl Target {
                 ran("mkswap", &[disk.as_str()], "")?;
                 continue;
             }
+            if Division::blank(at).is_some() {
+                // of whatever was there before the disk was divided
+                self.chroot(&["wipefs", "--quiet", "--all", disk.as_str()], b"")?;
+                continue;
+            }
             ran("mke2fs", &["-q", "-F", "-t", "ext4", disk.as_str()], "")?;
             let (aside, place) = (self.root.join(ASIDE), self.root.join(at.trim_start_matches('/')));
             for folder in [&aside, &place] {
@@ -95,7 +100,7 @@ impl Target {
         if let Some(esp) = &self.parts.esp {
             text += &format!("UUID={} /boot/efi vfat umask=0077,nofail 0 2\n", uuid(esp)?);
         }
-        for (at, disk) in &self.parts.more {
+        for (at, disk) in self.parts.more.iter().filter(|(at, _)| Division::blank(at).is_none()) {
             let id = uuid(disk)?;
             text += &match at.as_str() {
                 Division::SWAP => format!("UUID={id} none swap sw 0 0\n"),

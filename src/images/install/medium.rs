@@ -141,7 +141,7 @@ fn table(layout: &[Division]) -> (String, Vec<&str>) {
         let (kind, name) = match part.at.as_str() {
             "/" => (ROOT, "root"),
             Division::SWAP => (SWAP, "swap"),
-            at => (OTHER, at.trim_start_matches('/')),
+            at => (OTHER, Division::blank(at).unwrap_or(at.trim_start_matches('/'))),
         };
         text += &format!("{size}type={kind}, name={}\n", name.replace('/', "-"));
         order.push(part.at.as_str());
@@ -229,6 +229,12 @@ mod tests {
         assert!(text.ends_with(&format!(
             "size=8GiB, type={SWAP}, name=swap\nsize=20GiB, type={OTHER}, name=var-log\ntype={ROOT}, name=root\n"
         )));
+        let blank = [part("/", None), part("/dev/disk/by-partlabel/state", Some(20))];
+        assert!(
+            table(&blank)
+                .0
+                .ends_with(&format!("size=20GiB, type={OTHER}, name=state\ntype={ROOT}, name=root\n"))
+        );
         assert_eq!(table(&[]).1, ["/"]);
         let of = |layout: &[Division]| Disk { layout: layout.to_vec(), ..Disk::default() };
         let found = [disk("/dev/vda", "A1", 32)];

@@ -295,9 +295,16 @@ pub(super) const SERVICES: &[Code] = &[
     shape(
         "storage/device",
         "a disk that is missing, or a word of another kind of storage",
-        "an exclusive storage is mounted by the engine, from a disk; a mounted one is the site's own affair; a mirror is a folder.",
+        "an exclusive storage is mounted by the engine, from a disk, as what drbd makes of two disks is; a mounted one is the site's own affair; a mirror is a folder.",
         "name the disk by an identity that is the same on every head, or change the kind.",
         "storage: { state: { kind: exclusive, path: /srv/state, device: /dev/disk/by-id/wwn-0x5000c500a1b2c3d4-part1 } }",
+    ),
+    shape(
+        "storage/drbd",
+        "a storage on two heads' disks, and not two heads with a wire and a number for it",
+        "DRBD 8.4 keeps two disks the same, over a network that both heads are in; each such storage has a device and a port of its own.",
+        "name two heads, a network that both have a card in, and a minor for each such storage.",
+        "storage: { state: { kind: drbd, path: /srv/state, device: /dev/disk/by-partlabel/state, network: inside, minor: 0 } }",
     ),
     rule(
         "storage/mirror-loses",
@@ -316,7 +323,7 @@ pub(super) const SERVICES: &[Code] = &[
     shape(
         "storage/two-groups",
         "a storage of one head that two groups need",
-        "an exclusive storage and a mirror are on one head at a time, and two groups may be on two.",
+        "a storage of kind exclusive, drbd or mirror is on one head at a time, and two groups may be on two.",
         "make them one group, or give each a storage of its own.",
         "groups: { control: { storage: state, ... } }",
     ),

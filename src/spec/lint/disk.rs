@@ -24,6 +24,11 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
 }
 
+/// Names of what booting needs, and what a GPT cannot hold (UEFI 2.10, 5.3.3: 36 characters).
+fn is_taken(name: &str) -> bool {
+    name.contains('/') || name.len() > 36 || ["", "bios", "esp", "root", "swap"].contains(&name)
+}
+
 fn wrong(layout: &[Division]) -> Option<String> {
     if layout.is_empty() {
         return None;
@@ -32,9 +37,12 @@ fn wrong(layout: &[Division]) -> Option<String> {
     if let Some(twice) = layout.iter().find(|part| !seen.insert(&part.at)) {
         return Some(format!("`{}` is named twice", twice.at));
     }
+    if let Some(part) = layout.iter().find(|part| Division::blank(&part.at).is_some_and(is_taken)) {
+        return Some(format!("`{}` cannot be the name of a part with nothing on it", part.at));
+    }
     let apart = |part: &&Division| {
         let top = part.at.trim_start_matches('/').split('/').next().unwrap_or_default();
-        part.at.starts_with('/') && NOT_APART.contains(&top)
+        part.at.starts_with('/') && NOT_APART.contains(&top) && Division::blank(&part.at).is_none()
     };
     if let Some(part) = layout.iter().find(apart) {
         return Some(format!("`{}` is needed before it would be mounted", part.at));

@@ -21,6 +21,10 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             ));
         }
     }
+    for (name, _) in cluster.storage.iter().filter(|(_, storage)| storage.replicated().is_some()) {
+        let place = lint.at(&format!("storage.{name}.kind"), "");
+        wrong.push((place, "DRBD is in no repository of it".to_owned()));
+    }
     for (name, head) in &cluster.heads {
         if head.image.is_some() {
             let place = lint.at(&format!("heads.{name}.image"), "");

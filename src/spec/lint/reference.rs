@@ -27,6 +27,11 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             head(lint, &format!("images.{name}.capture.from"), &capture.from);
         }
     }
+    for (name, storage) in &cluster.storage {
+        if let Some(word) = &storage.network {
+            network(lint, &format!("storage.{name}.network"), word);
+        }
+    }
     groups(lint);
     services(lint);
 }

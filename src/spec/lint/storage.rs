@@ -10,6 +10,10 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             StorageKind::Mounted => {}
             StorageKind::Exclusive => owners(lint, name, "exclusive"),
             StorageKind::Mirror => owners(lint, name, "a mirror"),
+            StorageKind::Drbd => {
+                owners(lint, name, "drbd");
+                replicated(lint, name, storage);
+            }
         }
         if let Some(every) = storage.mirrored() {
             loses(lint, name, every);
@@ -33,21 +37,77 @@ pub(super) fn check(lint: &mut Lint<'_>) {
 }
 
 fn device(lint: &mut Lint<'_>, name: &str, storage: &Storage) {
-    if storage.kind == StorageKind::Exclusive && storage.device.is_none() {
+    use StorageKind::{Drbd, Exclusive, Mirror};
+    let on_disk: &[_] = &[(Exclusive, "exclusive"), (Drbd, "drbd")];
+    let kind = on_disk.iter().find(|(kind, _)| *kind == storage.kind);
+    if let Some((_, word)) = kind.filter(|_| storage.device.is_none()) {
         let place = lint.at_key(&format!("storage.{name}"), "");
-        lint.error("storage/device", format!("storage {name} is exclusive, and names no disk"), [place])
+        lint.error("storage/device", format!("storage {name} is {word}, and names no disk"), [place])
             .mend("add `device: /dev/disk/by-id/...`, a name that is the same on every head");
     }
+    let drbd = &on_disk[1..];
     let fields = [
-        ("device", storage.device.is_some(), StorageKind::Exclusive, "exclusive"),
-        ("options", storage.options.is_some(), StorageKind::Exclusive, "exclusive"),
-        ("every", storage.every.is_some(), StorageKind::Mirror, "mirror"),
+        ("device", storage.device.is_some(), on_disk),
+        ("options", storage.options.is_some(), on_disk),
+        ("every", storage.every.is_some(), &[(Mirror, "mirror")]),
+        ("network", storage.network.is_some(), drbd),
+        ("minor", storage.minor.is_some(), drbd),
     ];
-    for (field, _, _, kind) in fields.iter().filter(|(_, given, kind, _)| *given && *kind != storage.kind) {
+    let given = fields.into_iter().filter(|(_, given, _)| *given);
+    for (field, _, kinds) in
+        given.filter(|(_, _, kinds)| !kinds.iter().any(|(kind, _)| *kind == storage.kind))
+    {
+        let words: Vec<_> = kinds.iter().map(|(_, word)| *word).collect();
         let place = lint.at(&format!("storage.{name}.{field}"), "");
-        let message = format!("storage {name} is not of kind {kind}, and `{field}` is not looked at");
+        let message =
+            format!("storage {name} is not of kind {}, and `{field}` is not looked at", words.join(" or "));
         lint.error("storage/device", message, [place])
-            .mend(format!("say `kind: {kind}` if that is what is meant, or take this away"));
+            .mend(format!("say `kind: {}` if that is what is meant, or take this away", words[0]));
+    }
+}
+
+/// Two disks, a wire between them, a number of its own.
+fn replicated(lint: &mut Lint<'_>, name: &str, storage: &Storage) {
+    let cluster = lint.cluster;
+    for (group, about) in cluster.groups.iter().filter(|(_, group)| group.storage.as_deref() == Some(name)) {
+        if about.heads.len() != 2 {
+            let place = lint.at(&format!("groups.{group}.heads"), "");
+            let message = format!(
+                "storage {name} is drbd: it is written to two heads, and group {group} has {}",
+                about.heads.len()
+            );
+            lint.error("storage/drbd", message, [place])
+                .mend("name two heads; a third one can vote (`witnesses`) or carry other groups");
+        } else if cluster.written_over(storage, &about.heads).is_none() {
+            let place = lint.at_key(&format!("storage.{name}"), "");
+            let message = match &storage.network {
+                Some(network) => format!(
+                    "storage {name} is drbd, and not all heads of group {group} have a card in network {network}"
+                ),
+                None => {
+                    format!("storage {name} is drbd, and no private network has all heads of group {group}")
+                }
+            };
+            lint.error("storage/drbd", message, [place])
+                .mend("say `network:`, one that both heads have a card in");
+        }
+    }
+    let number = |storage: &Storage| storage.replicated().map(|about| about.minor);
+    let before = cluster.storage.iter().take_while(|(other, _)| *other != name);
+    if let Some((other, _)) =
+        before.into_iter().find(|(_, other)| number(other).is_some() && number(other) == number(storage))
+    {
+        let places = [
+            lint.at_key(&format!("storage.{name}"), "this one"),
+            lint.at_key(&format!("storage.{other}"), "has it"),
+        ];
+        let message = format!(
+            "storages {other} and {name} would both be /dev/drbd{}",
+            number(storage).unwrap_or_default()
+        );
+        lint.error("storage/drbd", message, places).mend(
+            "give each its own `minor: 0` to `255`, and leave those of storages that are in use as they are",
+        );
     }
 }
 
