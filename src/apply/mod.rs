@@ -30,7 +30,7 @@ pub use engine::{push_engine, read_cib, read_state, restart, run_within, settle}
 pub use gate::STEADY_FOR;
 pub use heartbeat::give_away;
 pub use live::{ask as ask_live, feed};
-pub use moves::{Engine, carried_by};
+pub use moves::{Engine, carried_by, stays_on};
 pub use packages::install;
 pub use remove::remove;
 pub use secrets::{rotate, spread};

@@ -152,10 +152,40 @@ impl<'a> Engine<'a> {
 
 /// Whether every moving resource of a group runs on `head` and nothing is under way or failed.
 pub fn carried_by(state: &EngineState, resources: &[String], head: &str) -> bool {
+    on(state, resources, head, |pending| pending.is_none())
+}
+
+/// The same of a group that has arrived: it stays there while the engine looks at it, again and again.
+pub fn stays_on(state: &EngineState, resources: &[String], head: &str) -> bool {
+    on(state, resources, head, |pending| pending.is_none_or(|what| what == "Monitoring"))
+}
+
+fn on(state: &EngineState, resources: &[String], head: &str, calm: impl Fn(Option<&str>) -> bool) -> bool {
     let moving = resources.iter().filter(|id| !id.ends_with("-clone"));
     moving.into_iter().all(|id| {
         state.resources.get(id).is_some_and(|found| {
-            found.on.len() == 1 && found.on[0] == head && !found.failed && found.pending.is_none()
+            found.on.len() == 1 && found.on[0] == head && !found.failed && calm(found.pending.as_deref())
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::EngineResource;
+
+    #[test]
+    fn a_look_at_a_service_that_has_arrived_does_not_say_that_it_went() {
+        let with = |pending: Option<&str>, on: &str| {
+            let pending = pending.map(str::to_owned);
+            let found = EngineResource { on: vec![on.to_owned()], pending, ..EngineResource::default() };
+            EngineState { resources: [("home".to_owned(), found)].into(), ..EngineState::default() }
+        };
+        let ids = ["home".to_owned(), "home-clone".to_owned()];
+        let both = |state: &EngineState| (carried_by(state, &ids, "head-2"), stays_on(state, &ids, "head-2"));
+        assert_eq!(both(&with(None, "head-2")), (true, true));
+        assert_eq!(both(&with(Some("Monitoring"), "head-2")), (false, true));
+        assert_eq!(both(&with(Some("Stopping"), "head-2")), (false, false));
+        assert_eq!(both(&with(None, "head-1")), (false, false));
+    }
 }

@@ -9,7 +9,7 @@ use super::out::line;
 use super::predict::simulated;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, examine, source};
-use crate::apply::{ApplyError, Engine, carried_by, give_away, read_state};
+use crate::apply::{ApplyError, Engine, carried_by, give_away, read_state, stays_on};
 use crate::desired::HostName;
 use crate::engines::EngineState;
 use crate::engines::pacemaker::{Forecast, move_constraint, with_constraint};
@@ -256,7 +256,7 @@ pub fn moved(
     // a look at a service that has just begun shows it as not quite there
     let there = std::cell::RefCell::new(None);
     let stays = |state: &EngineState| {
-        *there.borrow_mut() = others.iter().find(|head| carried_by(state, resources, head)).copied();
+        *there.borrow_mut() = others.iter().find(|head| stays_on(state, resources, head)).copied();
         there.borrow().is_some()
     };
     engine.wait(STAYS, stays).map_err(failed)?;
