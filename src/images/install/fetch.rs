@@ -1,6 +1,6 @@
 //! What a machine that is built asks its head, over HTTP. A head that is away for a while is waited for.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -31,19 +31,22 @@ const BYTES_MAX: u64 = 64 << 20;
 /// A server of pieces is done without after this: there are others, and the head.
 const SERVER_LIMIT: Duration = Duration::from_secs(20);
 
+/// Who hears what happens, from whichever thread.
+pub(super) type Told<'a> = &'a (dyn Fn(&str) + Sync);
+
 /// A head, by what its ticket is asked at.
 pub(super) struct Head<'a> {
     url: String,
     agent: Agent,
-    told: &'a dyn Fn(&str),
+    told: Told<'a>,
     /// Servers of pieces that have not failed yet; the last one is asked.
-    servers: RefCell<Vec<String>>,
+    servers: Mutex<Vec<String>>,
 }
 
 impl<'a> Head<'a> {
-    pub(super) fn at(url: &str, told: &'a dyn Fn(&str)) -> Self {
+    pub(super) fn at(url: &str, told: Told<'a>) -> Self {
         let agent = Agent::config_builder().timeout_global(Some(LIMIT)).build().into();
-        Self { url: url.trim_end_matches('/').to_owned(), agent, told, servers: RefCell::default() }
+        Self { url: url.trim_end_matches('/').to_owned(), agent, told, servers: Mutex::default() }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -127,7 +130,7 @@ impl<'a> Head<'a> {
 
     pub(super) fn ticket(&self) -> Result<Ticket, InstallError> {
         let ticket: Ticket = self.told_as("ticket")?;
-        *self.servers.borrow_mut() = in_turn(&ticket.servers, &ticket.head);
+        *self.servers() = in_turn(&ticket.servers, &ticket.head);
         Ok(ticket)
     }
 
@@ -152,6 +155,10 @@ impl<'a> Head<'a> {
         Ok(parsed(Utf8Path::new(MANIFEST), &bytes)?)
     }
 
+    fn servers(&self) -> MutexGuard<'_, Vec<String>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn at_server(&self, server: &str, piece: &Piece) -> Result<Vec<u8>, String> {
         let url = format!("{}/{}/{}", server.trim_end_matches('/'), &piece.sha256[..2], piece.sha256);
         let asked = self.agent.get(&url).config().timeout_global(Some(SERVER_LIMIT)).build().call();
@@ -164,11 +171,14 @@ impl<'a> Head<'a> {
     /// The bytes of a piece, proven by its name: one that came damaged is asked for once more.
     pub(super) fn piece(&self, piece: &Piece) -> Result<Vec<u8>, InstallError> {
         loop {
-            let Some(server) = self.servers.borrow().last().cloned() else { break };
+            let Some(server) = self.servers().last().cloned() else { break };
             match self.at_server(&server, piece) {
                 Ok(bytes) => return Ok(bytes),
                 Err(why) => {
-                    self.servers.borrow_mut().pop();
+                    // another piece may have found it out before
+                    if self.servers().pop_if(|last| *last == server).is_none() {
+                        continue;
+                    }
                     let text = format!("goes on without {server}: {why}");
                     self.say(&Word { stage: "writing".to_owned(), text, ..Word::default() });
                 }

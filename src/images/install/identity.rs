@@ -228,8 +228,14 @@ impl Target {
             ],
             false => &["grub-install", "--target=i386-pc", disk],
         };
-        self.chroot(argv, b"")?;
-        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"")
+        let folder = self.root.join("boot/grub");
+        fs::create_dir_all(&folder).map_err(system(&folder))?;
+        // neither needs the other, and each starts some hundred programs
+        std::thread::scope(|scope| {
+            let installed = scope.spawn(|| self.chroot(argv, b""));
+            let menu = self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"");
+            installed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(menu)
+        })
     }
 
     fn chroot(&self, argv: &[&str], input: &[u8]) -> Result<(), InstallError> {

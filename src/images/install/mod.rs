@@ -92,7 +92,7 @@ fn system(subject: impl ToString) -> impl FnOnce(std::io::Error) -> InstallError
 ///
 /// # Errors
 /// Why it was not built; the head has been told.
-pub fn install(url: &str, told: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn install(url: &str, told: &(dyn Fn(&str) + Sync)) -> Result<(), InstallError> {
     let head = Head::at(url, told);
     let mut stage = "begun";
     let built = stages(&head, &mut stage);
@@ -150,7 +150,7 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
 ///
 /// # Errors
 /// The head was not heard.
-pub fn say_up(told: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn say_up(told: &(dyn Fn(&str) + Sync)) -> Result<(), InstallError> {
     let Ok(url) = std::fs::read_to_string(SAY_UP) else { return Ok(()) };
     let head = Head::at(url.trim(), told);
     head.must_say(&Word { stage: super::ticket::UP.to_owned(), ..Word::default() })?;

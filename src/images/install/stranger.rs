@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The head is not there, or this machine cannot be looked at.
-pub fn introduce(url: &str, told: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn introduce(url: &str, told: &(dyn Fn(&str) + Sync)) -> Result<(), InstallError> {
     let head = Head::at(url, told);
     let line = fs::read_to_string("/proc/cmdline").map_err(system("/proc/cmdline"))?;
     let mac = booted_by(&line).ok_or_else(|| InstallError::System {

@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -42,9 +44,8 @@ pub(super) fn prove(head: &Head<'_>, manifest: &Manifest, from: &Utf8Path) -> Re
     // not what memory still knows of it
     posix_fadvise(&disk, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
         .map_err(|e| system(from)(e.into()))?;
-    let mut bytes = Vec::new();
     each(head, manifest, "proving", |piece, at| {
-        bytes.resize(piece.bytes as usize, 0);
+        let mut bytes = vec![0; piece.bytes as usize];
         disk.read_exact_at(&mut bytes, at).map_err(system(from))?;
         let same = match piece.is_zeros() {
             true => bytes.iter().all(|byte| *byte == 0),
@@ -54,22 +55,47 @@ pub(super) fn prove(head: &Head<'_>, manifest: &Manifest, from: &Utf8Path) -> Re
     })
 }
 
+/// Several at once: a processor unpacks or proves one while the network or the disk has another. The first error ends all.
 fn each(
     head: &Head<'_>,
     manifest: &Manifest,
     stage: &str,
-    mut work: impl FnMut(&Piece, u64) -> Result<(), InstallError>,
+    work: impl Fn(&Piece, u64) -> Result<(), InstallError> + Sync,
 ) -> Result<(), InstallError> {
-    let (mut at, mut told) = (0, Instant::now());
-    for piece in &manifest.pieces {
-        work(piece, at)?;
-        at += u64::from(piece.bytes);
-        if told.elapsed() > EVERY {
-            told = Instant::now();
-            head.say(&Word { stage: stage.to_owned(), done: at, total: manifest.bytes, ..Word::default() });
+    let starts = manifest.pieces.iter().scan(0, |at, piece| {
+        let begins = *at;
+        *at += u64::from(piece.bytes);
+        Some((piece, begins))
+    });
+    let (left, done) = (Mutex::new(starts), AtomicU64::new(0));
+    let (told, wrong) = (Mutex::new(Instant::now()), Mutex::new(None));
+    let one = || {
+        while let Some((piece, at)) = next(&left).filter(|_| held(&wrong).is_none()) {
+            if let Err(error) = work(piece, at) {
+                held(&wrong).get_or_insert(error);
+                return;
+            }
+            let done = done.fetch_add(u64::from(piece.bytes), Ordering::Relaxed) + u64::from(piece.bytes);
+            if held(&told).elapsed() > EVERY {
+                *held(&told) = Instant::now();
+                head.say(&Word { stage: stage.to_owned(), done, total: manifest.bytes, ..Word::default() });
+            }
         }
-    }
-    Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
+    wrong.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// Each holds a piece twice, packed and not; more are waited for by the disk.
+const THREADS_MAX: usize = 4;
+
+fn next<T>(left: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    held(left).next()
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The disk makes them itself where it can.
