@@ -119,7 +119,7 @@ fn wanted<'a>(cluster: &'a Cluster, name: &'a str) -> Result<(&'a str, &'a Head)
 }
 
 /// A head of the group that carries the boot service, and not the one that is built: this one if it is one of them.
-pub(super) fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+fn builder(cluster: &Cluster, name: &str) -> Result<String, Failure> {
     let own = via::own_name();
     let mut heads = cluster.builders(name);
     let first = cluster.builders(name).next();

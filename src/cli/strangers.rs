@@ -103,7 +103,9 @@ fn possible(cluster: &Cluster) -> Result<(), Failure> {
 /// The head that carries dhcp and boot; before any does, one that could.
 fn server(spec: &source::Spec, reach: &Reach) -> Result<String, Failure> {
     let cluster = &spec.loaded.cluster;
-    let could = build::builder(cluster, "")?;
+    let could = cluster.builders("").next().cloned().ok_or_else(|| {
+        Failure::new(Exit::Missing, "machines cannot be asked: no group carries dhcp and boot")
+    })?;
     let serves = |name: &&String| cluster.services.get(*name).is_some_and(|service| service.kind() == "boot");
     let group = cluster.groups.iter().find(|(_, group)| group.services.iter().any(|name| serves(&name)));
     let found = via::survey(spec, reach)?;

@@ -132,7 +132,6 @@ impl Carried {
         let parameters = parameters.map(|(key, value)| (key.to_owned(), value)).into();
         Some(Self {
             what: CarriedAs::Agent { agent: "ocf:haoscar:drbd".to_owned(), parameters },
-            fence_on_stop_failure: true,
             promoted: true,
             ..Self::everywhere(&format!("disks-{name}"), "")
         })
