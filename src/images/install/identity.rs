@@ -341,9 +341,10 @@ WantedBy=multi-user.target
 ";
 
 /// A card that the initramfs, which is the image's, has named already gets its own name before networkd raises it: one that is up keeps the
-/// other name, and a race decided.
+/// other name, and a race decided. Not `trigger --settle`: it waits for a card by the name that it had.
 const NAMED_FIRST: &str = "[Service]
-ExecStartPre=+/usr/bin/udevadm trigger --action=add --subsystem-match=net --settle
+ExecStartPre=-+/usr/bin/udevadm trigger --action=add --subsystem-match=net
+ExecStartPre=-+/usr/bin/udevadm settle --timeout=30
 ";
 
 /// Text files of a machine's own, by path below its root.
