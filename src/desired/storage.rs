@@ -24,7 +24,7 @@ const CHECK: &str = r#"[ -e "$1" ] || { echo "there is no $1 on this head" >&2; 
 const REPLICATED: &str = r#"[ -b "$1" ] || { echo "there is no disk $1 on this head" >&2; exit 1; }
 [ -e /proc/drbd ] || modprobe drbd || { echo "this kernel has no module drbd" >&2; exit 1; }
 ! findmnt --fstab --mountpoint "$2" >/dev/null 2>&1 || { echo "$2 is in /etc/fstab: this head would mount it whoever has it" >&2; exit 1; }
-case $(blkid -p -o value -s TYPE "$1") in drbd) ;; *) [ -e "$4" ] || [ -z "$(wipefs --no-act --parsable "$1")" ] || { wipefs --no-act "$1"; echo "$1 is not blank: haoscar takes a disk with nothing on it (wipefs -a $1 takes all away that is on it)" >&2; exit 1; } ;; esac
+case $(blkid -p -o value -s TYPE "$1") in drbd) ;; *) [ -e "$4" ] || { found=$(wipefs --no-act --parsable "$1") && [ -z "$found" ]; } || { wipefs --no-act "$1"; echo "$1 is not blank: haoscar takes a disk with nothing on it (wipefs -a $1 takes all away that is on it)" >&2; exit 1; } ;; esac
 drbdadm -c "$3" sh-nop"#;
 
 /// A secret of cram-hmac is 63 characters at most (drbd.conf(5)).
