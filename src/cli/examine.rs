@@ -55,14 +55,7 @@ pub fn mirrors(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Mirror> {
     let mut found = BTreeMap::new();
     for (name, storage) in &cluster.storage {
         let Some(every) = storage.mirrored() else { continue };
-        let there = heads_with(name, cluster, crew);
-        let request = Request::Run {
-            argv: pacemaker::mirror_told(name, &storage.path),
-            input: String::new(),
-            timeout_ms: STORAGE_TIMEOUT_MS,
-        };
-        let answers = crew.each(&there, |_, host| host.ask(&request));
-        let heads = answers.into_iter().map(|(host, answer)| (host, read(answer, Copied::read))).collect();
+        let heads = told(name, cluster, crew, pacemaker::mirror_told(name, &storage.path), Copied::read);
         let mirror = Mirror { path: storage.path.to_string(), every_s: every.as_millis() / 1000, heads };
         found.insert(name.clone(), mirror);
     }
@@ -72,17 +65,26 @@ pub fn mirrors(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Mirror> {
 /// What each head says of its disk of every storage that two heads keep the same.
 pub fn disks(cluster: &Cluster, crew: &mut Crew) -> BTreeMap<String, Disks> {
     let replicated = cluster.storage.iter().filter(|(_, storage)| storage.replicated().is_some());
-    let told = |(name, storage): (&String, &Storage)| {
-        let argv = pacemaker::disk_told(name);
-        let request = Request::Run { argv, input: String::new(), timeout_ms: STORAGE_TIMEOUT_MS };
-        let answers = crew.each(&heads_with(name, cluster, crew), |_, host| host.ask(&request));
-        let heads = answers.into_iter().map(|(host, answer)| (host, read(answer, Disk::read))).collect();
+    let of = |(name, storage): (&String, &Storage)| {
+        let heads = told(name, cluster, crew, pacemaker::disk_told(name), Disk::read);
         (name.clone(), Disks { path: storage.path.to_string(), heads })
     };
-    replicated.map(told).collect()
+    replicated.map(of).collect()
 }
 
-/// What an agent has told, by who reads its line.
+/// What the agent of a storage says on each of its heads, by who reads its line.
+fn told<T>(
+    storage: &str,
+    cluster: &Cluster,
+    crew: &mut Crew,
+    argv: Vec<String>,
+    line: fn(&str) -> Option<T>,
+) -> BTreeMap<HostName, Result<T, String>> {
+    let request = Request::Run { argv, input: String::new(), timeout_ms: STORAGE_TIMEOUT_MS };
+    let answers = crew.each(&heads_with(storage, cluster, crew), |_, host| host.ask(&request));
+    answers.into_iter().map(|(host, answer)| (host, read(answer, line))).collect()
+}
+
 fn read<T>(answer: Result<Response, HostError>, line: fn(&str) -> Option<T>) -> Result<T, String> {
     match answer {
         Ok(Response::Answer(answer)) => line(&answer.stdout).ok_or_else(|| answer.stderr.trim().to_owned()),

@@ -228,14 +228,8 @@ impl Target {
             ],
             false => &["grub-install", "--target=i386-pc", disk],
         };
-        let folder = self.root.join("boot/grub");
-        fs::create_dir_all(&folder).map_err(system(&folder))?;
-        // neither needs the other, and each starts some hundred programs
-        std::thread::scope(|scope| {
-            let installed = scope.spawn(|| self.chroot(argv, b""));
-            let menu = self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"");
-            installed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(menu)
-        })
+        self.chroot(argv, b"")?;
+        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"")
     }
 
     fn chroot(&self, argv: &[&str], input: &[u8]) -> Result<(), InstallError> {
