@@ -40,15 +40,21 @@ pub fn accept(
     if let Err(error) = named {
         return vec![error.to_string()];
     }
+    let mut wrong = keep(crew, heads, record, limit);
+    wrong.extend(tell(crew, parts));
+    wrong
+}
+
+/// Has those of the heads that are reached keep a generation, and of all of them the newest `limit`. What could not be done is
+/// answered, a line each.
+pub fn keep(crew: &mut Crew, heads: &[HostName], record: &Record, limit: usize) -> Vec<String> {
     let keep = Request::Keep { record: Box::new(record.clone()), limit };
     let reached: Vec<_> = crew.names().into_iter().filter(|name| heads.contains(name)).collect();
     let kept = crew.each(&reached, |_, host| host.ask(&keep));
-    let mut wrong: Vec<_> = kept
-        .into_iter()
-        .filter_map(|(name, result)| Some(format!("{name} does not keep it: {}", result.err()?)))
-        .collect();
-    wrong.extend(tell(crew, parts));
-    wrong
+    let wrong = |(name, result): (HostName, Result<_, _>)| {
+        Some(format!("{name} does not keep it: {}", result.err()?))
+    };
+    kept.into_iter().filter_map(wrong).collect()
 }
 
 /// Tells every host that is reached what it must be from now on. What could not be told is answered, a line each.

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-pub use accept::{Acceptance, accept, hold, tell};
+pub use accept::{Acceptance, accept, hold, keep, tell};
 pub use confirm::give_back;
 pub use crew::Crew;
 pub use engine::{push_engine, read_cib, read_state, restart, run_within, settle};

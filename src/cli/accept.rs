@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::history::recall_from;
 use super::render::tree;
 use super::via::Survey;
 use super::{Common, Exit, Failure, source, via};
@@ -94,9 +95,7 @@ pub(super) fn accept(
 ) {
     let record = record(spec, found, plan, origin);
     let hold = hold(spec, found, &record.generation, origin);
-    let cluster = &spec.loaded.cluster;
-    let heads: Vec<_> = cluster.heads.keys().cloned().collect();
-    let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
+    let (heads, limit) = keepers(spec);
     let member = member(found);
     let generation = &record.generation;
     let named = (generation.number, generation.commit.clone());
@@ -142,8 +141,15 @@ pub(super) fn settle(
     if moved || seen.into_iter().any(other) {
         accept(common, spec, found, plan, origin, false);
     } else {
-        tell_behind(common, found, number, parts);
+        tell_behind(common, spec, found, (number, parts));
     }
+}
+
+/// The heads, and how many generations each keeps.
+fn keepers(spec: &source::Spec) -> (Vec<HostName>, usize) {
+    let cluster = &spec.loaded.cluster;
+    let limit = usize::try_from(cluster.policy.history.unwrap_or(KEPT)).unwrap_or(usize::MAX);
+    (cluster.heads.keys().cloned().collect(), limit)
 }
 
 /// A host that was away when the generation was accepted, and is as it asks, is told so.
@@ -151,10 +157,16 @@ pub(super) fn catch_up(common: &Common, spec: &source::Spec, found: &mut Survey)
     let Some(named) = named(spec, found) else { return };
     let number = named.0;
     let parts = parts(spec, found, named);
-    tell_behind(common, found, number, parts);
+    tell_behind(common, spec, found, (number, parts));
 }
 
-fn tell_behind(common: &Common, found: &mut Survey, number: u64, mut parts: BTreeMap<HostName, Accepted>) {
+/// With the generation itself, where another head keeps it.
+fn tell_behind(
+    common: &Common,
+    spec: &source::Spec,
+    found: &mut Survey,
+    (number, mut parts): (u64, BTreeMap<HostName, Accepted>),
+) {
     if number == 0 {
         return; // nothing was accepted yet
     }
@@ -163,11 +175,24 @@ fn tell_behind(common: &Common, found: &mut Survey, number: u64, mut parts: BTre
         seen.is_some_and(|seen| seen.accepted < found.observed.generation || seen.away != part.away)
     };
     parts.retain(|name, part| behind(name, part));
-    let names = parts.keys().cloned().collect::<Vec<_>>().join(", ");
-    for wrong in apply::tell(&mut found.crew, &parts) {
+    if parts.is_empty() {
+        return;
+    }
+    let (heads, limit) = keepers(spec);
+    let (behind, others): (Vec<_>, Vec<_>) = found
+        .crew
+        .names()
+        .into_iter()
+        .filter(|name| heads.contains(name))
+        .partition(|name| parts.contains_key(name));
+    let kept = recall_from(&mut found.crew, &others, number);
+    let kept =
+        kept.map_or_else(|_| Vec::new(), |record| apply::keep(&mut found.crew, &behind, &record, limit));
+    for wrong in kept.into_iter().chain(apply::tell(&mut found.crew, &parts)) {
         eprintln!("warning: {wrong}");
     }
-    if !common.quiet && !names.is_empty() {
+    let names = parts.keys().cloned().collect::<Vec<_>>().join(", ");
+    if !common.quiet {
         line!("generation {} is told to {names}", found.observed.generation);
     }
 }

@@ -7,8 +7,10 @@ use clap::Args;
 use super::out::line;
 use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, Format, source};
+use crate::apply::{Crew, read_cib};
 use crate::desired::HostName;
-use crate::host::{Request, Response};
+use crate::engines::pacemaker;
+use crate::host::{Request, Response, accepted_here, kept_here};
 use crate::observed::{Edit, Generation, Record};
 
 /// Options of `haoscar history`.
@@ -105,15 +107,52 @@ pub(super) fn recall(found: &mut Survey, known: &Known, number: u64) -> Result<R
             None => failure.hint("nothing was applied yet"),
         });
     };
+    recall_from(&mut found.crew, keepers, number)
+        .map_err(|said| Failure::new(Exit::Failed, format!("generation {number} cannot be read: {said}")))
+}
+
+/// One generation from the first of these that has it.
+///
+/// # Errors
+/// What the last of them said where none has.
+pub(super) fn recall_from(crew: &mut Crew, keepers: &[HostName], number: u64) -> Result<Record, String> {
     let mut said = String::new();
-    for (_, answer) in found.crew.each(keepers, |_, host| host.ask(&Request::Recall(number))) {
+    for (_, answer) in crew.each(keepers, |_, host| host.ask(&Request::Recall(number))) {
         match answer {
             Ok(Response::Recalled(Some(record))) => return Ok(*record),
             Ok(_) => {}
             Err(error) => said = error.to_string(),
         }
     }
-    Err(Failure::new(Exit::Failed, format!("generation {number} cannot be read: {said}")))
+    Err(said)
+}
+
+/// The accepted generation as this head or another one keeps it; none where nothing is accepted here, or what is kept here of
+/// it cannot be read. A head whose session was lost when something was accepted has an older one: the engine names the newest.
+///
+/// # Errors
+/// 69: no head that was reached keeps what the engine names.
+pub(super) fn accepted_record() -> Result<Option<Record>, Failure> {
+    let Some(own) = accepted_here().ok().flatten() else { return Ok(None) };
+    let cib = read_cib(&mut Crew::here(&own.host), &own.host);
+    let named = cib.as_deref().map_or(0, pacemaker::generation);
+    if named <= own.generation {
+        return Ok(kept_here(own.generation));
+    }
+    if let Some(record) = kept_here(named) {
+        return Ok(Some(record));
+    }
+    let Some(older) = kept_here(own.generation) else { return Ok(None) };
+    let spec = source::checked(source::of_record(older))?;
+    let heads: Vec<_> = spec.loaded.cluster.heads.keys().filter(|name| **name != own.host).cloned().collect();
+    let mut crew = via::reached(&spec, &Reach::of_heads(&heads))?.crew;
+    let keepers = crew.names();
+    let record = recall_from(&mut crew, &keepers, named).map_err(|_| {
+        let why = format!("generation {named} is accepted, {} has generation {}", own.host, own.generation);
+        Failure::new(Exit::Unreachable, format!("{why}, and no head that was reached keeps the newer one"))
+            .hint("wait for the head that applied it, or name the spec: --spec PATH")
+    })?;
+    Ok(Some(record))
 }
 
 fn edits(common: &Common, edits: &BTreeMap<HostName, Vec<Edit>>) {

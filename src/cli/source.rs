@@ -3,10 +3,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::history::accepted_record;
 use super::{Common, Exit, Failure, problems};
 use crate::desired::{Desired, Surroundings, resolve};
 use crate::history;
-use crate::host::accepted_spec_here;
 use crate::observed::{Generation, Record};
 use crate::spec::{Loaded, Problem, Severity, Sources, judge};
 use crate::templates::Templates;
@@ -64,16 +64,16 @@ pub(super) fn read(common: &Common, argument: Option<&Utf8Path>) -> Result<Spec,
     checked(gather(common, argument)?)
 }
 
-/// The same of what is accepted on this head.
+/// The same of what is accepted.
 ///
 /// # Errors
-/// 66 where nothing is.
+/// 66 where nothing is, or no head that was reached keeps it.
 pub(super) fn accepted() -> Result<Spec, Failure> {
     let missing = || {
         Failure::new(Exit::Missing, "nothing is accepted on this host, or its history cannot be read")
             .hint("haoscar apply --spec PATH")
     };
-    checked(of_record(accepted_spec_here().ok_or_else(missing)?))
+    checked(of_record(accepted_record()?.ok_or_else(missing)?))
 }
 
 /// The same of files that lie elsewhere: in a history.
@@ -101,7 +101,7 @@ pub(super) fn gather(common: &Common, argument: Option<&Utf8Path>) -> Result<Gat
     let named = argument.or(common.spec.as_deref()).map(Utf8Path::to_owned);
     let lies = || DEFAULTS.map(Utf8PathBuf::from).into_iter().find(|path| path.exists());
     let Some(path) = named.or_else(lies) else {
-        return accepted_spec_here().map(of_record).ok_or_else(|| {
+        return accepted_record()?.map(of_record).ok_or_else(|| {
             Failure::new(Exit::Missing, "there is no spec: neither ./cluster.yaml nor /etc/haoscar/spec")
                 .hint("name one: --spec PATH")
         });

@@ -72,6 +72,11 @@ impl Reach {
         Self { via: Some(Via::Head), on: Vec::new() }
     }
 
+    /// As a head reaches these.
+    pub fn of_heads(names: &[HostName]) -> Self {
+        Self { on: names.to_vec(), ..Self::of_head() }
+    }
+
     /// This machine.
     pub fn here() -> Self {
         Self { via: Some(Via::Local), on: Vec::new() }

@@ -209,7 +209,7 @@ impl Turn {
         let now_ms = ms(self.begin.elapsed());
         let names: Vec<_> = accepted.away.iter().cloned().collect();
         if names.is_empty()
-            || !may_change_others(world)
+            || !may_change_nodes(world)
             || !self.knock.is_due()
             || self.nodes.advice(&names, now_ms) != Advice::Try
             || rollout::at_work()
@@ -382,11 +382,15 @@ fn hinders(is_there: impl FnOnce() -> bool) -> Option<String> {
     }
 }
 
-/// Healing other hosts leads to the generation that the engine names, and never while somebody holds the engine still.
-fn may_change_others(world: &World<'_>) -> bool {
-    let World { accepted, ground, named } = world;
-    let still = ground.engine.as_ref().is_none_or(|state| state.maintenance);
-    !still && accepted.policy.heal == spec::Heal::Auto && named.0 == accepted.generation
+/// Hosts are brought to what is accepted never while somebody holds the engine still.
+fn may_bring(world: &World<'_>) -> bool {
+    let still = world.ground.engine.as_ref().is_none_or(|state| state.maintenance);
+    !still && world.accepted.policy.heal == spec::Heal::Auto
+}
+
+/// Healing nodes leads to the generation that the engine names.
+fn may_change_nodes(world: &World<'_>) -> bool {
+    may_bring(world) && world.named.0 == world.accepted.generation
 }
 
 /// Nodes that are still away, as this head has been told now.
@@ -394,10 +398,15 @@ fn away_now() -> BTreeSet<HostName> {
     accepted_here().ok().flatten().map(|accepted| accepted.away).unwrap_or_default()
 }
 
-/// The first member that is there with an older generation than the accepted one, if it may be changed without a person.
+/// The first member that is there with an older generation than the accepted one, if it may be changed without a person. This
+/// head before others: it may have come to lead after its session with the one that applied was lost.
 fn behind(world: &World<'_>) -> Option<(HostName, u64)> {
-    let World { ground, named, .. } = world;
-    let state = ground.engine.as_ref().filter(|_| may_change_others(world))?;
+    let World { accepted, ground, named } = world;
+    let state = ground.engine.as_ref().filter(|_| may_bring(world))?;
+    if accepted.generation != named.0 {
+        let own = (accepted.host.clone(), accepted.generation);
+        return Some(own).filter(|(_, has)| *has < named.0);
+    }
     let there = |name: &HostName| state.nodes.get(name).is_some_and(|node| node.online && !node.unclean);
     let known = tell::published().unwrap_or_default();
     known.into_iter().find(|(name, generation)| *generation < named.0 && there(name))

@@ -12,11 +12,13 @@ pub fn hinders(
     engine: Option<&EngineState>,
     named: u64,
 ) -> Option<String> {
-    unfinished(accepted, seen).or_else(|| behind(accepted, named)).or_else(|| unsettled(accepted, engine?))
+    unfinished(accepted, seen, named)
+        .or_else(|| behind(accepted, named))
+        .or_else(|| unsettled(accepted, engine?))
 }
 
 /// An apply that is not over, or did not end well.
-fn unfinished(accepted: &Accepted, seen: &HostObserved) -> Option<String> {
+fn unfinished(accepted: &Accepted, seen: &HostObserved, named: u64) -> Option<String> {
     if let Some(waits) = &seen.unconfirmed {
         return Some(waits.to_string());
     }
@@ -24,7 +26,7 @@ fn unfinished(accepted: &Accepted, seen: &HostObserved) -> Option<String> {
         Some(End::Unconfirmed | End::Stuck(_)) => return seen.recovered.as_ref().map(ToString::to_string),
         Some(End::Old | End::New) | None => {}
     }
-    (seen.seen > accepted.generation)
+    (seen.seen > accepted.generation.max(named))
         .then(|| format!("generation {} was begun and is not accepted: `haoscar apply` ends it", seen.seen))
 }
 
@@ -88,6 +90,12 @@ mod tests {
     fn what_an_apply_has_put_out_and_nobody_has_accepted_is_not_healed_back() {
         let seen = HostObserved { seen: 6, ..HostObserved::default() };
         assert!(said(&seen, None, 5).unwrap().contains("generation 6 was begun"));
+    }
+
+    #[test]
+    fn a_head_that_was_part_of_what_is_accepted_and_was_not_told_so_waits_for_its_turn() {
+        let seen = HostObserved { seen: 6, ..HostObserved::default() };
+        assert!(said(&seen, None, 6).unwrap().contains("generation 6 is accepted and this host has 5"));
     }
 
     #[test]

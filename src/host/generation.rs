@@ -68,12 +68,9 @@ pub fn accepted_here() -> Result<Option<Accepted>, HostError> {
     accepted(&Real::under("/"))
 }
 
-/// The generation that is accepted on the machine that this runs on, with its spec; none: nothing was accepted here, or it is
-/// not kept, or cannot be read.
-pub fn accepted_spec_here() -> Option<Record> {
-    let machine = Real::under("/");
-    let number = accepted(&machine).ok()??.generation;
-    recall(&machine, number).ok()?
+/// A generation that the machine that this runs on keeps, with its spec; none: it is not kept here, or cannot be read.
+pub fn kept_here(number: u64) -> Option<Record> {
+    recall(&Real::under("/"), number).ok()?
 }
 
 /// Keeps what this machine must be from now on.

@@ -139,6 +139,22 @@ impl Branch {
         panic!("not said of {commit}: {sentence}: {}\n{}\n{}", self.said(), text(&log), engine.join("\n"));
     }
 
+    /// Who leads looks each minute, or when it is told to, and is sure after 15 s.
+    fn brings(&self, done: impl Fn(&Self) -> bool) {
+        let leads = self.carrier();
+        let done = (0..600).any(|look| {
+            if look % 25 == 0 {
+                self.lab().sh(&leads, "systemctl reload haoscar");
+            }
+            done(self) || {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                false
+            }
+        });
+        let why = "haoscar events --last 100; tail -5 /var/lib/haoscar/follow/rollout.log";
+        assert!(done, "{}", self.lab().sh(&leads, why));
+    }
+
     fn forwarders(&self) -> Vec<String> {
         let script = format!("grep -o '^server=[0-9.]*' {NAMES} | cut -d= -f2");
         ["head-1", "head-2"].map(|head| self.lab().sh(head, &script)).into()
@@ -176,6 +192,7 @@ fn a_head_rolls_out_signed_commits_of_its_branch_and_nothing_else() {
     a_folder_is_followed_as_soon_as_something_is_written_there(&mut branch);
     a_freeze_is_kept(&mut branch);
     a_head_that_was_away_is_brought_to_what_is_accepted(&mut branch);
+    a_head_that_leads_and_was_never_told_what_is_accepted_learns_it_from_the_other_one(&mut branch);
     a_session_of_a_head_that_lost_its_power_lets_go(&branch);
 }
 
@@ -425,20 +442,31 @@ fn a_head_that_was_away_is_brought_to_what_is_accepted(branch: &mut Branch) {
             ["head-1", "head-2"].map(|head| branch.lab().sh(head, "sha256sum /etc/chrony/chrony.conf"));
         chrony[0] == chrony[1] && branch.lab().sh("head-1", has) == branch.lab().sh("head-2", has)
     };
-    // who leads looks each minute, or when it is told to, and is sure after 15 s
-    let done = (0..600).any(|look| {
-        if look % 25 == 0 {
-            branch.sh("systemctl reload haoscar");
-        }
-        same(branch) || {
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            false
-        }
-    });
-    assert!(done, "{}", branch.sh("haoscar events --last 100; tail -5 /var/lib/haoscar/follow/rollout.log"));
+    branch.brings(same);
     let events = branch.sh("haoscar events --last 100");
     assert!(events.contains("head-2 has generation 20, and is brought to what is accepted"), "{events}");
     branch.sh("haoscar plan --detailed-exitcode");
+}
+
+/// Its session with the head that applied was lost before it was told: nobody else would bring it there.
+fn a_head_that_leads_and_was_never_told_what_is_accepted_learns_it_from_the_other_one(branch: &mut Branch) {
+    let leads = branch.carrier();
+    let sh = |script: &str| branch.lab().sh(&leads, script);
+    let accepted = "/var/lib/haoscar/accepted.json";
+    sh(&format!("cp {accepted} /root/older.json"));
+    branch.sh("cd /srv/state/clone; echo '# once more' >> cluster.yaml; sed -i 's/ntp3.example/ntp4.example/' cluster.yaml; haoscar apply --spec . -y");
+    let has = format!("grep -o '\"generation\":[0-9]*' {accepted} | cut -d: -f2");
+    let newest = sh(&has);
+    // as if neither the history nor the part had come
+    sh(&format!(
+        "systemctl stop haoscar; cp /root/older.json {accepted}; git -C /var/lib/haoscar/history.git tag -d generation/{newest}; systemctl start haoscar"
+    ));
+    assert_ne!(sh(&has), newest);
+    let plan = sh("cd /; haoscar plan --detailed-exitcode");
+    assert!(plan.contains("nothing to do"), "the newest is compared with, not this head's older one: {plan}");
+    branch.brings(|branch| branch.lab().sh(&leads, &has) == newest);
+    let events = branch.sh("haoscar events --last 100");
+    assert!(events.contains(&format!("{leads} has generation")), "{events}");
 }
 
 /// It hangs up on nobody, and holds the other head's lock.
