@@ -110,8 +110,8 @@ impl Target {
         Ok(text)
     }
 
-    /// Writes what makes it itself; answers its public keys of ssh.
-    pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<Vec<String>, InstallError> {
+    /// Writes what makes it itself, but for its keys.
+    pub(super) fn make_own(&self, ticket: &Ticket, url: &str) -> Result<(), InstallError> {
         let mounts = self.mounts()?;
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|error| system("random bytes")(error.into()))?;
@@ -131,9 +131,14 @@ impl Target {
         self.write(keys, &known, 0o600)?;
         let ssh = self.root.join("root/.ssh");
         fs::set_permissions(&ssh, fs::Permissions::from_mode(0o700)).map_err(system(&ssh))?;
-        self.chroot(&["ssh-keygen", "-A"], b"")?;
         self.chroot(&["systemctl", "enable", "--quiet", "systemd-networkd.service", UP_UNIT], b"")?;
         let _ = self.chroot(&["systemctl", "enable", "--quiet", "ssh.service"], b""); // sshd.service elsewhere
+        Ok(())
+    }
+
+    /// Makes its keys of ssh; answers the public ones.
+    pub(super) fn make_keys(&self) -> Result<Vec<String>, InstallError> {
+        self.chroot(&["ssh-keygen", "-A"], b"")?;
         let made = self.root.join("etc/ssh").read_dir_utf8().map_err(system("etc/ssh"))?.flatten();
         let public = made.filter(|entry| {
             entry.file_name().starts_with("ssh_host_") && entry.file_name().ends_with(".pub")
@@ -229,7 +234,7 @@ impl Target {
             false => &["grub-install", "--target=i386-pc", disk],
         };
         self.chroot(argv, b"")?;
-        self.chroot(&["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], b"")
+        self.chroot(&["sh", "-c", MENU], b"")
     }
 
     fn chroot(&self, argv: &[&str], input: &[u8]) -> Result<(), InstallError> {
@@ -255,6 +260,31 @@ impl Target {
         Ok(())
     }
 }
+
+/// GRUB's menu. What makes it asks grub-probe thirty times, a dozen different questions, and each answer takes a look at all of all disks
+/// (1.7 s in an emulated machine, of 50 s in all): while the menu is made an answer stays the same, and is kept.
+const MENU: &str = r#"
+set -e
+kept=/run/haoscar-probe
+probe=$(command -v grub-probe)
+rm -rf $kept
+mkdir -p $kept
+cp "$probe" $kept/grub-probe
+cat >$kept/ask <<'ASK'
+#!/bin/sh
+name() { set -f; IFS=/; set -- $*; IFS=,; echo "$*"; }
+answer=/run/haoscar-probe/answer:$(name "$@")
+[ -e "$answer" ] || { /run/haoscar-probe/grub-probe "$@" >"$answer.new" && mv "$answer.new" "$answer"; } || exit
+exec cat "$answer"
+ASK
+chmod +x $kept/ask
+mount --bind $kept/ask "$probe"
+status=0
+grub-mkconfig -o /boot/grub/grub.cfg || status=$?
+umount "$probe"
+rm -r $kept
+exit $status
+"#;
 
 /// A folder (`$1`) of somebody (`$2`), with its mode (`$3`); by the image's own names.
 const MAKE: &str = r#"mkdir -p "$1" && chown "$2" "$1" && chmod "$3" "$1""#;
@@ -314,13 +344,13 @@ pub(super) fn attach(
         .map_err(|error| system(to)(error.into()))
 }
 
-/// Says to the head that the machine is up.
+/// Says to the head that the machine is up. Not after network-online.target: networkd waits 12 s for a router's word by IPv6, and it need not come.
 const UP_UNIT: &str = "haoscar-built.service";
 
 const UP_TEXT: &str = "[Unit]
 Description=Tell the head that has built this machine that it is up
-Wants=network-online.target
-After=network-online.target ssh.service
+Wants=network.target
+After=network.target ssh.service
 ConditionPathExists=/etc/haoscar/built
 StartLimitIntervalSec=0
 
@@ -328,7 +358,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=/usr/sbin/haoscar install --up
 Restart=on-failure
-RestartSec=5
+RestartSec=1
 
 [Install]
 WantedBy=multi-user.target

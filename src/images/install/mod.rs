@@ -137,10 +137,15 @@ fn stages(head: &Head<'_>, stage: &mut &'static str) -> Result<(), InstallError>
     write::prove(head, &manifest, &parts.root)?;
     enter("identity", ticket.head.clone());
     let target = identity::Target::mount(&parts, node::Stays::Nothing)?;
-    let keys = target.make_own(&ticket, head.url())?;
-    head.say(&Word { stage: "identity".to_owned(), keys, ..Word::default() });
+    target.make_own(&ticket, head.url())?;
     enter("loader", String::new());
-    target.boot_loader(&medium)?;
+    let keys = std::thread::scope(|threads| {
+        let keys = threads.spawn(|| target.make_keys()); // a key of RSA takes 8 s where it is emulated
+        let installed = target.boot_loader(&medium);
+        let keys = keys.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        installed.and(keys)
+    })?;
+    head.say(&Word { stage: "loader".to_owned(), keys, ..Word::default() });
     target.leave()?;
     enter("restarting", String::new());
     Ok(())
