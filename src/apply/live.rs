@@ -22,11 +22,26 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub fn ask(desired: &Desired, observed: &Observed, crew: &mut Crew) -> BTreeMap<String, Vec<Answer>> {
     let mut found = BTreeMap::new();
     for live in &desired.live {
-        let head = observed.carrier(desired, &live.group);
-        let answers = head.and_then(|head| ask_on(live, &head, crew).ok());
-        found.extend(answers.map(|answers| (live.service.clone(), answers)));
+        let Some(heads) = places(live, observed.carrier(desired, &live.group)) else { continue };
+        let mut all = heads.iter().filter_map(|head| ask_on(live, head, crew).ok());
+        let (mut said, mut first) = (None, None);
+        for answers in all.by_ref() {
+            if (live.changes)(&live.wanted, &answers).is_ok() {
+                said = Some(answers);
+                break;
+            }
+            first = first.or(Some(answers));
+        }
+        found.extend(said.or(first).map(|answers| (live.service.clone(), answers)));
     }
     found
+}
+
+/// Where it may be, the likeliest first; none: nobody carries it.
+fn places(live: &Live, carrier: Option<HostName>) -> Option<Vec<HostName>> {
+    let carrier = carrier?;
+    let others = live.elsewhere.iter().filter(|head| **head != carrier).cloned();
+    Some(std::iter::once(carrier.clone()).chain(others).collect())
 }
 
 /// Every answer of one head; after one that did not come in time the rest is not asked.
@@ -58,9 +73,13 @@ fn answer(crew: &mut Crew, head: &str, request: &Request) -> Result<Answer, Host
 /// What [`feed`] says.
 pub fn feed_all(desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
     for live in &desired.live {
-        match carrier(desired, live, crew) {
-            Some(head) if crew.get(&head).is_some() => feed(live, &head, crew, say)?,
-            _ => say(&format!("{}: its objects wait: the head that carries it is not reached", live.service)),
+        let heads = places(live, carrier(desired, live, crew)).unwrap_or_default();
+        let reached: Vec<_> = heads.into_iter().filter(|head| crew.get(head).is_some()).collect();
+        match reached.is_empty() {
+            false => feed(live, &reached, crew, say)?,
+            true => {
+                say(&format!("{}: its objects wait: the head that carries it is not reached", live.service))
+            }
         }
     }
     Ok(())
@@ -74,12 +93,12 @@ fn carrier(desired: &Desired, live: &Live, crew: &mut Crew) -> Option<HostName> 
     observed.carrier(desired, &live.group)
 }
 
-/// Asks one service on `head` until it answers, and feeds it what differs.
+/// Asks one service on `heads`, of which it is on one, until it answers, and feeds it what differs.
 ///
 /// # Errors
 /// It does not answer, or it refuses a statement: that one is quoted, and what came before it stays.
-pub fn feed(live: &Live, head: &str, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
-    let statements = differing(live, head, crew)?;
+pub fn feed(live: &Live, heads: &[HostName], crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
+    let (head, statements) = differing(live, heads, crew)?;
     if !statements.is_empty() {
         let (count, service) = (statements.len(), &live.service);
         let plural = if count == 1 { "" } else { "s" };
@@ -88,12 +107,18 @@ pub fn feed(live: &Live, head: &str, crew: &mut Crew, say: Say<'_>) -> Result<()
     statements.iter().try_for_each(|statement| tell(live, head, statement, crew))
 }
 
-fn differing(live: &Live, head: &str, crew: &mut Crew) -> Result<Vec<Statement>, ApplyError> {
+fn differing<'a>(
+    live: &Live,
+    heads: &'a [HostName],
+    crew: &mut Crew,
+) -> Result<(&'a str, Vec<Statement>), ApplyError> {
     let begin = Instant::now();
+    let mut turns = heads.iter().cycle();
     loop {
+        let head = turns.next().ok_or_else(|| failed(live, "no head", "nobody carries it".to_owned()))?;
         let answers = ask_on(live, head, crew)?;
         match (live.changes)(&live.wanted, &answers) {
-            Ok(statements) => return Ok(statements),
+            Ok(statements) => return Ok((head, statements)),
             Err(why) if begin.elapsed() > ANSWER_LIMIT => {
                 let after = ANSWER_LIMIT.as_secs();
                 let why = format!("after {after} s its objects cannot be read: {why}");

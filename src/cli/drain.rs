@@ -8,7 +8,7 @@ use super::via::{self, Reach, Survey};
 use super::{Common, Exit, Failure, source};
 use crate::apply::Engine;
 use crate::desired::HostName;
-use crate::engines::pacemaker::EngineState;
+use crate::engines::{EngineResource, EngineState};
 use crate::plan::diff;
 use crate::status::unproven;
 
@@ -97,7 +97,11 @@ fn homeless(spec: &source::Spec, found: &Survey, head: &str) -> Result<(), Failu
     Ok(())
 }
 
+/// What is started there, or stops somewhere: the engine does not say where.
 fn runs_on(state: &EngineState, head: &str) -> Vec<String> {
-    let here = state.resources.iter().filter(|(_, found)| found.on.iter().any(|on| on == head));
-    here.map(|(name, _)| name.clone()).collect()
+    let here = |found: &EngineResource| {
+        let stops = found.pending.as_deref() == Some("Stopping");
+        stops || found.on.iter().chain(&found.beside).any(|on| on == head)
+    };
+    state.resources.iter().filter(|(_, found)| here(found)).map(|(name, _)| name.clone()).collect()
 }

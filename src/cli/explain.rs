@@ -183,9 +183,10 @@ fn template(name: Option<&str>, json: bool) -> Result<String, Failure> {
 }
 
 /// Specs that render every template together, the plainest first.
-const REFERENCE: [&str; 12] = [
+const REFERENCE: [&str; 13] = [
     include_str!("../../specs/ha-oscar-2004.yaml"),
     include_str!("../../specs/ha-oscar-2004-pbs.yaml"),
+    include_str!("../../specs/openpbs-native.yaml"),
     include_str!("../../specs/qnetd.yaml"),
     include_str!("../../specs/dnsmasq.yaml"),
     include_str!("../../specs/exclusive.yaml"),

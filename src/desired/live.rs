@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Question};
+use super::{Answer, HostName, Question};
 
 /// What a statement does to its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,13 +39,15 @@ pub struct Statement {
     pub text: String,
 }
 
-/// The live objects of one service: read and fed on the head that carries its group.
+/// The live objects of one service: read and fed on the head where it is, as a rule the one that carries its group.
 #[derive(Debug, Clone)]
 pub struct Live {
     /// The service's name in the spec.
     pub service: String,
     /// The group that carries it.
     pub group: String,
+    /// Heads where it may be, beside the one that carries the group: it moves by itself.
+    pub elsewhere: Vec<HostName>,
     /// What the running service is asked, in order.
     pub ask: Vec<Question>,
     /// The objects that the spec wants, in the service's own words.

@@ -53,9 +53,9 @@ pub use policy::{Heal, Packages, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
 pub use sample::{Listing, sample};
 pub use service::{
-    Access, BootLoader, BootService, Check, DhcpBackend, DhcpService, Export, NamesService, NfsBackend,
-    NfsService, OcfService, OnStopFailure, Partition, Recovery, RecoveryThen, SchedulerBackend,
-    SchedulerService, Service, TimeService, UnitService,
+    Access, Attribute, BootLoader, BootService, Check, DhcpBackend, DhcpService, Export, Hook, HookEvent,
+    NamesService, NfsBackend, NfsService, OcfService, OnStopFailure, Partition, Recovery, RecoveryThen,
+    SchedulerBackend, SchedulerMode, SchedulerService, Service, TimeService, UnitService,
 };
 pub use sources::Sources;
 pub use storage::{Replicated, Storage, StorageKind};

@@ -24,6 +24,8 @@ pub const PATTERNS: &[(&str, &str)] = &[
     ("absolute-path", "^/.+$"),
     ("partition", "^(swap|/([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?)$"),
     ("console", "^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9]+)?$"),
+    ("pbs-attribute", "^[a-z][a-z0-9_.]*$"),
+    ("pbs-hook", "^[A-Za-z][A-Za-z0-9_]*$"),
 ];
 
 /// What the types say, where every service has its `kind`.

@@ -186,6 +186,23 @@ pub enum SchedulerBackend {
     Openpbs,
 }
 
+/// Who moves the scheduler when a head dies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerMode {
+    /// The engine: one server, at the group's address.
+    #[default]
+    Managed,
+    /// OpenPBS itself: a primary and a secondary server, each at its own head's address.
+    Native,
+}
+
+impl SchedulerMode {
+    fn is_managed(&self) -> bool {
+        *self == Self::Managed
+    }
+}
+
 /// A partition (Slurm) or queue (PBS).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,16 +218,141 @@ pub struct Partition {
     pub max_time: Option<Span>,
 }
 
+/// A value of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// Any text.
+    Text(String),
+}
+
+impl std::fmt::Display for Attribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(true) => f.write_str("True"),
+            Self::Flag(false) => f.write_str("False"),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What happens, and a hook is asked (hook.h of OpenPBS 23.06).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HookEvent {
+    /// A job is submitted.
+    Queuejob,
+    /// A job has been taken.
+    Postqueuejob,
+    /// A job is changed.
+    Modifyjob,
+    /// A job goes to another queue.
+    Movejob,
+    /// A job is about to run.
+    Runjob,
+    /// A job has ended.
+    Jobobit,
+    /// An administrator changes something.
+    Management,
+    /// A node changes its state.
+    Modifyvnode,
+    /// A node is provisioned.
+    Provision,
+    /// Every so often, on the server.
+    Periodic,
+    /// A reservation is asked for.
+    Resvsub,
+    /// A reservation is changed.
+    Modifyresv,
+    /// A reservation is confirmed.
+    ResvConfirm,
+    /// A reservation begins.
+    ResvBegin,
+    /// A reservation ends.
+    ResvEnd,
+    /// A node gets a job.
+    ExecjobBegin,
+    /// Before a job on a node.
+    ExecjobPrologue,
+    /// Before its program.
+    ExecjobLaunch,
+    /// A process joins it.
+    ExecjobAttach,
+    /// It gives nodes back.
+    ExecjobResize,
+    /// It has been suspended.
+    ExecjobPostsuspend,
+    /// It is about to go on.
+    ExecjobPreresume,
+    /// It is about to be ended.
+    ExecjobPreterm,
+    /// Its start has failed.
+    ExecjobAbort,
+    /// After a job on a node.
+    ExecjobEpilogue,
+    /// A node has cleaned up after it.
+    ExecjobEnd,
+    /// A mom starts.
+    ExechostStartup,
+    /// Every so often, on each node.
+    ExechostPeriodic,
+}
+
+/// A hook of OpenPBS: Python of the site's own that its server, or moms, ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// When it is asked.
+    #[schemars(length(min = 1))]
+    pub event: Vec<HookEvent>,
+    /// The program: Python, with OpenPBS's module `pbs`.
+    #[schemars(length(min = 1))]
+    pub body: String,
+    /// Its place among hooks of one event: 1 is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub order: Option<u32>,
+    /// It is given up after this time: whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Span>,
+    /// How often, of a periodic one: whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
+    /// Whether it is asked at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// Jobs: one controller under the engine at the group's address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SchedulerService {
     /// The program.
     pub backend: SchedulerBackend,
+    /// Who moves it. `native` is for OpenPBS on two heads with a storage that both have mounted; the engine fences for it.
+    #[serde(default, skip_serializing_if = "SchedulerMode::is_managed")]
+    pub mode: SchedulerMode,
     /// Partitions or queues, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub partitions: BTreeMap<String, Partition>,
+    /// Attributes of OpenPBS's server, in its own words; one that is not named here is left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "pbs-attribute" })))]
+    pub attributes: BTreeMap<String, Attribute>,
+    /// Hooks of OpenPBS, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "pbs-hook" })))]
+    pub hooks: BTreeMap<String, Hook>,
     /// How failures are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,

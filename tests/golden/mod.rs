@@ -12,7 +12,7 @@ use haoscar::desired::{Desired, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 16] = [
+const SPECS: [&str; 17] = [
     "dnsmasq",
     "drbd",
     "exclusive",
@@ -24,6 +24,7 @@ const SPECS: [&str; 16] = [
     "kernel-nfs",
     "minimal",
     "mirror",
+    "openpbs-native",
     "qnetd",
     "rhel",
     "self-build",

@@ -2,7 +2,7 @@
 //!
 //! Nothing here is a live run. `qmgr` is a shell script that *replays a transcript*: it prints what OpenPBS 23.06.06
 //! printed, with what it was told since behind it, and ends with the exit statuses that were measured
-//! (knowledge/schedulers.md section 3; 216 and 3 are from the source of qmgr and pbs_error.h). It proves what
+//! (knowledge/schedulers.md section 3, and a lab with OpenPBS built from its source on 2026-11-30). It proves what
 //! haoscar says to a qmgr and what it makes of the answers, not that OpenPBS takes it: tests/lab/openpbs.rs does that
 //! where OpenPBS is installed.
 
@@ -29,6 +29,10 @@ set server acl_hosts += h7a
 set server default_queue = workq
 ";
 
+/// What it says before its first node.
+const NO_NODES: &str =
+    "qmgr obj= svr=default: Server has no node list\nqmgr: Error (15064) returned from server\n";
+
 fn pbs() -> Desired {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/specs/ha-oscar-2004-pbs.yaml");
     let cluster = load(&Sources::of_text("cluster.yaml", fs::read(path).unwrap())).unwrap().cluster;
@@ -53,24 +57,30 @@ fn objects_of_a_scheduler_that_runs_nowhere_wait_and_are_no_change() {
 
 #[test]
 fn a_server_that_refuses_to_talk_is_quoted_and_its_objects_wait() {
-    let plan = planned(Some(vec![answer(3, "qmgr: cannot connect to server control (errno=15010)"); 2]));
+    let plan = planned(Some(vec![answer(3, "qmgr: cannot connect to server control (errno=15010)"); 3]));
     let said = show(&plan, false);
     assert!(said.contains("? scheduler: its objects wait: qmgr: cannot connect to server control"), "{said}");
 }
 
 #[test]
 fn a_fresh_server_is_told_about_queues_then_itself_then_nodes() {
-    let plan = planned(Some(vec![answer(0, SERVER), answer(216, "")]));
+    let none = Answer { stderr: NO_NODES.to_owned(), ..answer(1, "") };
+    let plan = planned(Some(vec![answer(0, SERVER), none, answer(0, "")]));
     assert!(!plan.is_empty());
     let said = show(&plan, false);
     let expected = "\
 objects of scheduler
+  + create hook walltime
+  + import hook walltime application/x-python default /etc/haoscar/openpbs-hooks/walltime.py
+  + set hook walltime event = queuejob
+  + set hook walltime enabled = True
   + create queue batch comment = made-by-haoscar
-  + set queue batch enabled = True
   + set queue batch queue_type = Execution
+  + set queue batch enabled = True
   + set queue batch started = True
   ~ set server default_queue = batch
   ~ set server flatuid = True
+  ~ set server job_history_enable = True
   + create node compute1
   + set node compute1 resources_available.ncpus = 1
 ";
@@ -79,7 +89,7 @@ objects of scheduler
     let engine = plan.engine.changes.len();
     assert_eq!(
         sentence(&plan),
-        format!("cluster oscar: {engine} object of the engine and 14 objects of services would change")
+        format!("cluster oscar: {engine} object of the engine and 19 objects of services would change")
     );
 }
 
@@ -91,7 +101,8 @@ case $2 in
 "print server")
     [ -e server-up ] || { echo "qmgr: cannot connect to server control (errno=15010)" >&2; touch server-up; exit 3; }
     cat server; grep -s -E ' (queue|server) ' told | grep -v resources_available; exit 0 ;;
-"print node @default") grep -s ' node ' told || { echo "Server has no node list" >&2; exit 216; }; exit 0 ;;
+"print node @default") grep -s ' node ' told || { cat no-nodes >&2; exit 1; }; exit 0 ;;
+"print hook @default") grep -s ' hook ' told | grep -v '^import'; ! grep -qs '^import hook' told || cat program; exit 0 ;;
 "create node $(cat unknown 2>/dev/null)")
     echo "qmgr obj=${2#create node } svr=default: Unknown node " >&2; exit 214 ;;
 *) echo "$2" | sed 's/\(create queue [^ ]*\) \(comment.*\)/\1/' >> told ;;
@@ -111,7 +122,12 @@ impl Site {
         fs::write(&qmgr, QMGR).unwrap();
         fs::set_permissions(&qmgr, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.path().join("server"), SERVER).unwrap();
+        fs::write(folder.path().join("no-nodes"), NO_NODES).unwrap();
         let mut live = pbs().live.remove(0);
+        let program = live.wanted.lines().skip_while(|line| !line.starts_with("import hook"));
+        let program =
+            program.take_while(|line| !line.starts_with("set hook")).map(|line| format!("{line}\n"));
+        fs::write(folder.path().join("program"), program.collect::<String>()).unwrap();
         let path = qmgr.to_str().unwrap().to_owned();
         assert_eq!(live.feed, ["/opt/pbs/bin/qmgr", "-c"]);
         live.feed[0].clone_from(&path);
@@ -125,7 +141,7 @@ impl Site {
     fn feed(&self) -> Result<(), String> {
         let mut crew = Crew::default();
         crew.add("head-1", Box::new(Local::under(self.folder.path().to_str().unwrap())));
-        feed(&self.live, "head-1", &mut crew, &|_| {}).map_err(|error| error.to_string())
+        feed(&self.live, &["head-1".to_owned()], &mut crew, &|_| {}).map_err(|error| error.to_string())
     }
 
     fn asked(&self) -> Vec<String> {
@@ -139,8 +155,8 @@ fn what_differs_is_fed_once_the_server_answers_and_nothing_the_second_time() {
     let site = Site::new();
     site.feed().unwrap();
     let told = site.asked();
-    assert_eq!(told.len(), 14, "{told:?}");
-    assert_eq!(told[0], "create queue batch comment = made-by-haoscar");
+    assert_eq!(told.len(), 19, "{told:?}");
+    assert_eq!(told[4], "create queue batch comment = made-by-haoscar");
     site.feed().unwrap();
     assert_eq!(site.asked(), told, "fed again what the server holds already");
 }

@@ -14,7 +14,7 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 16] = [
+const SPECS: [&str; 17] = [
     "dnsmasq",
     "drbd",
     "exclusive",
@@ -26,6 +26,7 @@ const SPECS: [&str; 16] = [
     "kernel-nfs",
     "minimal",
     "mirror",
+    "openpbs-native",
     "qnetd",
     "rhel",
     "self-build",

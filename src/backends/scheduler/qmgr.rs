@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::desired::{Answer, Sign, Statement};
-use crate::spec::{Nodes, Partition};
+use crate::spec::{Attribute, Hook, Nodes, Partition};
 
 /// `KIND NAME` of an object; the server has no name.
 type Subject = String;
@@ -22,12 +25,11 @@ const LISTS: [&str; 6] = ["acl_hosts", "acl_users", "acl_groups", "managers", "o
 /// is given to no queue that was there before. One word: nothing to quote.
 const MARK: (&str, &str) = ("comment", "made-by-haoscar");
 
-/// `qmgr -c` ends with the server's error modulo 256; 15064: the server has no node list (pbs_error.h of 23.06.06; the
-/// rule is measured, this very number is not).
-const NO_NODES: i32 = 216;
+/// The server has no node list, as before its first node: `print node @default` says so, and ends with 1.
+const NO_NODES: &str = "Error (15064)";
 
 /// What an exit status of `qmgr -c` means, as measured with 23.06.06 (knowledge/schedulers.md section 3);
-/// 3, 179 and 216 are from its source.
+/// 3 and 179 are from its source.
 pub fn means(status: i32) -> &'static str {
     match status {
         1 => "it does not know this word",
@@ -38,18 +40,29 @@ pub fn means(status: i32) -> &'static str {
         177 => "it is there already",
         179 => "it is busy: a queue with jobs is not deleted",
         214 => "unknown node, or a name that does not resolve there",
-        NO_NODES => "the server has no nodes",
         _ => "",
     }
 }
 
-/// Statements that lead from what `print server` and `print node @default` answered to `wanted`.
+/// What a hook's program is called where its other attributes are.
+const BODY: &str = "body";
+
+/// How `qmgr` prints it, the program behind it in lines without blanks.
+const IMPORT: &str = "application/x-python base64 -";
+
+/// Programs of hooks lie there on the heads, as `NAME.py`.
+pub const HOOKS: &str = "/etc/haoscar/openpbs-hooks";
+
+/// A program of ours begins with it, as every file that is made by haoscar from a template.
+const OURS: &str = "# made by haoscar";
+
+/// Statements that lead from what `print server`, `print node @default` and `print hook` answered to `wanted`.
 ///
 /// # Errors
 /// Why the answers say nothing: no server, or words that are no statements.
 pub fn from_answers(wanted: &str, answers: &[Answer]) -> Result<Vec<Statement>, String> {
     let said = |answer: &Answer| format!("{}{}", answer.stdout, answer.stderr).trim().to_owned();
-    let [server, nodes] = answers else {
+    let [server, nodes, hooks] = answers else {
         return Err(answers.last().map_or("it was not asked".to_owned(), said));
     };
     if server.status != Some(0) {
@@ -57,10 +70,14 @@ pub fn from_answers(wanted: &str, answers: &[Answer]) -> Result<Vec<Statement>, 
     }
     let nodes = match nodes.status {
         Some(0) => nodes.stdout.as_str(),
-        Some(NO_NODES) => "",
+        Some(_) if said(nodes).contains(NO_NODES) => "",
         _ => return Err(said(nodes)),
     };
-    Ok(changes(&Objects::read(wanted)?, &Objects::read(&format!("{}\n{nodes}", server.stdout))?))
+    if hooks.status != Some(0) {
+        return Err(said(hooks));
+    }
+    let printed = format!("{}\n{nodes}\n{}", server.stdout, hooks.stdout);
+    Ok(changes(&Objects::read(wanted)?, &Objects::read(&printed)?))
 }
 
 /// Statements that make one queue.
@@ -86,6 +103,11 @@ pub fn queue(name: &str, partition: &Partition) -> Vec<String> {
     lines
 }
 
+/// The statement that sets an attribute of the server.
+pub fn attribute(name: &str, value: &Attribute) -> String {
+    format!("set server {name} = {}", quoted(&value.to_string()))
+}
+
 /// Statements that make one node.
 pub fn node(name: &str, declared: &Nodes) -> Vec<String> {
     let mut lines = vec![format!("create node {name}")];
@@ -93,6 +115,25 @@ pub fn node(name: &str, declared: &Nodes) -> Vec<String> {
     lines.extend(declared.memory_mib.map(|n| format!("set node {name} resources_available.mem = {n}mb")));
     lines
 }
+
+/// Statements that make one hook with this program.
+pub fn hook(name: &str, hook: &Hook, program: &str) -> Vec<String> {
+    let word = |event| serde_json::to_value(event).ok()?.as_str().map(str::to_owned);
+    let events: Vec<String> = hook.event.iter().filter_map(word).collect();
+    let seconds = |span: crate::spec::Span| span.as_millis().div_ceil(1000);
+    let mut lines =
+        vec![format!("create hook {name}"), format!("set hook {name} event = \"{}\"", events.join(","))];
+    lines.extend(hook.order.map(|order| format!("set hook {name} order = {order}")));
+    lines.extend(hook.alarm.map(|alarm| format!("set hook {name} alarm = {}", seconds(alarm))));
+    lines.extend(hook.every.map(|every| format!("set hook {name} freq = {}", seconds(every))));
+    lines.push(format!("import hook {name} {IMPORT}"));
+    lines.extend(program.as_bytes().chunks(LINE).map(|part| STANDARD.encode(part)));
+    lines.push(format!("set hook {name} enabled = {}", Attribute::Flag(hook.enabled)));
+    lines
+}
+
+/// Bytes of a program in a line; what qmgr prints has 512.
+const LINE: usize = 57;
 
 impl Objects {
     /// Reads statements as `qmgr` prints them. Comments and empty lines count for nothing; a line that is no
@@ -102,8 +143,23 @@ impl Objects {
     /// The first line that cannot be read.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut objects = Self::default();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut lines = lines.peekable();
+        while let Some(line) = lines.next() {
             objects.statement(line).ok_or_else(|| format!("not a qmgr statement: {line}"))?;
+            if !line.starts_with("import ") {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            while let Some(part) = lines.next_if(|line| !line.contains(' ')) {
+                // each has an end of its own
+                bytes.extend(STANDARD.decode(part).map_err(|error| format!("{line}: {error}"))?);
+            }
+            if let Some(hook) = line.strip_prefix("import ").and_then(|rest| rest.strip_suffix(IMPORT)) {
+                let program = String::from_utf8_lossy(&bytes).into_owned();
+                let attributes = objects.0.entry(hook.trim().to_owned()).or_default();
+                attributes.insert(BODY.to_owned(), BTreeSet::from([program]));
+            }
         }
         Ok(objects)
     }
@@ -182,17 +238,24 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Statements that lead from `observed` to `desired`: queues, then the server that may name one as its default, then
-/// nodes, then what goes. What only the server has stays, except a queue that haoscar made and the spec has no more.
+/// nodes, then what goes. What only the server has stays, except a queue or hook that haoscar made and the spec has no more.
 pub fn changes(desired: &Objects, observed: &Objects) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for kind in ["queue ", "server", "node "] {
+    for kind in ["hook ", "queue ", "server", "node "] {
         for (subject, attributes) in desired.0.iter().filter(|(subject, _)| subject.starts_with(kind)) {
             statements.extend(object(subject, attributes, observed.0.get(subject)));
         }
     }
-    let ours = |(subject, attributes): &(&Subject, &BTreeMap<String, BTreeSet<String>>)| {
-        subject.starts_with("queue ") && attributes.get(MARK.0).is_some_and(|mark| mark.contains(MARK.1))
-    };
+    let ours =
+        |(subject, attributes): &(&Subject, &BTreeMap<String, BTreeSet<String>>)| match subject.as_str() {
+            queue if queue.starts_with("queue ") => {
+                attributes.get(MARK.0).is_some_and(|mark| mark.contains(MARK.1))
+            }
+            hook if hook.starts_with("hook ") => {
+                attributes.get(BODY).into_iter().flatten().any(|program| program.starts_with(OURS))
+            }
+            _ => false,
+        };
     let gone = observed.0.iter().filter(ours).filter(|(subject, _)| !desired.0.contains_key(*subject));
     statements.extend(gone.map(|(subject, _)| statement(Sign::Remove, format!("delete {subject}"))));
     statements
@@ -214,6 +277,11 @@ fn object(
         known.is_none_or(|known| !alike(known, values))
     };
     let set = |(attribute, values): (&String, &BTreeSet<String>)| {
+        if attribute == BODY {
+            let name = subject.trim_start_matches("hook ");
+            let text = format!("import {subject} application/x-python default {HOOKS}/{name}.py");
+            return statement(sign, text);
+        }
         let value = values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
         statement(sign, format!("set {subject} {attribute} = {}", quoted(&value)))
     };
@@ -222,17 +290,33 @@ fn object(
         false => format!("create {subject}"),
     };
     let create = new.then(|| statement(Sign::Add, create));
-    create.into_iter().chain(attributes.iter().filter(differs).map(set)).collect()
+    let mut differing: Vec<_> = attributes.iter().filter(differs).collect();
+    differing.sort_by_key(|(attribute, _)| turn(attribute)); // of one turn by name, as they are
+    create.into_iter().chain(differing.into_iter().map(set)).collect()
+}
+
+/// A queue without a type is not enabled ("incomplete definition").
+fn turn(attribute: &str) -> u8 {
+    match attribute {
+        "queue_type" => 0,
+        "enabled" | "started" => 2,
+        _ => 1,
+    }
 }
 
 /// A bare comma would end the value, and a blank is refused.
 fn quoted(value: &str) -> String {
-    if value.contains([',', ' ', '\'']) { format!("\"{value}\"") } else { value.to_owned() }
+    match value {
+        own if own.contains('"') => format!("'{own}'"),
+        own if own.contains([',', ' ', '\'']) => format!("\"{own}\""),
+        own => own.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::HookEvent;
 
     /// Printed by `qmgr -c 'print server'` of OpenPBS 23.06.06 (knowledge/schedulers.md section 3).
     const PRINTED: &str = "\
@@ -326,6 +410,68 @@ set node h7c resv_enable = True
     }
 
     #[test]
+    fn a_queue_has_its_type_before_anything_else_and_is_enabled_last() {
+        let desired = "create queue q\nset queue q enabled = True\nset queue q queue_type = Execution\nset queue q resources_max.walltime = 01:00:00";
+        let expected = [
+            "+ create queue q comment = made-by-haoscar",
+            "+ set queue q queue_type = Execution",
+            "+ set queue q resources_max.walltime = 01:00:00",
+            "+ set queue q enabled = True",
+        ];
+        assert_eq!(texts(desired, PRINTED), expected);
+    }
+
+    /// In the form of `qmgr -c 'print hook @default'` of OpenPBS's source (cd7ab5e): each line has a padding of its own.
+    const HOOK: &str = "\
+create hook walltime
+set hook walltime type = site
+set hook walltime enabled = true
+set hook walltime event = queuejob
+set hook walltime event += modifyjob
+import hook walltime application/x-python base64 -
+IyBtYWRlIGJ5IGhhb3NjYXI=
+CmltcG9ydCBwYnMK
+import hook walltime application/x-config base64 -
+e30K
+";
+
+    #[test]
+    fn a_hook_is_known_by_its_events_and_its_program_and_what_is_beside_it_is_left_alone() {
+        let spec = |body: &str| {
+            Hook {
+                event: vec![HookEvent::Modifyjob, HookEvent::Queuejob],
+                body: String::new(),
+                order: None,
+                alarm: None,
+                every: None,
+                enabled: true,
+            }
+            .with(body)
+        };
+        assert_eq!(texts(&spec("# made by haoscar\nimport pbs\n"), HOOK), NOTHING);
+        let import =
+            "import hook walltime application/x-python default /etc/haoscar/openpbs-hooks/walltime.py";
+        assert_eq!(texts(&spec("# made by haoscar\nimport os\n"), HOOK), [format!("~ {import}")]);
+        let made = texts(&spec("# made by haoscar\n"), "");
+        let expected = [
+            "+ create hook walltime",
+            &format!("+ {import}"),
+            "+ set hook walltime event = \"modifyjob,queuejob\"",
+            "+ set hook walltime enabled = True",
+        ];
+        assert_eq!(made, expected);
+        assert_eq!(texts("", HOOK), ["- delete hook walltime"]);
+        let theirs = HOOK.replace("IyBtYWRlIGJ5IGhhb3NjYXI=", "IyBtYWRlIGJ5IG1l");
+        assert_eq!(texts("", &theirs), NOTHING, "a site's own stays");
+    }
+
+    impl Hook {
+        fn with(self, program: &str) -> String {
+            hook("walltime", &self, program).join("\n")
+        }
+    }
+
+    #[test]
     fn a_queue_that_haoscar_did_not_make_stays_and_one_that_it_made_goes_last() {
         let ours = format!("create queue old\nset queue old comment = made-by-haoscar\n{PRINTED}");
         let desired = "set server default_queue = long";
@@ -346,11 +492,13 @@ set node h7c resv_enable = True
 
     #[test]
     fn a_server_without_nodes_has_answered_and_one_that_is_not_there_has_not() {
-        let none = said(NO_NODES, "", "qmgr obj=@default svr=default: Server has no node list");
-        let made = from_answers("create node n1", &[said(0, PRINTED, ""), none]).unwrap();
+        let says =
+            "qmgr obj= svr=default: Server has no node list\nqmgr: Error (15064) returned from server\n";
+        let none = said(1, "", says);
+        let made = from_answers("create node n1", &[said(0, PRINTED, ""), none, said(0, "", "")]).unwrap();
         assert_eq!(made, [statement(Sign::Add, "create node n1".to_owned())]);
         let away = said(3, "", "Connection refused\nqmgr: cannot connect to server control (errno=15010)\n");
-        let why = from_answers("create node n1", &[away.clone(), away]).unwrap_err();
+        let why = from_answers("create node n1", &[away.clone(), away.clone(), away]).unwrap_err();
         assert_eq!(why, "Connection refused\nqmgr: cannot connect to server control (errno=15010)");
     }
 

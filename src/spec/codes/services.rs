@@ -74,6 +74,20 @@ pub(super) const SERVICES: &[Code] = &[
         "add a dhcp service, or configure the DHCP server that you have.",
         "services: { dhcp: {}, boot: {} }",
     ),
+    shape(
+        "scheduler/native",
+        "OpenPBS's own failover where it cannot work",
+        "a primary and a secondary server write to one home that both heads have mounted, and the secondary takes over when pacemaker says that the primary is gone.",
+        "two heads, a storage of kind mounted, engine pacemaker; or `mode: managed`, which the engine moves, and faster.",
+        "scheduler: { backend: openpbs, mode: managed }",
+    ),
+    shape(
+        "scheduler/pbs-only",
+        "words of OpenPBS for another scheduler",
+        "attributes and hooks are objects of OpenPBS's server; another scheduler would not hear of them.",
+        "take them away, or put Slurm's own words into a template of the spec's repository.",
+        "scheduler: { backend: openpbs, attributes: { job_history_enable: true } }",
+    ),
     rule(
         "scheduler/two-defaults",
         "two default partitions",

@@ -1,13 +1,18 @@
 //! Services: what can be on a host only once, and what needs another.
 
-use super::{Lint, Mend};
-use crate::spec::{BootService, DhcpBackend, DhcpService, Group, NetworkRole, Service};
+use super::{Lint, Mend, Place};
+use crate::spec::{
+    BootService, DhcpBackend, DhcpService, EngineKind, Group, NetworkRole, SchedulerBackend, SchedulerMode,
+    SchedulerService, Service, StorageKind,
+};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     one_a_host(lint);
     boot(lint);
     dhcp(lint);
     partitions(lint);
+    native(lint);
+    pbs_only(lint);
 }
 
 /// dnsmasq looks a host up in a list: 10,000 of them start in 0.45 s and 100,000 in 89 s
@@ -115,6 +120,71 @@ fn partitions(lint: &mut Lint<'_>) {
                 places,
             )
             .mend("leave `default: true` at one of them");
+        }
+    }
+}
+
+/// OpenPBS's own failover: two servers and one home, and an engine that says when the other one is gone.
+fn native(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    for (name, service) in &cluster.services {
+        let Service::Scheduler(scheduler) = service else { continue };
+        if scheduler.mode != SchedulerMode::Native {
+            continue;
+        }
+        let mode = lint.at(&format!("services.{name}.mode"), "");
+        not_by_this(lint, name, scheduler, mode);
+        for (group, about) in cluster.groups.iter().filter(|(_, group)| group.services.contains(name)) {
+            if about.heads.len() != 2 {
+                let place = lint.at(&format!("groups.{group}.heads"), "");
+                let message = format!(
+                    "{name} is native: OpenPBS knows a primary and a secondary server, and group {group} has {} heads",
+                    about.heads.len()
+                );
+                lint.error("scheduler/native", message, [place])
+                    .mend("name two heads, or say `mode: managed`");
+            }
+            let Some((storage, kind)) = about.storage.as_ref().and_then(|name| {
+                let storage = cluster.storage.get(name)?;
+                Some((name, storage.kind))
+            }) else {
+                continue;
+            };
+            if kind != StorageKind::Mounted {
+                let place = lint.at(&format!("groups.{group}.storage"), "");
+                let message = format!(
+                    "{name} is native: both servers write to one home, and {storage} is on one head at a time"
+                );
+                lint.error("scheduler/native", message, [place])
+                    .mend("name a storage of kind mounted, or say `mode: managed`");
+            }
+        }
+    }
+}
+
+fn not_by_this(lint: &mut Lint<'_>, name: &str, scheduler: &SchedulerService, place: Place) {
+    let why = if scheduler.backend != SchedulerBackend::Openpbs {
+        format!("{name} is native, and that is OpenPBS's own failover: Slurm is moved by the engine")
+    } else if lint.cluster.ha.engine != EngineKind::Pacemaker {
+        format!("{name} is native: its secondary asks pacemaker whether the primary is gone")
+    } else {
+        return;
+    };
+    lint.error("scheduler/native", why, [place]).mend("mode: managed");
+}
+
+/// Words that only OpenPBS's `qmgr` has.
+fn pbs_only(lint: &mut Lint<'_>) {
+    for (name, service) in &lint.cluster.services {
+        let Service::Scheduler(scheduler) = service else { continue };
+        let words = [("attributes", scheduler.attributes.is_empty()), ("hooks", scheduler.hooks.is_empty())];
+        let other = scheduler.backend != SchedulerBackend::Openpbs;
+        for (word, _) in words.into_iter().filter(|(_, none)| other && !none) {
+            let place = lint.at_key(&format!("services.{name}.{word}"), "");
+            let message = format!("{name} is not OpenPBS, and `{word}` is not looked at");
+            lint.error("scheduler/pbs-only", message, [place]).mend(
+                "for Slurm's own words: templates/scheduler/slurm/slurm.conf.hbs in the spec's repository",
+            );
         }
     }
 }

@@ -24,6 +24,8 @@ const FORMATS: &[(&str, Check)] = &[
     ("absolute-path", absolute),
     ("console", console),
     ("partition", partition),
+    ("pbs-attribute", pbs_attribute),
+    ("pbs-hook", pbs_hook),
 ];
 
 /// Checks `text` against the format; an unknown format word passes.
@@ -49,6 +51,24 @@ fn label(text: &str) -> Result<(), String> {
     Err(format!(
         "`{text}` is not a name: lower-case letters, digits and inner hyphens are expected, 63 at most"
     ))
+}
+
+/// `resources_default.ncpus`.
+fn pbs_attribute(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.');
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(good) {
+        return Ok(());
+    }
+    Err(format!("`{text}` is no attribute of OpenPBS: lower-case letters, digits, `_` and `.` are expected"))
+}
+
+/// A hook's name is also a file's.
+fn pbs_hook(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(good) {
+        return Ok(());
+    }
+    Err(format!("`{text}` is no name of a hook: letters, digits and `_` are expected"))
 }
 
 fn domain(text: &str) -> Result<(), String> {

@@ -1,6 +1,10 @@
-//! OpenPBS 23.06, `managed`: one server that moves with the group; PBS's own failover is not used.
+//! OpenPBS 23.06, `managed`: one server that moves with the group; PBS's own failover is not used. With it: [`native`].
 //!
 //! Not packaged by Debian: a site installs it itself, in /opt/pbs. Compared with captured transcripts here, not run.
+
+mod native;
+
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
@@ -8,7 +12,7 @@ use super::{nodes_of, qmgr};
 use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
 use crate::desired::{Check, Live, Mode, OnChange, Question, Rendered, Role, Unit, UnitWant};
 use crate::engines::Carried;
-use crate::spec::{Problem, SchedulerService};
+use crate::spec::{Hook, Problem, SchedulerMode, SchedulerService};
 
 /// The OpenPBS backend.
 pub struct Openpbs;
@@ -37,36 +41,84 @@ impl Backend for Openpbs {
         let node = || Placement::Role(Role::Node);
         // PBS makes its own home on first start, and only in a folder that is empty (knowledge/schedulers.md 2b)
         let home = context.state()?;
-        let probe = format!("timeout 5 {EXEC}/bin/qstat -B");
-        let carried = Carried {
-            recovery: service.recovery.clone(),
-            start_timeout_ms: 90_000, // the first start runs initdb: 15 s measured
-            ..Carried::moving(context.name, UNIT, Some(&probe))
+        let (servers, mut own) = match service.mode {
+            SchedulerMode::Managed => (Servers::One(context.group.0), moving(context, home.as_str())?),
+            SchedulerMode::Native => {
+                let (primary, secondary) = native::pair(context)?;
+                let part = native::part(context, home.as_str(), (primary, secondary))?;
+                (Servers::Two(primary, secondary), part)
+            }
         };
-        let objects = objects(service, context)?;
+        own.carried.iter_mut().for_each(|carried| carried.recovery.clone_from(&service.recovery));
+        let hooks = hooks(service, context)?;
+        let objects = objects(service, &hooks, context)?;
+        own.files.extend(hooks.into_values().map(|file| (Placement::Heads, file)));
+        own.files.extend([
+            (node(), conf(servers, NODE_HOME, Starts::MOM, context)?),
+            (node(), mom(servers, context)?),
+            (node(), mom_script(context)?),
+            (node(), mom_drop_in(context)?),
+            (Placement::Heads, objects.clone()),
+        ]);
         let checks = [(Placement::Heads, check("pbs_server")), (node(), check("pbs_mom"))];
         Ok(Part {
-            files: vec![
-                (Placement::Heads, conf(context, home.as_str(), true)?),
-                (node(), conf(context, NODE_HOME, false)?),
-                (node(), mom(context)?),
-                (node(), mom_script(context)?),
-                (node(), mom_drop_in(context)?),
-                (Placement::Heads, objects.clone()),
-            ],
             directories: vec![state_folder(home, "root", "root", 0o755)],
             units: vec![(node(), Unit { name: UNIT.to_owned(), want: UnitWant::Running })],
-            carried: vec![carried],
             checks: checks.into(),
-            live: vec![live(context, &objects)],
-            ..Part::default()
+            live: vec![live(servers, context, &objects)],
+            ..own
         })
     }
 }
 
-fn conf(context: &Context<'_>, home: &str, server: bool) -> Result<Rendered, Problem> {
-    let (head, node) = (u8::from(server), u8::from(!server));
-    let values = json!({ "exec": EXEC, "server": context.group.0, "home": home, "head": head, "node": node });
+/// Where the server is.
+#[derive(Debug, Clone, Copy)]
+enum Servers<'a> {
+    /// At the address of this group.
+    One(&'a str),
+    /// At these two heads: the primary, the secondary.
+    Two(&'a str, &'a str),
+}
+
+/// Which of its daemons `pbs_init.d` starts on a host.
+#[derive(Debug, Clone, Copy)]
+struct Starts {
+    server: bool,
+    scheduler: bool,
+    mom: bool,
+}
+
+impl Starts {
+    const MOM: Self = Self { server: false, scheduler: false, mom: true };
+}
+
+/// One server, and the engine moves it.
+fn moving(context: &Context<'_>, home: &str) -> Result<Part, Problem> {
+    let starts = Starts { server: true, scheduler: true, mom: false };
+    let probe = format!("timeout 5 {EXEC}/bin/qstat -B");
+    let carried =
+        Carried { start_timeout_ms: START_TIMEOUT_MS, ..Carried::moving(context.name, UNIT, Some(&probe)) };
+    let conf = conf(Servers::One(context.group.0), home, starts, context)?;
+    Ok(Part { files: vec![(Placement::Heads, conf)], carried: vec![carried], ..Part::default() })
+}
+
+/// The first start runs initdb: 15 s measured.
+const START_TIMEOUT_MS: u64 = 90_000;
+
+fn conf(
+    servers: Servers<'_>,
+    home: &str,
+    starts: Starts,
+    context: &Context<'_>,
+) -> Result<Rendered, Problem> {
+    let (server, secondary) = match servers {
+        Servers::One(server) => (server, None),
+        Servers::Two(primary, secondary) => (primary, Some(secondary)),
+    };
+    let values = json!({
+        "exec": EXEC, "home": home, "server": server, "secondary": secondary,
+        "head": u8::from(starts.server), "scheduler": u8::from(starts.scheduler), "node": u8::from(starts.mom),
+    });
     context.file(CONF, "scheduler/openpbs/pbs.conf.hbs", values, OnChange::Restart(UNIT.to_owned()))
 }
 
@@ -100,8 +152,12 @@ fn check(daemon: &str) -> Check {
 }
 
 /// Laid beside mom's home, not into it: see [`mom_script`].
-fn mom(context: &Context<'_>) -> Result<Rendered, Problem> {
-    let values = json!({ "server": context.group.0, "heads": context.heads });
+fn mom(servers: Servers<'_>, context: &Context<'_>) -> Result<Rendered, Problem> {
+    let group = match servers {
+        Servers::One(group) => Some(group),
+        Servers::Two(..) => None,
+    };
+    let values = json!({ "server": group, "heads": context.heads });
     // never a restart: that would end the jobs of the node
     let reload = OnChange::Reload(UNIT.to_owned());
     context.file(MOM_CONFIG, "scheduler/openpbs/mom.conf.hbs", values, reload)
@@ -120,13 +176,32 @@ fn mom_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
     context.file(path, "scheduler/openpbs/mom.service.hbs", values, OnChange::DaemonReload(None))
 }
 
+/// The programs of its hooks, as `qmgr` imports them.
+fn hooks(service: &SchedulerService, context: &Context<'_>) -> Result<BTreeMap<String, Rendered>, Problem> {
+    let file = |(name, hook): (&String, &Hook)| {
+        let path = format!("{}/{name}.py", qmgr::HOOKS);
+        let values = json!({ "body": hook.body });
+        let file = context.file(path, "scheduler/openpbs/hook.py.hbs", values, OnChange::Nothing)?;
+        Ok((name.clone(), Rendered { mode: Mode(0o600), ..file }))
+    };
+    service.hooks.iter().map(file).collect()
+}
+
 /// The objects that `qmgr` must hold, as `qmgr` itself prints them; compared by [`qmgr::changes`].
-fn objects(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
+fn objects(
+    service: &SchedulerService,
+    hooks: &BTreeMap<String, Rendered>,
+    context: &Context<'_>,
+) -> Result<Rendered, Problem> {
     // without it a job can be submitted on the server's own host only (knowledge/schedulers.md 2e)
     let mut lines = vec!["set server flatuid = True".to_owned()];
     for (name, partition) in &service.partitions {
         nodes_of(name, partition, context.cluster)?;
         lines.extend(qmgr::queue(name, partition));
+    }
+    lines.extend(service.attributes.iter().map(|(name, value)| qmgr::attribute(name, value)));
+    for (name, hook) in &service.hooks {
+        lines.extend(hooks.get(name).into_iter().flat_map(|file| qmgr::hook(name, hook, &file.shown())));
     }
     let mut nodes = Vec::new();
     for (range, declared) in &context.cluster.nodes {
@@ -136,7 +211,12 @@ fn objects(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered
     context.file("/etc/haoscar/openpbs.qmgr", "scheduler/openpbs/qmgr.hbs", values, OnChange::Nothing)
 }
 
-fn live(context: &Context<'_>, objects: &Rendered) -> Live {
+fn live(servers: Servers<'_>, context: &Context<'_>, objects: &Rendered) -> Live {
+    // a server shows its hooks to root of its own host alone
+    let elsewhere = match servers {
+        Servers::One(_) => Vec::new(),
+        Servers::Two(primary, secondary) => vec![primary.to_owned(), secondary.to_owned()],
+    };
     let program = || vec![format!("{EXEC}/bin/qmgr"), "-c".to_owned()];
     let ask = |words: &str| {
         let argv = [program(), vec![words.to_owned()]].concat();
@@ -145,7 +225,8 @@ fn live(context: &Context<'_>, objects: &Rendered) -> Live {
     Live {
         service: context.name.to_owned(),
         group: context.group.0.to_owned(),
-        ask: ["print server", "print node @default"].map(ask).into(),
+        elsewhere,
+        ask: ["print server", "print node @default", "print hook @default"].map(ask).into(),
         wanted: objects.shown(),
         changes: qmgr::from_answers,
         feed: program(),
@@ -156,10 +237,12 @@ fn live(context: &Context<'_>, objects: &Rendered) -> Live {
 #[cfg(test)]
 mod tests {
     /// pbs_internal.h of 23.06.06, as far as we use it (knowledge/schedulers.md 3).
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 11] = [
         "PBS_EXEC",
         "PBS_HOME",
         "PBS_SERVER",
+        "PBS_PRIMARY",
+        "PBS_SECONDARY",
         "PBS_START_SERVER",
         "PBS_START_SCHED",
         "PBS_START_COMM",
@@ -170,7 +253,7 @@ mod tests {
 
     #[test]
     fn pbs_conf_has_only_keys_that_pbs_knows() {
-        let template = include_str!("../../../templates/scheduler/openpbs/pbs.conf.hbs");
+        let template = include_str!("../../../../templates/scheduler/openpbs/pbs.conf.hbs");
         let keys = template.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('='));
         let unknown: Vec<_> = keys.map(|(key, _)| key).filter(|key| !KNOWN.contains(key)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
