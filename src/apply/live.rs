@@ -23,16 +23,16 @@ pub fn ask(desired: &Desired, observed: &Observed, crew: &mut Crew) -> BTreeMap<
     let mut found = BTreeMap::new();
     for live in &desired.live {
         let Some(heads) = places(live, observed.carrier(desired, &live.group)) else { continue };
-        let mut all = heads.iter().filter_map(|head| ask_on(live, head, crew).ok());
-        let (mut said, mut first) = (None, None);
-        for answers in all.by_ref() {
-            if (live.changes)(&live.wanted, &answers).is_ok() {
-                said = Some(answers);
+        for head in &heads {
+            let Ok(answers) = ask_on(live, head, crew) else { continue };
+            let good = (live.changes)(&live.wanted, &answers).is_ok();
+            if good || !found.contains_key(&live.service) {
+                found.insert(live.service.clone(), answers);
+            }
+            if good {
                 break;
             }
-            first = first.or(Some(answers));
         }
-        found.extend(said.or(first).map(|answers| (live.service.clone(), answers)));
     }
     found
 }

@@ -365,11 +365,18 @@ WantedBy=multi-user.target
 ";
 
 /// A card that the initramfs, which is the image's, has named already gets its own name before networkd raises it: one that is up keeps the
-/// other name, and a race decided. Not `trigger --settle`: it waits for a card by the name that it had.
-const NAMED_FIRST: &str = "[Service]
+/// other name, and a race decided. Only these cards are waited for: udev's queue may be busy with all else for half a minute; for all of it
+/// where a card is missing, or udev is older than `wait` (systemd 251). Not `trigger --settle`: it waits for a card by the name that it had.
+fn named_first(cards: &[Card]) -> String {
+    let paths: Vec<_> = cards.iter().map(|card| format!("/sys/class/net/{}", card.name)).collect();
+    format!(
+        "[Service]
 ExecStartPre=-+/usr/bin/udevadm trigger --action=add --subsystem-match=net
-ExecStartPre=-+/usr/bin/udevadm settle --timeout=30
-";
+ExecStartPre=-+/bin/sh -c 'udevadm wait --timeout=15 {} || udevadm settle --timeout=30'
+",
+        paths.join(" ")
+    )
+}
 
 /// Text files of a machine's own, by path below its root.
 fn files(ticket: &Ticket, machine_id: &str, mounts: String, url: &str) -> Vec<(String, String)> {
@@ -381,7 +388,10 @@ fn files(ticket: &Ticket, machine_id: &str, mounts: String, url: &str) -> Vec<(S
         ("etc/fstab".to_owned(), mounts),
         (SAY_UP.trim_start_matches('/').to_owned(), format!("{url}\n")),
         (format!("etc/systemd/system/{UP_UNIT}"), UP_TEXT.to_owned()),
-        ("etc/systemd/system/systemd-networkd.service.d/haoscar.conf".to_owned(), NAMED_FIRST.to_owned()),
+        (
+            "etc/systemd/system/systemd-networkd.service.d/haoscar.conf".to_owned(),
+            named_first(&ticket.identity.cards),
+        ),
     ];
     for card in &ticket.identity.cards {
         let base = format!("etc/systemd/network/10-{}", card.name);
@@ -442,6 +452,8 @@ mod tests {
             text("etc/systemd/network/10-eno1.network")
                 .ends_with("Address=192.0.2.12/24\nGateway=192.0.2.1\n")
         );
+        let waits = "'udevadm wait --timeout=15 /sys/class/net/eno1 || udevadm settle";
+        assert!(text("etc/systemd/system/systemd-networkd.service.d/haoscar.conf").contains(waits));
         assert!(
             text("etc/default/grub.d/haoscar.cfg")
                 .contains("GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0\"")

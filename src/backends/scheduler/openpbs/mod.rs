@@ -180,7 +180,7 @@ fn mom_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
 fn hooks(service: &SchedulerService, context: &Context<'_>) -> Result<BTreeMap<String, Rendered>, Problem> {
     let file = |(name, hook): (&String, &Hook)| {
         let path = format!("{}/{name}.py", qmgr::HOOKS);
-        let values = json!({ "body": hook.body });
+        let values = json!({ "body": hook.body.trim_end() });
         let file = context.file(path, "scheduler/openpbs/hook.py.hbs", values, OnChange::Nothing)?;
         Ok((name.clone(), Rendered { mode: Mode(0o600), ..file }))
     };
