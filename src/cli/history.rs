@@ -10,7 +10,7 @@ use super::{Common, Exit, Failure, Format, source};
 use crate::apply::{Crew, read_cib};
 use crate::desired::HostName;
 use crate::engines::pacemaker;
-use crate::host::{Request, Response, accepted_here, kept_here};
+use crate::host::{Real, Request, Response, accepted_here, kept_here, undecided};
 use crate::observed::{Edit, Generation, Record};
 
 /// Options of `haoscar history`.
@@ -136,7 +136,7 @@ pub(super) fn accepted_record() -> Result<Option<Record>, Failure> {
     let Some(own) = accepted_here().ok().flatten() else { return Ok(None) };
     let cib = read_cib(&mut Crew::here(&own.host), &own.host);
     let named = cib.as_deref().map_or(0, pacemaker::generation);
-    if named <= own.generation {
+    if named <= own.generation || undecided(&Real::under("/")) {
         return Ok(kept_here(own.generation));
     }
     if let Some(record) = kept_here(named) {

@@ -26,7 +26,7 @@ use crate::desired::{Accepted, HostName};
 use crate::engines::alive::{Alive, PLANNED_MS, against};
 use crate::engines::pacemaker::{self, Hold};
 use crate::history::{Followed, Tip, short};
-use crate::host::{FOLLOWS, Real, accepted_here, unconfirmed_seconds};
+use crate::host::{FOLLOWS, Real, accepted_here, unconfirmed_seconds, undecided};
 use crate::observed::{Following, Reason, Standing};
 use crate::spec::{self, Rollout, Source};
 
@@ -405,7 +405,7 @@ fn behind(world: &World<'_>) -> Option<(HostName, u64)> {
     let state = ground.engine.as_ref().filter(|_| may_bring(world))?;
     if accepted.generation != named.0 {
         let own = (accepted.host.clone(), accepted.generation);
-        return Some(own).filter(|(_, has)| *has < named.0);
+        return Some(own).filter(|(_, has)| *has < named.0 && !undecided(&Real::under("/")));
     }
     let there = |name: &HostName| state.nodes.get(name).is_some_and(|node| node.online && !node.unclean);
     let known = tell::published().unwrap_or_default();

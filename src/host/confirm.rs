@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 use super::machine::Machine;
 use super::{generation, recover};
 use crate::desired::{Mode, Owner};
-use crate::observed::{Recovered, Unconfirmed};
+use crate::observed::{End, Recovered, Unconfirmed};
 
 /// What the engine gets back with the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,13 @@ pub fn told(machine: &dyn Machine) -> Option<Unconfirmed> {
 /// Seconds that are left to the change that waits.
 pub fn unconfirmed_seconds(machine: &dyn Machine) -> Option<u64> {
     told(machine).map(|waits| waits.seconds)
+}
+
+/// Whether the last change of this machine waits for its confirmation, or was put back and nobody has said since what is right: what
+/// the engine names is then not what this machine must be.
+pub fn undecided(machine: &dyn Machine) -> bool {
+    let last = recover::remembered(machine).map(|last| last.end);
+    told(machine).is_some() || matches!(last, Some(End::Unconfirmed | End::Stuck(_)))
 }
 
 /// Starts the wait anew once all is done, with what the engine gets back. A machine on which nothing was changed then

@@ -34,7 +34,7 @@ mod units;
 
 pub use backup::{Backup, BackupError};
 pub use clock::{now_s, utc_now};
-pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds};
+pub use confirm::{EngineBack, engine_back, engine_is_back, expire, unconfirmed_seconds, undecided};
 pub use events::{EVENTS, parsed as events};
 pub use generation::{ACCEPTED, accepted_here, kept_here};
 pub use ledger::{own_below, owned_here};
