@@ -22,9 +22,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub fn ask(desired: &Desired, observed: &Observed, crew: &mut Crew) -> BTreeMap<String, Vec<Answer>> {
     let mut found = BTreeMap::new();
     for live in &desired.live {
-        let Some(heads) = places(live, observed.carrier(desired, &live.group)) else { continue };
-        for head in &heads {
-            let Ok(answers) = ask_on(live, head, crew) else { continue };
+        for head in places(live, observed.carrier(desired, &live.group)) {
+            let Ok(answers) = ask_on(live, &head, crew) else { continue };
             let good = (live.changes)(&live.wanted, &answers).is_ok();
             if good || !found.contains_key(&live.service) {
                 found.insert(live.service.clone(), answers);
@@ -37,11 +36,11 @@ pub fn ask(desired: &Desired, observed: &Observed, crew: &mut Crew) -> BTreeMap<
     found
 }
 
-/// Where it may be, the likeliest first; none: nobody carries it.
-fn places(live: &Live, carrier: Option<HostName>) -> Option<Vec<HostName>> {
-    let carrier = carrier?;
+/// Where it may be, the likeliest first; nowhere, where nobody carries its group.
+fn places(live: &Live, carrier: Option<HostName>) -> Vec<HostName> {
+    let Some(carrier) = carrier else { return Vec::new() };
     let others = live.elsewhere.iter().filter(|head| **head != carrier).cloned();
-    Some(std::iter::once(carrier.clone()).chain(others).collect())
+    std::iter::once(carrier.clone()).chain(others).collect()
 }
 
 /// Every answer of one head; after one that did not come in time the rest is not asked.
@@ -73,13 +72,12 @@ fn answer(crew: &mut Crew, head: &str, request: &Request) -> Result<Answer, Host
 /// What [`feed`] says.
 pub fn feed_all(desired: &Desired, crew: &mut Crew, say: Say<'_>) -> Result<(), ApplyError> {
     for live in &desired.live {
-        let heads = places(live, carrier(desired, live, crew)).unwrap_or_default();
-        let reached: Vec<_> = heads.into_iter().filter(|head| crew.get(head).is_some()).collect();
-        match reached.is_empty() {
-            false => feed(live, &reached, crew, say)?,
-            true => {
-                say(&format!("{}: its objects wait: the head that carries it is not reached", live.service))
-            }
+        let mut heads = places(live, carrier(desired, live, crew));
+        heads.retain(|head| crew.get(head).is_some());
+        if heads.is_empty() {
+            say(&format!("{}: its objects wait: the head that carries it is not reached", live.service));
+        } else {
+            feed(live, &heads, crew, say)?;
         }
     }
     Ok(())

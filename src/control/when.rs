@@ -2,7 +2,7 @@
 
 use crate::desired::Accepted;
 use crate::engines::EngineState;
-use crate::observed::{End, HostObserved};
+use crate::observed::HostObserved;
 
 /// What keeps healing from going on; none: it may. `engine`: how the engine is, as this host's own part of it says.
 /// `named`: the generation that the engine names as accepted.
@@ -22,9 +22,8 @@ fn unfinished(accepted: &Accepted, seen: &HostObserved, named: u64) -> Option<St
     if let Some(waits) = &seen.unconfirmed {
         return Some(waits.to_string());
     }
-    match seen.recovered.as_ref().map(|last| &last.end) {
-        Some(End::Unconfirmed | End::Stuck(_)) => return seen.recovered.as_ref().map(ToString::to_string),
-        Some(End::Old | End::New) | None => {}
+    if let Some(last) = seen.recovered.as_ref().filter(|last| last.end.wants_a_person()) {
+        return Some(last.to_string());
     }
     (seen.seen > accepted.generation.max(named))
         .then(|| format!("generation {} was begun and is not accepted: `haoscar apply` ends it", seen.seen))
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
     use crate::desired::Role;
     use crate::engines::{EngineDesired, EngineResource};
-    use crate::observed::{Recovered, Unconfirmed};
+    use crate::observed::{End, Recovered, Unconfirmed};
     use crate::spec::Policy;
     use std::collections::{BTreeMap, BTreeSet};
 

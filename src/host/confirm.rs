@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 use super::machine::Machine;
 use super::{generation, recover};
 use crate::desired::{Mode, Owner};
-use crate::observed::{End, Recovered, Unconfirmed};
+use crate::observed::{Recovered, Unconfirmed};
 
 /// What the engine gets back with the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,8 +116,7 @@ pub fn unconfirmed_seconds(machine: &dyn Machine) -> Option<u64> {
 /// Whether the last change of this machine waits for its confirmation, or was put back and nobody has said since what is right: what
 /// the engine names is then not what this machine must be.
 pub fn undecided(machine: &dyn Machine) -> bool {
-    let last = recover::remembered(machine).map(|last| last.end);
-    told(machine).is_some() || matches!(last, Some(End::Unconfirmed | End::Stuck(_)))
+    told(machine).is_some() || recover::remembered(machine).is_some_and(|last| last.end.wants_a_person())
 }
 
 /// Starts the wait anew once all is done, with what the engine gets back. A machine on which nothing was changed then

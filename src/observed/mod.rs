@@ -182,6 +182,13 @@ pub enum End {
     Stuck(String),
 }
 
+impl End {
+    /// Somebody has to say what is right now, before this host is changed by itself.
+    pub fn wants_a_person(&self) -> bool {
+        matches!(self, Self::Unconfirmed | Self::Stuck(_))
+    }
+}
+
 /// An apply that did not end well on a host: a kill, a power cut, nobody who confirmed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {

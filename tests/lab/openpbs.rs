@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// A job that runs: one that is submitted while no node is there yet waits for the scheduler's next round, and one that its node
-    /// has not got yet when the head dies is taken for one that runs, for ever (its substate is 41: PBS's own).
+    /// has not got yet when the head dies is taken for one that runs (its substate stays 41: PBS's own).
     fn submit(&self) {
         let said = |script: &str| text(&self.lab.exec("compute1", &["sh", "-c", script]));
         until("four nodes are free", || said("/opt/pbs/bin/pbsnodes -aSj").matches(" free ").count() == 4);

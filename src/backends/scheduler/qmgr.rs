@@ -149,15 +149,13 @@ impl Objects {
         let mut lines = lines.peekable();
         while let Some(line) = lines.next() {
             objects.statement(line).ok_or_else(|| format!("not a qmgr statement: {line}"))?;
-            if !line.starts_with("import ") {
-                continue;
-            }
+            let Some(imported) = line.strip_prefix("import ") else { continue };
             let mut bytes = Vec::new();
             while let Some(part) = lines.next_if(|line| !line.contains(' ')) {
                 // each has an end of its own
                 bytes.extend(STANDARD.decode(part).map_err(|error| format!("{line}: {error}"))?);
             }
-            if let Some(hook) = line.strip_prefix("import ").and_then(|rest| rest.strip_suffix(IMPORT)) {
+            if let Some(hook) = imported.strip_suffix(IMPORT) {
                 let program = String::from_utf8_lossy(&bytes).into_owned();
                 let attributes = objects.0.entry(hook.trim().to_owned()).or_default();
                 attributes.insert(BODY.to_owned(), BTreeSet::from([program]));
