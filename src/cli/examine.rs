@@ -246,11 +246,9 @@ fn ask(host: &mut dyn crate::host::Host, question: Question) -> Result<Answer, H
 
 /// Name, version and `installed`, a line each, of those that are there.
 fn package_query(os: Os, packages: &[String]) -> Question {
-    let argv: &[&str] = match os {
-        Os::Debian12 => {
-            &["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\\n"]
-        }
-        Os::Rhel9 => &["rpm", "--query", "--queryformat", "%{NAME} %{EVR} installed\\n"],
+    let argv: &[&str] = match os.release() {
+        Some(_) => &["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\\n"],
+        None => &["rpm", "--query", "--queryformat", "%{NAME} %{EVR} installed\\n"],
     };
     let argv = argv.iter().map(ToString::to_string).chain(packages.iter().cloned()).collect();
     Question::Command { argv, timeout_ms: PACKAGES_LIMIT_MS }

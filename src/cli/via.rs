@@ -179,6 +179,7 @@ pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
     let said = |(name, facts): (&HostName, &Facts)| Some((name.clone(), facts.cycle.clone()?));
     observed.cycles = facts.iter().filter_map(said).collect();
     observed.follows = facts.values().filter_map(|facts| facts.follows.clone()).next_back();
+    observed.systems = facts.iter().map(|(name, facts)| (name.clone(), facts.os.clone())).collect();
     observed.checkup = facts.into_values().filter_map(|f| f.checkup).max_by(|a, b| a.at.cmp(&b.at));
     Ok(Survey { crew, desired, observed, member, lab })
 }

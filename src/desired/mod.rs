@@ -29,6 +29,7 @@ pub use file::{Mode, OnChange, Owner, Piece, Rendered};
 pub use fingerprint::{fingerprint, hex, unhex};
 pub use image::{IMAGE_KEY, Overlay, make_image_key};
 pub use live::{Live, Sign, Statement};
+pub use os::package;
 pub use resolve::resolve;
 pub use site::{SiteFile, judge_site};
 pub use unit::{Unit, UnitWant};

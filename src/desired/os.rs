@@ -5,8 +5,9 @@ use crate::backends::Part;
 use crate::engines::CarriedAs;
 use crate::spec::Os;
 
-/// Of one distribution, each beside Debian's.
+/// Of one distribution, each beside Debian 12's.
 struct Words {
+    /// Several where one was split, with spaces between.
     packages: &'static [(&'static str, &'static str)],
     /// Units and paths, wherever they stand: in names, commands and files.
     texts: &'static [(&'static str, &'static str)],
@@ -40,11 +41,26 @@ const RHEL: Words = Words {
     users: &[("_chrony", "chrony"), ("_kea", "kea")],
 };
 
+/// Debian 13: an agent a package.
+const DEBIAN_13: Words = Words { packages: &[("fence-agents", "fence-agents-all")], texts: &[], users: &[] };
+
+/// Ubuntu: its agents are sorted by what Ubuntu supports.
+const UBUNTU: Words = Words {
+    packages: &[
+        ("fence-agents", "fence-agents-base fence-agents-extra"),
+        ("resource-agents", "resource-agents-base resource-agents-extra"),
+    ],
+    texts: &[],
+    users: &[],
+};
+
 impl Words {
     /// None: they are Debian's own.
     fn of(os: Os) -> Option<&'static Self> {
         match os {
             Os::Debian12 => None,
+            Os::Debian13 => Some(&DEBIAN_13),
+            Os::Ubuntu2604 => Some(&UBUNTU),
             Os::Rhel9 => Some(&RHEL),
         }
     }
@@ -146,12 +162,14 @@ pub(super) fn host(os: Os, host: &mut HostDesired) {
 
 /// All packages of a host.
 pub(super) fn packages(os: Os, host: &mut HostDesired) {
-    let Some(words) = Words::of(os) else { return };
-    let own = |name: String| {
-        let known = words.packages.iter().find(|(debian, _)| *debian == name);
-        known.map_or(name, |(_, own)| (*own).to_owned())
-    };
-    host.packages = std::mem::take(&mut host.packages).into_iter().map(own).collect();
+    host.packages =
+        std::mem::take(&mut host.packages).into_iter().flat_map(|name| package(os, name)).collect();
+}
+
+/// What a package of Debian 12 is called there; several where it was split.
+pub fn package(os: Os, name: String) -> Vec<String> {
+    let known = Words::of(os).and_then(|words| words.packages.iter().find(|(debian, _)| *debian == name));
+    known.map_or(vec![name], |(_, own)| own.split(' ').map(str::to_owned).collect())
 }
 
 #[cfg(test)]

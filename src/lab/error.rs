@@ -22,6 +22,14 @@ pub enum LabError {
         /// Its last words.
         said: String,
     },
+    /// Nobody here has that distribution's packages.
+    #[error(
+        "no lab can run {os}: its packages are not to be had freely; `haoscar render` and `plan` work without one"
+    )]
+    NoRoot {
+        /// The word of the spec.
+        os: String,
+    },
     /// A file or folder of the lab.
     #[error("{subject}: {source}")]
     Io {

@@ -33,7 +33,7 @@ pub use cables::Cables;
 pub use error::LabError;
 pub use layout::{HostKind, LabHost, Layout, Port, Wire};
 pub use process::Process;
-pub use root::{CACHE_VARIABLE, build as build_root, path as root_path};
+pub use root::{CACHE_VARIABLE, Recipe};
 pub use stage::LabGround;
 pub use state::{Lab, choose, find, names, running};
 pub use up::{Request, check_root, down, down_all, purge_cache, up};

@@ -10,8 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::error::{LabError, io};
 use super::layout::{self, Layout};
 use super::process::Process;
+use super::root::{self, Recipe};
 use super::state::{self, HOME, Lab};
-use super::{HostKind, disk, instances, keeper, power, program, root, storage, sweep, switch};
+use super::{HostKind, disk, instances, keeper, power, program, storage, sweep, switch};
 use crate::spec::Cluster;
 
 /// An idle machine needs 3 seconds for seven hosts; a loaded one is given time.
@@ -34,6 +35,13 @@ pub struct Request<'a> {
     pub program: &'a Utf8Path,
 }
 
+impl<'a> Request<'a> {
+    /// What its hosts stand on.
+    pub fn recipe(&self) -> Recipe<'a> {
+        Recipe { os: self.cluster.os, engine: self.cluster.ha.engine, more: self.packages }
+    }
+}
+
 /// Makes a lab and waits until every host is up. Gives the hosts' words: `running` or `degraded`.
 ///
 /// # Errors
@@ -43,7 +51,7 @@ pub fn up(request: &Request) -> Result<BTreeMap<String, String>, LabError> {
     state::check_name(request.name)?;
     let layout = chosen(layout::of(request.cluster), request)?;
     instances::check(layout.hosts.len())?;
-    let root = root::build(request.cluster.ha.engine, request.packages)?;
+    let root = request.recipe().build()?;
     let mut lab = claim(request.name, layout, root)?;
     let result = make(&mut lab, request.program);
     if result.is_err() {

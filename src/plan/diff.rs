@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::packages::packages;
+use super::system::system;
 use super::{
     Anew, EnginePlan, FileChange, FileVerb, HostPlan, Plan, Refusal, Turn, UnitAction, UnitVerb, Waiting,
 };
@@ -42,6 +43,7 @@ pub fn diff(desired: &Desired, observed: &Observed, adopt: bool) -> Plan {
         restarts.extend(found.restarts.clone());
         anew.extend(with_engine(host, seen, first, &mut found).map(|anew| (name.clone(), anew)));
         packages(desired, observed, name, &mut found, &mut plan);
+        system(desired, observed, name, &mut plan);
         plan.refused.extend(unowned(name, &found, adopt));
         plan.refused.extend(unconfirmed(name, seen));
         if !found.is_empty() {

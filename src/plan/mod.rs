@@ -10,6 +10,7 @@ mod markdown;
 mod packages;
 mod saved;
 mod show;
+mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
 

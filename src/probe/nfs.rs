@@ -1,5 +1,5 @@
 //! ONC RPC (RFC 5531) over TCP with NFSv4 COMPOUNDs (RFC 7530, 8881) in it, and the probe that keeps no state:
-//! PUTROOTFH and GETATTR, which a server answers during grace too.
+//! PUTROOTFH, LOOKUPs down to an export and GETATTR, which a server answers during grace too.
 
 use super::Answer;
 use super::tcp::Dialogue;
@@ -21,6 +21,7 @@ const LAST_FRAGMENT: u32 = 1 << 31;
 const REPLY_BYTES_MAX: usize = 1 << 20;
 
 const OP_GETATTR: u32 = 9;
+const OP_LOOKUP: u32 = 15;
 const OP_PUTROOTFH: u32 = 24;
 const ATTRIBUTE_TYPE: u32 = 1 << 1;
 
@@ -30,6 +31,7 @@ pub(super) const NFS4_OK: u32 = 0;
 pub(super) const NFS4ERR_GRACE: u32 = 10_013;
 /// NFS status: ask again.
 pub(super) const NFS4ERR_DELAY: u32 = 10_008;
+const NFS4ERR_NOENT: u32 = 2;
 const NFS4ERR_MINOR_VERS_MISMATCH: u32 = 10_021;
 
 /// A COMPOUND call of `count` operations, framed for TCP.
@@ -72,18 +74,26 @@ pub(super) fn reply(message: &[u8]) -> Option<(u32, u32, &[u8])> {
     Some((xid, status, decoder.0))
 }
 
-/// PUTROOTFH and GETATTR on a standing connection.
-pub(super) struct RootAttributes;
+/// PUTROOTFH, LOOKUPs and GETATTR on a standing connection.
+pub(super) struct Attributes<'a> {
+    /// An export, from the server's pseudo root; the root itself if empty.
+    pub(super) export: &'a str,
+}
 
-impl Dialogue for RootAttributes {
+impl Dialogue for Attributes<'_> {
     fn stands(&self) -> bool {
         true
     }
 
     fn ask(&self, id: u32) -> Vec<u8> {
         let mut operations = Encoder::default();
-        operations.all(&[OP_PUTROOTFH, OP_GETATTR, 1, ATTRIBUTE_TYPE]);
-        compound(id, 0, 2, &operations.0)
+        operations.u32(OP_PUTROOTFH);
+        let folders: Vec<_> = self.export.split('/').filter(|part| !part.is_empty()).collect();
+        for folder in &folders {
+            operations.u32(OP_LOOKUP).opaque(folder.as_bytes());
+        }
+        operations.all(&[OP_GETATTR, 1, ATTRIBUTE_TYPE]);
+        compound(id, 0, 2 + u32::try_from(folders.len()).unwrap_or(0), &operations.0)
     }
 
     fn read(&self, bytes: &mut Vec<u8>) -> Option<(Option<u32>, Answer)> {
@@ -91,15 +101,21 @@ impl Dialogue for RootAttributes {
         let Some((xid, status, _)) = reply(&message) else {
             return Some((None, Answer::Wrong("rpc denied".to_owned())));
         };
-        // a server of 4.1 and later only says so, which shows as well that it answers
-        let good = matches!(status, NFS4_OK | NFS4ERR_MINOR_VERS_MISMATCH);
-        Some((Some(xid), if good { Answer::Good } else { Answer::Wrong(format!("nfs status {status}")) }))
+        let answer = match status {
+            // a server of 4.1 and later only says so, which shows as well that it answers
+            NFS4_OK | NFS4ERR_MINOR_VERS_MISMATCH => Answer::Good,
+            NFS4ERR_NOENT => Answer::Wrong(format!("it does not export {}", self.export)),
+            _ => Answer::Wrong(format!("nfs status {status}")),
+        };
+        Some((Some(xid), answer))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOME: Attributes = Attributes { export: "/srv/home" };
 
     fn answer(xid: u32, status: u32) -> Vec<u8> {
         let mut body = Encoder::default();
@@ -114,18 +130,21 @@ mod tests {
         let mut bytes = answer(5, NFS4_OK);
         bytes.extend(answer(6, NFS4ERR_GRACE));
         let mut slowly = Vec::new();
+        bytes.extend(answer(7, NFS4ERR_NOENT));
         let mut seen = Vec::new();
         for byte in bytes {
             slowly.push(byte);
-            seen.extend(RootAttributes.read(&mut slowly));
+            seen.extend(HOME.read(&mut slowly));
         }
         let grace = Answer::Wrong("nfs status 10013".into());
-        assert_eq!(seen, [(Some(5), Answer::Good), (Some(6), grace)]);
+        let gone = Answer::Wrong("it does not export /srv/home".into());
+        assert_eq!(seen, [(Some(5), Answer::Good), (Some(6), grace), (Some(7), gone)]);
     }
 
     #[test]
     fn a_call_carries_its_own_length() {
-        let call = RootAttributes.ask(1);
+        let call = HOME.ask(1);
+        assert!(call.windows(4).any(|part| part == b"home"));
         let mark = u32::from_be_bytes(*call.first_chunk().unwrap());
         assert_eq!(mark, LAST_FRAGMENT | u32::try_from(call.len() - 4).unwrap());
     }

@@ -122,8 +122,8 @@ fn probe(target: &ProbeTarget, outlet: &Outlet) -> Result<(), ProbeProblem> {
             let get = http::Get { host: host.clone(), path: path.clone() };
             tcp::probe(target, SocketAddr::new(*server, *port), &get, outlet);
         }
-        Ask::NfsRpc { server } => {
-            tcp::probe(target, SocketAddr::new(*server, nfs::PORT), &nfs::RootAttributes, outlet);
+        Ask::NfsRpc { server, export } => {
+            tcp::probe(target, SocketAddr::new(*server, nfs::PORT), &nfs::Attributes { export }, outlet);
         }
         Ask::NfsWrite { server, file } => nfs_write::probe(target, *server, file, outlet),
         Ask::Command { argv, says } => command::probe(target, argv, says, outlet),

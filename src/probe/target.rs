@@ -66,10 +66,12 @@ pub enum Ask {
         /// The path with the query.
         path: String,
     },
-    /// NFSv4 COMPOUND of PUTROOTFH and GETATTR on a standing connection: answered during grace too.
+    /// NFSv4 COMPOUND of PUTROOTFH, LOOKUPs and GETATTR on a standing connection: answered during grace too.
     NfsRpc {
         /// The group's address.
         server: IpAddr,
+        /// An export, from the server's pseudo root; the root itself if empty.
+        export: String,
     },
     /// NFSv4.1 OPEN, WRITE and CLOSE of a small file: answered only when grace is over.
     NfsWrite {
@@ -191,7 +193,9 @@ impl Client<'_> {
             (Service::Nfs(nfs), _) => {
                 let file = written_export(nfs, self.network).map(|e| format!("{}/probe", e.path));
                 let write = file.map(|file| Ask::NfsWrite { server, file });
-                let rpc = ProbeTarget::new(&format!("{name}{RPC_SUFFIX}"), Ask::NfsRpc { server });
+                let export = nfs.exports.iter().find(|export| export.to == self.network);
+                let export = export.map(|export| export.path.to_string()).unwrap_or_default();
+                let rpc = ProbeTarget::new(&format!("{name}{RPC_SUFFIX}"), Ask::NfsRpc { server, export });
                 return write.map(|ask| ProbeTarget::new(name, ask)).into_iter().chain([rpc]).collect();
             }
             (Service::Scheduler(scheduler), _) => vec![command(scheduler.backend)],

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Group, Ha, Head, Image, Network, NetworkRole, Nic, NodeRange, Nodes, Policy, Service, Storage, Witness,
+    Group, Ha, Head, Image, Network, NetworkRole, Nic, NodeRange, Nodes, Os, Policy, Service, Storage,
+    Witness,
 };
 
 /// The version of the spec's language.
@@ -25,29 +26,6 @@ pub enum ApiVersion {
 pub enum ClusterKind {
     /// A cluster.
     Cluster,
-}
-
-/// The distribution of heads, witnesses and nodes: it decides names of packages, units, files and users, and the versions to render for when none
-/// is observed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Os {
-    /// Debian 12 (bookworm): corosync 3.1.7, pacemaker 2.1.5, kea 2.2.0, slurm 22.05.8.
-    #[default]
-    #[serde(rename = "debian-12")]
-    Debian12,
-    /// RHEL 9, Rocky Linux 9 or AlmaLinux 9, with High Availability and EPEL. Rendered, and run by nobody here.
-    #[serde(rename = "rhel-9")]
-    Rhel9,
-}
-
-impl Os {
-    /// How a person installs packages there.
-    pub fn install_words(self) -> &'static str {
-        match self {
-            Self::Debian12 => "apt-get install --no-install-recommends",
-            Self::Rhel9 => "dnf install",
-        }
-    }
 }
 
 /// A cluster: everything that one spec describes.

@@ -20,6 +20,7 @@ mod machine;
 mod nearest;
 mod network;
 mod node;
+mod os;
 mod policy;
 mod problem;
 mod sample;
@@ -31,7 +32,7 @@ mod window;
 
 pub use address::{Cidr, Mac, NodeRange, Range};
 pub use agents::{Use, uses};
-pub use cluster::{ApiVersion, Cluster, ClusterKind, Os, Waive};
+pub use cluster::{ApiVersion, Cluster, ClusterKind, Waive};
 pub use codes::{Code, code, codes};
 pub use duration::Span;
 pub use field::{Field, field_paths, fields};
@@ -49,6 +50,7 @@ pub use machine::{
 pub use nearest::nearest;
 pub use network::{Network, NetworkRole};
 pub use node::{MacList, NodeNic, Nodes};
+pub use os::{Os, Versions};
 pub use policy::{Heal, Packages, Policy, Rollout, Source, Trust};
 pub use problem::{Place, Problem, Severity};
 pub use sample::{Listing, sample};

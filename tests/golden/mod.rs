@@ -12,7 +12,8 @@ use haoscar::desired::{Desired, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 17] = [
+const SPECS: [&str; 19] = [
+    "debian-13",
     "dnsmasq",
     "drbd",
     "exclusive",
@@ -30,6 +31,7 @@ const SPECS: [&str; 17] = [
     "self-build",
     "three-heads",
     "two-node",
+    "ubuntu-26",
 ];
 
 fn root() -> PathBuf {

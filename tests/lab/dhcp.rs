@@ -73,7 +73,7 @@ fn the_backend_changes_there_and_back(site: &mut Site, spec: &str, first: &str) 
     std::fs::write(&site.spec, spec.replace("backend: dnsmasq", "backend: kea")).unwrap();
     site.good("apply", &["--adopt", "-y"]);
     assert_eq!(site.on_first("systemctl is-active haoscar-dhcp kea-dhcp4-server"), "inactive\nactive");
-    let known = site.on_first("cat /srv/state/dhcp/kea-leases4.csv");
+    let known = site.on_first("cat /srv/state/dhcp/kea-leases4.csv*"); // a newer Kea writes the file anew, and keeps this one beside it for a while
     assert!(known.contains(&format!("{first},02:00:00:00:00:01,")), "{known}");
     assert!(known.contains("10.60.2.1,52:54:00:60:01:01,"), "{known}");
     let second = site.stranger(2);

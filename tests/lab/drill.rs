@@ -10,7 +10,7 @@ use std::time::Duration;
 use haoscar::lab::drill::{CommandGround, Course, Drill, Fault};
 use haoscar::spec::{Cluster, Sources, load};
 
-use super::harness::is_root;
+use super::harness::{built_root, is_root};
 
 /// Seconds from the power cut to the other head's start.
 const DELAY_S: f64 = 1.5;
@@ -35,9 +35,7 @@ fn root() -> Option<PathBuf> {
         return None;
     }
     let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
-    Some(named.unwrap_or_else(|| {
-        haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker, &[]).unwrap().into()
-    }))
+    Some(named.unwrap_or_else(built_root))
 }
 
 impl Machine {

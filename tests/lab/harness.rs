@@ -16,6 +16,12 @@ pub fn is_root() -> bool {
     root
 }
 
+/// The root with the daemons that labs of a spec without a word of its own stand on; built if it is not there yet.
+pub fn built_root() -> std::path::PathBuf {
+    let (os, engine) = (haoscar::spec::Os::default(), haoscar::spec::EngineKind::Pacemaker);
+    haoscar::lab::Recipe { os, engine, more: &[] }.build().unwrap().into()
+}
+
 /// Says that a test did not run what it is there for, past the test harness that holds back what passing tests print.
 /// `.ci/test` counts these lines.
 pub fn skipped(why: &str) {

@@ -34,6 +34,7 @@ mod site;
 mod soak;
 mod staged;
 mod sweep;
+mod systems;
 mod votes;
 mod watch;
 mod whole_way;

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::harness::{TestLab, Turn, haoscar, is_root, program, text, until};
+use super::harness::{TestLab, Turn, built_root, haoscar, is_root, program, text, until};
 
 #[test]
 fn two_labs_live_side_by_side_and_nothing_of_one_is_left_after_down() {
@@ -165,7 +165,7 @@ fn a_cached_root_that_a_lab_stands_on_is_not_purged() {
     let _turn = Turn::take();
     let lab = TestLab::named("test-purge");
     let cache = tempfile::tempdir().unwrap(); // with a link to the root: a purge that goes wrong costs no more than that
-    let real = haoscar::lab::build_root(haoscar::spec::EngineKind::Pacemaker, &[]).unwrap();
+    let real = built_root();
     let link = cache.path().join("lab").join(real.file_name().unwrap());
     fs::create_dir(cache.path().join("lab")).unwrap();
     std::os::unix::fs::symlink(&real, &link).unwrap();

@@ -68,11 +68,11 @@ impl Site {
         names.rfind(|name| !name.is_empty()).unwrap_or_default()
     }
 
-    fn job(&self, script: &str) -> String {
+    pub fn job(&self, script: &str) -> String {
         self.lab.sh("compute1", &format!("sbatch --parsable -o /tmp/%j.out --wrap '{script}'"))
     }
 
-    fn job_state(&self, job: &str) -> String {
+    pub fn job_state(&self, job: &str) -> String {
         self.lab
             .sh("compute1", &format!("timeout 5 scontrol show job {job} | grep -o 'JobState=[A-Z]*' || true"))
     }

@@ -14,7 +14,8 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 17] = [
+const SPECS: [&str; 19] = [
+    "debian-13",
     "dnsmasq",
     "drbd",
     "exclusive",
@@ -32,6 +33,7 @@ const SPECS: [&str; 17] = [
     "self-build",
     "three-heads",
     "two-node",
+    "ubuntu-26",
 ];
 
 /// Subsets of what was not synced that each cut is tried with: nothing kept, all kept, and some.

@@ -7,7 +7,7 @@
 # its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
 # dies, and another blank one becomes head-2 again. `watchdog`: the guest that was built gets a watchdog, its clock is set, and it is
 # cut off. Each other case is a machine that must not become a head, and why.
-# HOLD=1: what has failed stays as it is, to be looked at.
+# OS=debian-13 (or ubuntu-26.04): heads of that distribution. HOLD=1: what has failed stays as it is, to be looked at.
 # Usage (root): tests/vm/build.sh [HAOSCAR] [CASE…]
 set -Eeuo pipefail
 trap 'echo "line $LINENO: ended with $?" >&2' ERR
@@ -23,12 +23,18 @@ work=$(mktemp -d)
 lab=build-$$
 net=haoscar-$lab
 export HAOSCAR_LAB=$lab
+kernel=linux-image-cloud-amd64
+if [ -n "${OS:-}" ]; then
+    sed "s/^domain: .*/&\nos: $OS/" "$spec" >"$work/os.yaml"
+    spec=$work/os.yaml
+    case $OS in ubuntu-*) kernel=linux-image-virtual ;; esac
+fi
 case " $cases " in *" grub "*) # no head is built by it
     sed '/^    image: head/d; /^  head: {/d; /^    disk:/d; /^    console:/d; s/^  boot: {}/  boot: { loader: grub }/' "$spec" >"$work/grub.yaml"
     spec=$work/grub.yaml
     ;;
 esac
-packages=linux-image-cloud-amd64,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
+packages=$kernel,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
 guest= relay= build= other= client=
 case " $cases " in *" two "* | *" nfs "* | *" drbd "*) # one more head that is built, and one that is only declared: an odd number of votes
     sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n  head-4:\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:05", address: 192.0.2.15 }\n      eno2: { network: inside, mac: "52:54:00:20:00:15", address: 10.20.0.5 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 5, community: { secret: pdu } }\n&/

@@ -35,6 +35,7 @@ impl Backend for Ganesha {
         let scope = format!("{}-{}", context.cluster.name, context.group.0);
         let values = json!({
             "address": address, "grace": grace, "state": recovery, "exports": exports, "scope": scope,
+            "contained": context.cluster.os.versions().ganesha >= (6, 0),
         });
         let restart = OnChange::Restart(UNIT.to_owned());
         let own = service.exports.iter().filter(|e| !e.external).map(|e| e.path.clone());

@@ -28,12 +28,13 @@ fn grace_seconds(service: &NfsService) -> u64 {
 }
 
 /// Whether the daemon answers: a NULL call of NFSv4 over TCP (RFC 5531: record mark, xid, CALL, RPC 2, program 100003, version 4,
-/// procedure 0, no credential, no verifier), which every server answers, also in its grace. Any answer is one.
+/// procedure 0, no credential, no verifier), which every server answers, also in its grace. Any answer is one; it is read to
+/// its end, for ganesha 6 writes a line about each connection that is closed on it before.
 fn null_call(address: IpAddr) -> String {
     let call = [0x8000_0028_u32, 1, 0, 2, 100_003, 4, 0, 0, 0, 0, 0];
     let bytes: String =
         call.iter().flat_map(|word| word.to_be_bytes()).map(|b| format!("\\{b:03o}")).collect();
-    question(&format!("tcp/{address}/2049"), &format!("printf \"{bytes}\" >&3"), 4)
+    question(&format!("tcp/{address}/2049"), &format!("printf \"{bytes}\" >&3"), 28)
 }
 
 /// The networks whose machines may mount it, as CIDR.

@@ -1,6 +1,6 @@
 //! chrony: serves time on every head (only the address moves), and follows the group on nodes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::backends::{Backend, Context, Part, Placement, validator};
 use crate::desired::{OnChange, Probe, Question, Reads, Rendered, Role, Unit, UnitWant};
@@ -61,10 +61,16 @@ fn heads(service: &TimeService, context: &Context<'_>) -> Result<Rendered, Probl
     let networks = context.cluster.networks.values();
     let allow: Vec<_> = networks.flat_map(|n| [Some(n.cidr), n.cidr6]).flatten().collect();
     let values = json!({ "servers": service.servers, "alone": service.servers.is_empty(), "allow": allow });
-    context.file(PATH, TEMPLATE, values, OnChange::Restart(UNIT.to_owned()))
+    conf(values, context)
 }
 
 fn nodes(context: &Context<'_>) -> Result<Rendered, Problem> {
     let values = json!({ "servers": [context.private_address()?], "alone": false, "allow": [] });
+    conf(values, context)
+}
+
+/// Leap seconds are a list of their own from chrony 4.6 on; the zone that held them before is in another package there.
+fn conf(mut values: Value, context: &Context<'_>) -> Result<Rendered, Problem> {
+    values["leap_list"] = json!(context.cluster.os.versions().chrony >= (4, 6));
     context.file(PATH, TEMPLATE, values, OnChange::Restart(UNIT.to_owned()))
 }

@@ -26,6 +26,9 @@ pub(super) struct Up {
     /// Packages of Debian that the hosts have beside haoscar's own: a root of its own is built for them
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
     packages: Vec<String>,
+    /// Only build the root that its hosts stand on, and say where it is
+    #[arg(long, conflicts_with = "hosts")]
+    root_only: bool,
 }
 
 /// Options of `haoscar lab down`.
@@ -56,15 +59,19 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     let name = options.name.as_deref().unwrap_or(&cluster.name);
     let program = own_program()?;
     lab::check_root().map_err(failure)?;
-    let (engine, packages) = (cluster.ha.engine, &options.packages);
-    let root = lab::root_path(engine, packages);
+    let request =
+        Request { cluster, name, hosts: &options.hosts, packages: &options.packages, program: &program };
+    let (recipe, root) = (request.recipe(), request.recipe().path());
     if !common.quiet && !root.exists() {
         eprintln!("the lab's root is not there yet: building {root} (90 s, once)");
     }
-    lab::build_root(engine, packages).map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
+    if options.root_only {
+        line!("{}", recipe.build().map_err(failure)?);
+        return Ok(Exit::Done);
+    }
+    recipe.build().map_err(failure)?; // before signals are held back, so that Ctrl-C ends mmdebstrap as well
     sweep_when_interrupted(name, &program)?;
     let start = Instant::now();
-    let request = Request { cluster, name, hosts: &options.hosts, packages, program: &program };
     let words = lab::up(&request).map_err(failure)?;
     if !common.quiet {
         line!("lab {name}: {} hosts up in {:.1} s", words.len(), start.elapsed().as_secs_f64());

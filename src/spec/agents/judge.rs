@@ -1,7 +1,7 @@
 //! What is wrong with one use of an agent whose parameters are known.
 
 use super::{Agent, Use, packaged};
-use crate::spec::{EngineKind, nearest};
+use crate::spec::{Cluster, EngineKind, nearest};
 
 /// One thing that is wrong; its places are for the caller to look up.
 pub(in crate::spec) struct Finding {
@@ -27,16 +27,17 @@ const TAKEN: [(&str, &str); 5] = [
 const GIVEN: [&str; 4] = ["action", "nodename", "plug", "port"];
 
 /// Everything that `agent` would not take of `used`; `source` says who told.
-pub(in crate::spec) fn judge(used: &Use, agent: &Agent, source: &str, engine: EngineKind) -> Vec<Finding> {
+pub(in crate::spec) fn judge(used: &Use, agent: &Agent, source: &str, cluster: &Cluster) -> Vec<Finding> {
+    let engine = cluster.ha.engine;
     let names = used.names.iter();
     let mut found: Vec<_> =
-        names.filter_map(|name| name_finding(used, agent, source, name, engine)).collect();
+        names.filter_map(|name| name_finding(used, agent, source, name, cluster)).collect();
     found.extend(missing(used, agent, source, engine));
     found.extend(plug_unsaid(used, agent, engine));
     found
 }
 
-fn name_finding(used: &Use, agent: &Agent, source: &str, name: &str, engine: EngineKind) -> Option<Finding> {
+fn name_finding(used: &Use, agent: &Agent, source: &str, name: &str, cluster: &Cluster) -> Option<Finding> {
     let path = format!("{}.{name}", used.path);
     let (owner, program) = (&used.owner, &used.agent);
     let fences = used.target.is_some();
@@ -44,8 +45,8 @@ fn name_finding(used: &Use, agent: &Agent, source: &str, name: &str, engine: Eng
         let message = format!("{owner} has `{name}`, which is not the spec's to say");
         return Some(error("agent/parameter-taken", message, path, (*hint).to_owned()));
     }
-    let of_engine = (fences && engine == EngineKind::Pacemaker && name.starts_with("pcmk_"))
-        .then(|| packaged("pacemaker-fenced"))
+    let of_engine = (fences && cluster.ha.engine == EngineKind::Pacemaker && name.starts_with("pcmk_"))
+        .then(|| packaged(cluster.os, "pacemaker-fenced"))
         .flatten();
     let agent = of_engine.as_ref().unwrap_or(agent);
     if agent.parameters.contains_key(name) {

@@ -1,7 +1,7 @@
 //! What fence agents and OCF agents say of their parameters, and what of a spec they would not take. Pure.
 //!
-//! Offline the agents of Debian 12 are known by a list that `packaging/agents.sh` makes from their own metadata; a host
-//! that was asked knows better, for it may have another version, or an agent of the site's own.
+//! Offline the agents of a distribution are known by a list that `packaging/agents.sh` makes from their own metadata; a
+//! host that was asked knows better, for it may have another version, or an agent of the site's own.
 
 mod judge;
 mod told;
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+
+use super::Os;
 
 pub(super) use judge::{Finding, judge};
 pub use told::{Told, refusals};
@@ -38,28 +40,43 @@ pub struct Agent {
 
 #[derive(Deserialize)]
 struct Packaged {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever reads the list"))]
+    distribution: String,
     packages: BTreeMap<String, String>,
     agents: BTreeMap<String, String>,
 }
 
-static PACKAGED: LazyLock<Packaged> = LazyLock::new(|| {
-    let empty = Packaged { packages: BTreeMap::new(), agents: BTreeMap::new() };
-    serde_json::from_str(include_str!("debian-12.json")).unwrap_or(empty) // a test reads it
-});
+static DEBIAN_12: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("debian-12.json")));
+static DEBIAN_13: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("debian-13.json")));
+static UBUNTU_26_04: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("ubuntu-26.04.json")));
 
-/// An agent of Debian 12, by its name in a spec: `fence_ipmilan`, `ocf:heartbeat:Dummy`.
-pub fn packaged(agent: &str) -> Option<Agent> {
-    PACKAGED.agents.get(agent).map(|words| of_words(words))
+fn read(list: &str) -> Packaged {
+    let empty = Packaged { distribution: String::new(), packages: BTreeMap::new(), agents: BTreeMap::new() };
+    serde_json::from_str(list).unwrap_or(empty) // a test reads each
 }
 
-/// The names of Debian's agents of the same class, for "did you mean".
-pub fn packaged_like(agent: &str) -> impl Iterator<Item = &'static str> {
+/// RHEL's own were not to be had: they are taken for Debian 12's.
+fn list(os: Os) -> &'static Packaged {
+    match os {
+        Os::Debian12 | Os::Rhel9 => &DEBIAN_12,
+        Os::Debian13 => &DEBIAN_13,
+        Os::Ubuntu2604 => &UBUNTU_26_04,
+    }
+}
+
+/// An agent that the distribution has, by its name in a spec: `fence_ipmilan`, `ocf:heartbeat:Dummy`.
+pub fn packaged(os: Os, agent: &str) -> Option<Agent> {
+    list(os).agents.get(agent).map(|words| of_words(words))
+}
+
+/// The names of its agents of the same class, for "did you mean".
+pub fn packaged_like(os: Os, agent: &str) -> impl Iterator<Item = &'static str> {
     let ocf = agent.starts_with("ocf:");
-    PACKAGED.agents.keys().map(String::as_str).filter(move |name| name.starts_with("ocf:") == ocf)
+    list(os).agents.keys().map(String::as_str).filter(move |name| name.starts_with("ocf:") == ocf)
 }
 
-/// The package of Debian 12 that has agents of that class, with its version.
-pub fn package(agent: &str) -> String {
+/// The package that has agents of that class there, with its version.
+pub fn package(os: Os, agent: &str) -> String {
     let name = if agent.starts_with("ocf:pacemaker:") {
         "pacemaker"
     } else if agent.starts_with("ocf:") {
@@ -67,7 +84,7 @@ pub fn package(agent: &str) -> String {
     } else {
         "fence-agents"
     };
-    format!("{name} {}", PACKAGED.packages.get(name).map(String::as_str).unwrap_or_default())
+    format!("{name} {}", list(os).packages.get(name).map(String::as_str).unwrap_or_default())
 }
 
 /// `NAME`, `NAME!` (required), `NAME=NEW` (old), `NAME-` (old, without a new one), between spaces.
@@ -121,13 +138,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debians_fence_agents_are_known_with_old_names_and_what_they_require() {
-        let agent = packaged("fence_apc_snmp").unwrap();
-        assert!(agent.parameters["ip"].required);
-        assert_eq!(agent.parameters["port"].new.as_deref(), Some("plug"));
-        assert!(packaged("ocf:heartbeat:Filesystem").unwrap().parameters["device"].required);
-        assert!(packaged("pacemaker-fenced").unwrap().parameters.contains_key("pcmk_host_map"));
-        assert_eq!(package("fence_apc_snmp"), "fence-agents 4.12.1-1");
+    fn fence_agents_of_each_distribution_are_known_with_old_names_and_what_they_require() {
+        for os in Os::ALL {
+            let agent = packaged(os, "fence_apc_snmp").unwrap();
+            assert!(agent.parameters["ip"].required, "{os:?}");
+            assert_eq!(agent.parameters["port"].new.as_deref(), Some("plug"), "{os:?}");
+            assert!(
+                packaged(os, "ocf:heartbeat:Filesystem").unwrap().parameters["device"].required,
+                "{os:?}"
+            );
+            let fenced = packaged(os, "pacemaker-fenced").unwrap();
+            assert!(fenced.parameters.contains_key("pcmk_host_map"), "{os:?}");
+            assert!(os == Os::Rhel9 || list(os).distribution == os.word());
+        }
+        assert_eq!(package(Os::Debian12, "fence_apc_snmp"), "fence-agents 4.12.1-1");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn refusals(loaded: &Loaded, answers: &BTreeMap<String, BTreeMap<String, Tol
         found.extend(absent(loaded, &used, &told));
         for (agent, hosts) in versions(&told) {
             let source = format!("on {hosts}");
-            let findings = judge(&used, agent, &source, loaded.cluster.ha.engine);
+            let findings = judge(&used, agent, &source, &loaded.cluster);
             found.extend(findings.into_iter().filter(|finding| !finding.is_note).map(|finding| {
                 let place = loaded.places.key(&finding.path);
                 let place = place.unwrap_or_else(|| loaded.places.nearest(&finding.path));

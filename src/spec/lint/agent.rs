@@ -1,4 +1,4 @@
-//! Parameters of fence agents and OCF agents, against what Debian's own agents say of them.
+//! Parameters of fence agents and OCF agents, against what the distribution's own agents say of them.
 
 use super::{Lint, Mend};
 use crate::spec::agents::{Finding, judge, package, packaged, packaged_like};
@@ -6,19 +6,20 @@ use crate::spec::{Severity, nearest, uses};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     for used in uses(lint.cluster) {
-        let package = package(&used.agent);
-        let Some(agent) = packaged(&used.agent) else {
+        let os = lint.cluster.os;
+        let package = package(os, &used.agent);
+        let Some(agent) = packaged(os, &used.agent) else {
             let place = lint.at(&used.agent_path, "");
-            let hint = nearest(&used.agent, packaged_like(&used.agent));
+            let hint = nearest(&used.agent, packaged_like(os, &used.agent));
             let hint = hint.map_or_else(
                 || "nothing to do if it is your own: `haoscar plan` asks the heads what it takes".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            let message = format!("{}: {} is not in Debian's {package}", used.owner, used.agent);
+            let message = format!("{}: {} is not in {package} of {}", used.owner, used.agent, os.word());
             lint.note("agent/unknown", message, [place]).mend(hint);
             continue;
         };
-        for finding in judge(&used, &agent, &package, lint.cluster.ha.engine) {
+        for finding in judge(&used, &agent, &package, lint.cluster) {
             say(lint, finding);
         }
     }
