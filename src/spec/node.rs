@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use litemap::LiteMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ pub struct Nodes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Network cards, by interface name.
-    #[schemars(extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
-    pub nics: BTreeMap<String, NodeNic>,
+    #[schemars(with = "BTreeMap<String, NodeNic>", extend("propertyNames" = serde_json::json!({ "format": "interface" }), "minProperties" = 1))]
+    pub nics: LiteMap<String, NodeNic>, // a BTreeMap of one card has room for eleven, 1.6 KB for each node that is said by itself
     /// CPUs a node, as the scheduler counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,

@@ -86,7 +86,7 @@ fn macs_come_from_the_csv_in_the_order_of_the_range() {
     sources.files.insert("macs.csv".into(), rows.into());
     let loaded = load(&sources).unwrap();
     let haoscar::spec::MacList::Given(macs) =
-        &loaded.cluster.nodes.values().next().unwrap().nics["eno1"].macs
+        &loaded.cluster.nodes.values().next().unwrap().nics.get("eno1").unwrap().macs
     else {
         panic!("the list is not read")
     };

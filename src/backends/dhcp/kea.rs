@@ -1,5 +1,7 @@
-//! ISC Kea 2.2 to 2.6 (run with 2.2): reservations by MAC, leases on the group's storage, bound to the group's address.
+//! ISC Kea 2.2 to 3.0 (run with 2.2, 2.6 and 3.0): reservations by MAC, leases on the group's storage, bound to the group's address.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -73,9 +75,15 @@ fn daemon(
     context: &Context<'_>,
     part: &mut Part,
 ) -> Result<(), Problem> {
+    // heads whose cards have the same names have one text; it is long where there are many nodes
+    let mut known: BTreeMap<Vec<Option<String>>, (Rendered, String)> = BTreeMap::new();
     for (name, head) in context.declared_heads() {
         let host = Placement::Host(name.clone());
-        let (conf, mark) = conf(daemon, six, head, service, context)?;
+        let cards = context.private_networks().map(|(network, ..)| Context::nic(head, network)).collect();
+        let (conf, mark) = match known.entry(cards) {
+            Entry::Occupied(same) => same.get().clone(),
+            Entry::Vacant(new) => new.insert(conf(daemon, six, head, service, context)?).clone(),
+        };
         part.files.push((host.clone(), conf));
         part.probes.push(loaded(daemon, mark, name, context));
         part.checks.push((host, check(daemon, head, context)?));

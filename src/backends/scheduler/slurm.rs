@@ -3,6 +3,8 @@
 //! Slurm has no switch that only checks its configuration; `scontrol show hostnames` reads the file and refuses
 //! unknown keys and bad values (knowledge/formats.md), which is what the check asks.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::nodes_of;
@@ -12,7 +14,7 @@ use crate::desired::{
     UnitWant, names,
 };
 use crate::engines::Carried;
-use crate::spec::{NodeRange, Nodes, Partition, Problem, SchedulerService};
+use crate::spec::{Cluster, Nodes, Partition, Problem, SchedulerService};
 
 /// The Slurm backend.
 pub struct Slurm;
@@ -47,9 +49,11 @@ impl Backend for Slurm {
         part.probes.extend(context.heads.iter().map(|head| loaded(head, context)));
         part.files.push((Placement::Heads, drop_in(context)?));
         part.files.push((node(), node_drop_in(context)?));
+        let conf = conf(service, context)?;
         for place in [Placement::Heads, node()] {
             let unit = if place == Placement::Heads { CONTROLLER } else { NODE };
-            part.files.push((place.clone(), conf(service, unit, context)?));
+            let on_change = OnChange::Restart(unit.to_owned());
+            part.files.push((place.clone(), Rendered { on_change, ..conf.clone() }));
             part.files.push((place.clone(), cgroup(context)?));
             part.files.push((place.clone(), munge_key()));
             part.secrets.push((place.clone(), MUNGE_SECRET.to_owned(), SecretKind::Random(MUNGE_KEY_BYTES)));
@@ -132,18 +136,16 @@ fn cgroup(context: &Context<'_>) -> Result<Rendered, Problem> {
     )
 }
 
-fn conf(service: &SchedulerService, unit: &str, context: &Context<'_>) -> Result<Rendered, Problem> {
+/// The same on every host; what is done when it has changed is the host's.
+fn conf(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
     let partitions = service.partitions.iter().map(|(name, p)| partition(name, p, context));
     let partitions: Vec<_> = partitions.collect::<Result<_, _>>()?;
-    let mut nodes = Vec::new();
-    for (range, declared) in &context.cluster.nodes {
-        nodes.extend(node_lines(range, declared)?);
-    }
+    let nodes: Vec<_> = runs(context.cluster)?.iter().map(Run::line).collect();
     let values = json!({
         "cluster": context.cluster.name, "controller": context.group.0, "address": context.private_address()?,
         "state": context.state()?, "nodes": nodes, "partitions": partitions,
     });
-    context.file(CONF, "scheduler/slurm/slurm.conf.hbs", values, OnChange::Restart(unit.to_owned()))
+    context.file(CONF, "scheduler/slurm/slurm.conf.hbs", values, OnChange::Nothing)
 }
 
 fn partition(name: &str, partition: &Partition, context: &Context<'_>) -> Result<Value, Problem> {
@@ -153,32 +155,60 @@ fn partition(name: &str, partition: &Partition, context: &Context<'_>) -> Result
     Ok(json!({ "name": name, "nodes": nodes, "default": partition.default, "time": time }))
 }
 
-/// One line a run of addresses that differ in the last part only, so that Slurm can fold them beside the names.
-fn node_lines(range: &NodeRange, declared: &Nodes) -> Result<Vec<Value>, Problem> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut runs: Vec<(String, Vec<String>, Vec<String>)> = Vec::new();
-    for node in names::of_range(range, declared)? {
-        if !seen.insert(node.name.clone()) {
-            continue; // a second address of the same node: Slurm wants one
-        }
-        let text = node.address.to_string();
-        let (stem, last) = text.rsplit_once('.').unwrap_or((&text, ""));
-        match runs.last_mut() {
-            Some((known, names, lasts)) if known == stem && !last.is_empty() => {
-                names.push(node.name);
-                lasts.push(last.to_owned());
+/// Nodes with the same words whose addresses are counted up in their last part only, so that Slurm can fold them beside the
+/// names: one line.
+struct Run<'a> {
+    declared: &'a Nodes,
+    /// All but the last part of the addresses; the whole one of a node that stands alone.
+    stem: String,
+    /// The last parts of the first address and of the last one.
+    lasts: Option<(u8, u8)>,
+    names: Vec<String>,
+}
+
+/// Nodes that are said one by one are as few lines as those of a range.
+fn runs(cluster: &Cluster) -> Result<Vec<Run<'_>>, Problem> {
+    let mut runs: Vec<Run<'_>> = Vec::new();
+    for (range, declared) in &cluster.nodes {
+        let mut seen = BTreeSet::new();
+        for node in names::of_range(range, declared)? {
+            if !seen.insert(node.name.clone()) {
+                continue; // a second address of the same node: Slurm wants one
             }
-            _ => runs.push((stem.to_owned(), vec![node.name], vec![last.to_owned()])),
+            let text = node.address.to_string();
+            let parts = text.rsplit_once('.').and_then(|(stem, last)| Some((stem, last.parse().ok()?)));
+            match (runs.last_mut(), parts) {
+                (Some(run), Some((stem, last))) if run.goes_on(declared, stem, last) => {
+                    run.lasts = run.lasts.map(|(first, _)| (first, last));
+                    run.names.push(node.name);
+                }
+                (_, Some((stem, last))) => {
+                    let (stem, lasts) = (stem.to_owned(), Some((last, last)));
+                    runs.push(Run { declared, stem, lasts, names: vec![node.name] });
+                }
+                (_, None) => runs.push(Run { declared, stem: text, lasts: None, names: vec![node.name] }),
+            }
         }
     }
-    let line = |(stem, names, lasts): (String, Vec<String>, Vec<String>)| {
-        let addresses = match lasts.as_slice() {
-            [last] if last.is_empty() => stem,
-            [last] => format!("{stem}.{last}"),
-            [first, .., last] => format!("{stem}.[{first}-{last}]"),
-            [] => stem,
+    Ok(runs)
+}
+
+impl Run<'_> {
+    /// Whether that is the next address.
+    fn goes_on(&self, declared: &Nodes, stem: &str, last: u8) -> bool {
+        let alike = (self.declared.cpus, self.declared.memory_mib) == (declared.cpus, declared.memory_mib);
+        let next = self.lasts.and_then(|(_, so_far)| so_far.checked_add(1));
+        alike && self.stem == stem && next == Some(last)
+    }
+
+    fn line(&self) -> Value {
+        let stem = &self.stem;
+        let addresses = match self.lasts {
+            None => stem.clone(),
+            Some((first, last)) if first == last => format!("{stem}.{first}"),
+            Some((first, last)) => format!("{stem}.[{first}-{last}]"),
         };
-        json!({ "names": names.join(","), "addresses": addresses, "cpus": declared.cpus, "memory": declared.memory_mib })
-    };
-    Ok(runs.into_iter().map(line).collect())
+        let Nodes { cpus, memory_mib, .. } = self.declared;
+        json!({ "names": self.names.join(","), "addresses": addresses, "cpus": cpus, "memory": memory_mib })
+    }
 }

@@ -11,6 +11,9 @@ mod places;
 mod shape;
 mod text;
 mod tree;
+mod typed;
+
+use serde::Deserialize;
 
 use super::{Cluster, Problem, Sources};
 
@@ -47,7 +50,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(in_order(problems));
     }
-    let mut cluster: Cluster = serde_json::from_value(tree.to_json()).map_err(|error| {
+    let mut cluster = Cluster::deserialize(&tree).map_err(|error| {
         vec![Problem::error("spec/bad-value", error.to_string()).at(lines.place(0..0, ""))]
     })?;
     let mut places = Places::new(lines, tree);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::tree::{Node, Value};
+use super::tree::{Bytes, Node, Value};
 use crate::spec::Place;
 
 /// A text with the starts of its lines.
@@ -86,14 +86,14 @@ impl Places {
         let (key, node) = find(&self.root, path)?;
         let span = match (&node.value, key) {
             (Value::Map(_) | Value::List(_), Some(key)) => key,
-            _ => node.span.clone(),
+            _ => node.span,
         };
-        Some(self.lines.place(span, ""))
+        Some(self.lines.place(span.into(), ""))
     }
 
     /// Where the key that ends `path` stands.
     pub fn key(&self, path: &str) -> Option<Place> {
-        find(&self.root, path)?.0.map(|span| self.lines.place(span, ""))
+        find(&self.root, path)?.0.map(|span| self.lines.place(span.into(), ""))
     }
 
     /// The longest known part of `path`: where a key that is missing would belong.
@@ -112,12 +112,12 @@ impl Places {
 }
 
 /// The span of the last key of `path`, and the node there. Keys may hold dots themselves (`eno1.100`).
-fn find<'a>(node: &'a Node, path: &str) -> Option<(Option<Range<usize>>, &'a Node)> {
+fn find<'a>(node: &'a Node, path: &str) -> Option<(Option<Bytes>, &'a Node)> {
     match &node.value {
         Value::Map(entries) => entries.iter().find_map(|(key, child)| {
             let rest = path.strip_prefix(key.text.as_str())?;
             if rest.is_empty() {
-                return Some((Some(key.span.clone()), child));
+                return Some((Some(key.span), child));
             }
             find(child, rest.strip_prefix('.')?)
         }),

@@ -3,16 +3,34 @@
 use std::fmt;
 use std::ops::Range;
 
+use compact_str::{CompactString, ToCompactString};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::places::Lines;
 use crate::spec::Problem;
 
-/// Bytes of the file.
-pub(super) type Bytes = Range<usize>;
+/// Bytes of the file, which has at most [`super::BYTES_MAX`] of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Bytes {
+    start: u32,
+    end: u32,
+}
 
-/// A node with its place.
+impl Bytes {
+    /// None of them, where these begin.
+    pub(super) fn begin(self) -> Self {
+        Self { end: self.start, ..self }
+    }
+}
+
+impl From<Bytes> for Range<usize> {
+    fn from(bytes: Bytes) -> Self {
+        bytes.start as usize..bytes.end as usize
+    }
+}
+
+/// A node with its place. Texts of up to 24 bytes, nearly all of a spec's, lie in it: 100,000 nodes are three million texts.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
@@ -22,7 +40,7 @@ pub(super) struct Node {
 /// A key with its place.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    pub(super) text: String,
+    pub(super) text: CompactString,
     pub(super) span: Bytes,
 }
 
@@ -32,7 +50,7 @@ pub(super) enum Value {
     Null,
     Flag(bool),
     Number(serde_json::Number),
-    Text(String),
+    Text(CompactString),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -42,21 +60,6 @@ impl Node {
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
-    }
-
-    /// Without spans. Of equal keys the last wins; they have been reported before.
-    pub(super) fn to_json(&self) -> serde_json::Value {
-        use serde_json::Value as Json;
-        match &self.value {
-            Value::Null => Json::Null,
-            Value::Flag(flag) => Json::Bool(*flag),
-            Value::Number(number) => Json::Number(number.clone()),
-            Value::Text(text) => Json::String(text.clone()),
-            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
-            Value::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect())
-            }
-        }
     }
 }
 
@@ -97,41 +100,43 @@ impl<'de> Visitor<'de> for Any {
         Ok(Value::Number(number.into()))
     }
     fn visit_i128<E>(self, number: i128) -> Result<Value, E> {
-        Ok(Value::Text(number.to_string()))
+        Ok(Value::Text(number.to_compact_string()))
     }
     fn visit_u128<E>(self, number: u128) -> Result<Value, E> {
-        Ok(Value::Text(number.to_string()))
+        Ok(Value::Text(number.to_compact_string()))
     }
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
         let exact = serde_json::Number::from_f64(number);
-        Ok(exact.map_or_else(|| Value::Text(number.to_string()), Value::Number))
+        Ok(exact.map_or_else(|| Value::Text(number.to_compact_string()), Value::Number))
     }
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+        Ok(Value::Text(text.into()))
     }
     fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
+        Ok(Value::Text(text.into()))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(node) = items.next_element()? {
             list.push(node);
         }
+        list.shrink_to_fit(); // a vector has room for four at first: most of a large tree would be that
         Ok(Value::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
-        while let Some(key) = entries.next_key::<Spanned<String>>()? {
+        while let Some(key) = entries.next_key::<Spanned<CompactString>>()? {
             map.push((Key { text: key.value, span: bytes(key.referenced) }, entries.next_value()?));
         }
+        map.shrink_to_fit();
         Ok(Value::Map(map))
     }
 }
 
 fn bytes(location: Location) -> Bytes {
-    let size = |n: Option<u64>| usize::try_from(n.unwrap_or(0)).unwrap_or(0);
+    let size = |n: Option<u64>| u32::try_from(n.unwrap_or(0)).unwrap_or(0);
     let start = size(location.span().byte_offset());
-    start..start + size(location.span().byte_len())
+    Bytes { start, end: start.saturating_add(size(location.span().byte_len())) }
 }
 
 /// Events of 100,000 nodes that are written one by one, with room: 31 nodes each. serde-saphyr's own budget ends
@@ -210,7 +215,7 @@ fn tabs(lines: &Lines) -> Vec<Problem> {
 
 fn problem(error: &Error, lines: &Lines) -> Problem {
     let span = error.location().map_or(0..0, |location| match location.span().byte_offset() {
-        Some(_) => bytes(location),
+        Some(_) => bytes(location).into(),
         None => lines.span_at(location.line(), location.column()),
     });
     let place = lines.place(span, "");
@@ -285,21 +290,32 @@ pub(super) fn duplicate_keys(node: &Node, lines: &Lines) -> Vec<Problem> {
     problems
 }
 
+/// So few keys are looked through faster than they are sorted.
+const FEW: usize = 16;
+
 fn collect_duplicates(node: &Node, lines: &Lines, problems: &mut Vec<Problem>) {
     match &node.value {
         Value::List(items) => items.iter().for_each(|item| collect_duplicates(item, lines, problems)),
         Value::Map(entries) => {
-            let mut first = std::collections::BTreeMap::new();
             if problems.len() >= super::PROBLEMS_MAX {
                 return;
             }
-            for (key, child) in entries {
-                let before = first.entry(key.text.as_str()).or_insert_with(|| key.span.clone());
-                if *before != key.span {
+            let mut first = std::collections::BTreeMap::new();
+            for (at, (key, child)) in entries.iter().enumerate() {
+                let before = if entries.len() <= FEW {
+                    entries[..at]
+                        .iter()
+                        .find(|(other, _)| other.text == key.text)
+                        .map(|(other, _)| other.span)
+                } else {
+                    let before = *first.entry(key.text.as_str()).or_insert(key.span);
+                    Some(before).filter(|before| *before != key.span)
+                };
+                if let Some(before) = before {
                     let message = format!("key `{}` stands twice in one mapping", key.text);
                     let problem = Problem::error("spec/duplicate-key", message)
-                        .at(lines.place(key.span.clone(), "again here"))
-                        .at(lines.place(before.clone(), "first here"));
+                        .at(lines.place(key.span.into(), "again here"))
+                        .at(lines.place(before.into(), "first here"));
                     problems
                         .push(problem.hint("keep one of them; YAML readers disagree about which one counts"));
                 }
