@@ -142,6 +142,7 @@ impl Transaction {
         let mut paths: BTreeSet<_> = known.filter(|path| !theirs(path)).cloned().collect();
         paths.insert(ACCEPTED.into()); // nothing is healed any more
         self.keep(paths.iter())?;
+        self.ledger.originals.remove(Utf8Path::new(ACCEPTED)); // kept for a revert; there is none of before haoscar
         for path in &paths {
             match self.ledger.originals.get(path) {
                 Some(saved) => put_saved(self.machine.as_ref(), saved)?,

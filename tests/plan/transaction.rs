@@ -366,12 +366,15 @@ fn what_somebody_put_where_haoscar_gave_a_path_up_stays_when_haoscar_goes() {
     good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     place.write("etc/made", "theirs\n");
     place.write("etc/adopted", "theirs\n");
+    let accepted = "var/lib/haoscar/accepted.json"; // an apply's last word, outside of its transaction
+    place.write(accepted, "{}");
     good(&mut host, Request::Begin { id: "t3".to_owned() });
     good(&mut host, Request::Dismantle { keep: false });
     good(&mut host, Request::Commit { restarts: BTreeMap::new(), confirm: None });
     assert_eq!(place.read("etc/made").as_deref(), Some("theirs\n"));
     assert_eq!(place.read("etc/adopted").as_deref(), Some("theirs\n"));
     assert_eq!(place.read("etc/owned"), None);
+    assert_eq!(place.read(accepted), None, "nothing is healed any more");
 }
 
 fn seen(host: &mut Local) -> u64 {
