@@ -40,7 +40,13 @@ fn what_is_removed_leaves_etc_and_units_as_they_were_before_the_first_apply() {
     let after = look(&site);
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     let differ: Vec<_> = lines(&before.0).symmetric_difference(&lines(&after.0)).cloned().collect();
-    assert!(differ.is_empty(), "{differ:#?}");
+    let story = "date; tail -30 /var/lib/haoscar/events.jsonl; journalctl -u 'haoscar*' --no-pager -o short-precise | tail -30";
+    assert!(differ.is_empty(), "{differ:#?}\n{}", site.lab.sh("head-1", story));
+    assert_eq!(
+        site.lab.sh("head-1", "ls /var/lib/haoscar/accepted.json 2>/dev/null || true"),
+        "",
+        "nothing is healed any more"
+    );
     assert_eq!(after.1, before.1);
     assert_eq!(site.lab.sh("head-1", &format!("{GIT} status --porcelain")), "?? haoscar/", "secrets stay");
     assert_eq!(site.lab.sh("head-1", "ip -brief address | grep -c 10.30.0.10/ || true"), "0");
