@@ -31,6 +31,7 @@ pub(super) const NFS4_OK: u32 = 0;
 pub(super) const NFS4ERR_GRACE: u32 = 10_013;
 /// NFS status: ask again.
 pub(super) const NFS4ERR_DELAY: u32 = 10_008;
+const NFS4ERR_PERM: u32 = 1;
 const NFS4ERR_NOENT: u32 = 2;
 const NFS4ERR_MINOR_VERS_MISMATCH: u32 = 10_021;
 
@@ -102,8 +103,9 @@ impl Dialogue for Attributes<'_> {
             return Some((None, Answer::Wrong("rpc denied".to_owned())));
         };
         let answer = match status {
-            // a server of 4.1 and later only says so, which shows as well that it answers
-            NFS4_OK | NFS4ERR_MINOR_VERS_MISMATCH => Answer::Good,
+            // a server of 4.1 and later only says so, which shows as well that it answers; the kernel's lets nobody into an
+            // export whose port is not below 1024, as a mount's is
+            NFS4_OK | NFS4ERR_MINOR_VERS_MISMATCH | NFS4ERR_PERM => Answer::Good,
             NFS4ERR_NOENT => Answer::Wrong(format!("it does not export {}", self.export)),
             _ => Answer::Wrong(format!("nfs status {status}")),
         };
@@ -131,6 +133,7 @@ mod tests {
         bytes.extend(answer(6, NFS4ERR_GRACE));
         let mut slowly = Vec::new();
         bytes.extend(answer(7, NFS4ERR_NOENT));
+        bytes.extend(answer(8, NFS4ERR_PERM));
         let mut seen = Vec::new();
         for byte in bytes {
             slowly.push(byte);
@@ -138,7 +141,10 @@ mod tests {
         }
         let grace = Answer::Wrong("nfs status 10013".into());
         let gone = Answer::Wrong("it does not export /srv/home".into());
-        assert_eq!(seen, [(Some(5), Answer::Good), (Some(6), grace), (Some(7), gone)]);
+        assert_eq!(
+            seen,
+            [(Some(5), Answer::Good), (Some(6), grace), (Some(7), gone), (Some(8), Answer::Good)]
+        );
     }
 
     #[test]
