@@ -14,7 +14,7 @@ use super::via::{Reach, hardware, own_name};
 use super::{Common, Exit, Failure, plan, problems};
 use crate::cli::out::line;
 use crate::spec::draft::{Answers, Known, LATER, NONE, QUESTIONS, Question, asked, check, proposal, write};
-use crate::spec::{Severity, Sources, judge};
+use crate::spec::{Os, Severity, Sources, judge};
 
 /// Options of `haoscar init`.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let kept = Kept::beside(output);
     let answers = all(options, &known, terminal && !options.yes, &kept)?;
-    let text = write(&head, &answers)
+    let text = write(&head, Os::told(&known.os).unwrap_or_default(), &answers)
         .map_err(|(name, why)| Failure::new(Exit::Invalid, format!("--{name}: {why}")))?;
     validated(output, &text)?;
     let mut file = fs::File::create_new(output).map_err(|e| failed(output, &e))?;

@@ -24,9 +24,21 @@ pub fn known(machine: &dyn Machine) -> Known {
     Known {
         name: name.to_owned(),
         domain: if domain.is_empty() { search(&read("/etc/resolv.conf")) } else { domain.to_owned() },
+        os: system(machine),
         cards: cards(&read("/proc/net/route")),
         mounts: mounts(&read("/proc/self/mounts")),
     }
+}
+
+/// The distribution, as os-release has it: `ID-VERSION_ID`.
+pub fn system(machine: &dyn Machine) -> String {
+    let release = machine.read(Utf8Path::new("/etc/os-release")).unwrap_or_default();
+    let release = String::from_utf8_lossy(&release);
+    let word = |key: &str| {
+        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches('"')
+    };
+    format!("{}-{}", word("ID"), word("VERSION_ID"))
 }
 
 /// Cards with an address, those with a gateway first; no bridge, and nothing of the machine's own.

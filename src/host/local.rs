@@ -60,11 +60,6 @@ impl Local {
 
     fn facts(&self) -> Facts {
         let read = |path: &str| String::from_utf8(self.machine.read(Utf8Path::new(path)).ok()?).ok();
-        let release = read("/etc/os-release").unwrap_or_default();
-        let word = |key: &str| {
-            let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            line.unwrap_or_default().trim_matches('"').to_owned()
-        };
         let machine = self.machine.as_ref();
         let groups = read("/proc/self/cgroup").unwrap_or_default();
         Facts {
@@ -73,7 +68,7 @@ impl Local {
             hostname: nix::unistd::gethostname()
                 .map(|n| n.to_string_lossy().into_owned())
                 .unwrap_or_default(),
-            os: format!("{}-{}", word("ID"), word("VERSION_ID")),
+            os: hardware::system(machine),
             cgroup_hybrid: groups.lines().any(|line| line.contains(":name=systemd:")),
             namespace: read("/usr/lib/haoscar-lab/wiring").is_some(),
             corosync_conf: read("/etc/corosync/corosync.conf"),

@@ -21,6 +21,9 @@ pub struct Known {
     pub name: String,
     /// Its domain; empty: it has none.
     pub domain: String,
+    /// The distribution that it says to be, in os-release's words: `debian-12`.
+    #[serde(default)]
+    pub os: String,
     /// Its cards that have an address, those with a gateway first.
     pub cards: Vec<Card>,
     /// Where storage of other machines is mounted.

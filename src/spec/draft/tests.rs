@@ -1,7 +1,7 @@
 //! Answers that a person or a head gives, and the specs that come of them.
 
 use super::*;
-use crate::spec::{Severity, Sources, judge};
+use crate::spec::{Os, Severity, Sources, judge};
 
 fn known() -> Known {
     let card = |name: &str, mac: &str, address: &str, gateway: Option<&str>| Card {
@@ -13,6 +13,7 @@ fn known() -> Known {
     Known {
         name: "head-1".to_owned(),
         domain: "oscar.example".to_owned(),
+        os: "debian-12".to_owned(),
         cards: vec![
             card("eno1", "52:54:00:20:00:01", "192.0.2.11/24", Some("192.0.2.1")),
             card("eno2", "52:54:00:20:00:11", "10.20.0.1/16", None),
@@ -49,6 +50,15 @@ fn errors(text: &str) -> Vec<String> {
 const PEER: (&str, &str) = ("peer-cards", "52:54:00:20:00:02=192.0.2.12 52:54:00:20:00:12=10.20.0.2");
 
 #[test]
+fn a_head_of_another_distribution_than_the_default_says_so_in_the_spec() {
+    let answers = answered(&known(), &[PEER, ("boards", "10.20.1.1 10.20.1.2")]);
+    let text = write("head-1", Os::Debian13, &answers).unwrap();
+    assert!(errors(&text).is_empty(), "{:?}\n{text}", errors(&text));
+    assert!(text.contains("\ndomain: oscar.example\nos: debian-13\n"), "{text}");
+    assert!(!write("head-1", Os::Debian12, &answers).unwrap().contains("\nos:"));
+}
+
+#[test]
 fn a_head_that_is_known_asks_for_little_more_than_the_other_one() {
     let boards = ("boards", "10.20.1.1 10.20.1.2");
     let nodes = ("nodes", "compute[001-004]=10.20.2.1");
@@ -56,7 +66,7 @@ fn a_head_that_is_known_asks_for_little_more_than_the_other_one() {
     assert_eq!(answers["name"], "oscar");
     assert_eq!(answers["peer"], "head-2");
     assert_eq!(answers["addresses"], "192.0.2.10 10.20.0.10");
-    let text = write("head-1", &answers).unwrap();
+    let text = write("head-1", Os::Debian12, &answers).unwrap();
     assert!(errors(&text).is_empty(), "{:?}\n{text}", errors(&text));
     for line in [
         "pool: 10.20.255.200-10.20.255.249",
@@ -75,7 +85,7 @@ fn every_mixture_of_answers_is_a_valid_spec() {
                 for boards in ["later", "10.20.1.1 10.20.1.2"] {
                     let more =
                         [PEER, ("peer", peer), ("storage", storage), ("nodes", nodes), ("boards", boards)];
-                    let text = write("head-1", &answered(&known(), &more)).unwrap();
+                    let text = write("head-1", Os::Debian12, &answered(&known(), &more)).unwrap();
                     assert!(errors(&text).is_empty(), "{more:?}: {:?}\n{text}", errors(&text));
                 }
             }
@@ -83,7 +93,8 @@ fn every_mixture_of_answers_is_a_valid_spec() {
     }
     let mut one = known();
     one.cards.remove(0);
-    let text = write("head-1", &answered(&one, &[("public", "none"), ("peer", "none")])).unwrap();
+    let text =
+        write("head-1", Os::Debian12, &answered(&one, &[("public", "none"), ("peer", "none")])).unwrap();
     assert!(errors(&text).is_empty(), "{:?}\n{text}", errors(&text));
 }
 
@@ -110,6 +121,6 @@ fn an_answer_that_cannot_be_one_says_why() {
         let found = check(name, said, &answers).unwrap_err();
         assert!(found.contains(why), "{name}: {said}: {found}");
     }
-    let missing = write("head-1", &Answers::new()).unwrap_err();
+    let missing = write("head-1", Os::Debian12, &Answers::new()).unwrap_err();
     assert_eq!(missing, ("public".to_owned(), "it is not answered".to_owned()));
 }

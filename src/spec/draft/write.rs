@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Answers, Card, NONE, answer};
-use crate::spec::Mac;
 use crate::spec::address::advance;
+use crate::spec::{Mac, Os};
 
 /// Everything that was answered, understood.
 struct Draft {
@@ -21,19 +21,20 @@ struct Draft {
     nodes: Option<(String, IpAddr)>,
 }
 
-/// A spec of these answers for a head of this name.
+/// A spec of these answers for a head of this name and distribution.
 ///
 /// # Errors
 /// The first answer that is missing or cannot be one, with its question.
-pub fn write(head: &str, answers: &Answers) -> Result<String, (String, String)> {
+pub fn write(head: &str, os: Os, answers: &Answers) -> Result<String, (String, String)> {
     let draft = read(answers)?;
     let mut text = String::new();
     let out = &mut text;
     let Draft { name, domain, .. } = &draft;
+    let os = if os == Os::default() { String::new() } else { format!("os: {}\n", os.word()) };
     let _ = write!(
         out,
         "# Made by `haoscar init`. `haoscar explain heads.*.fence` explains any field, `haoscar validate` finds what is wrong.\n\
-         apiVersion: haoscar/v1\nkind: Cluster\nname: {name}\ndomain: {domain}\n\n"
+         apiVersion: haoscar/v1\nkind: Cluster\nname: {name}\ndomain: {domain}\n{os}\n"
     );
     networks(&draft, out);
     heads(head, &draft, out);
