@@ -79,7 +79,7 @@ pub fn inverse(actions: &[UnitAction]) -> Vec<UnitAction> {
 /// haoscar's own units, and those of an engine.
 fn carries_nothing(unit: &str) -> bool {
     let engines = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(engines::units).concat();
-    unit.starts_with("haoscar-") || engines.contains(&unit)
+    unit == engines::LOOP_UNIT || unit.starts_with("haoscar-") || engines.contains(&unit)
 }
 
 /// What makes units as they were: what is done while haoscar's files are still there, and what when the old ones are
@@ -268,5 +268,20 @@ mod tests {
             (UnitVerb::Start, "a"),
         ];
         assert_eq!(back, expected.map(|(verb, unit)| (verb, unit.to_owned())));
+    }
+
+    #[test]
+    fn services_that_are_kept_run_on_and_nothing_of_haoscars_own_does() {
+        let units = ["chrony.service", "corosync.service", "haoscar.service", "haoscar-watch.service"];
+        let before = units.map(|unit| (unit.to_owned(), UnitBefore { enabled: false, active: false })).into();
+        let runs = UnitFact { active: "active".to_owned(), ..UnitFact::default() };
+        let now = units.map(|unit| (unit.to_owned(), runs.clone())).into();
+        let stopped = |keep| {
+            let (stops, _) = back(&before, &now, keep);
+            let stops = stops.into_iter().filter(|action| action.verb == UnitVerb::Stop);
+            stops.map(|action| action.unit).collect::<Vec<_>>()
+        };
+        assert_eq!(stopped(true), ["corosync.service", "haoscar-watch.service", "haoscar.service"]);
+        assert_eq!(stopped(false).len(), units.len());
     }
 }

@@ -54,8 +54,8 @@ fn what_is_removed_leaves_etc_and_units_as_they_were_before_the_first_apply() {
     let kept = haoscar(&["remove", "--keep-services", "--spec", &site.spec, "--via", &via, "-y"]);
     assert!(kept.status.success(), "{}", text(&kept));
     assert_eq!(site.lab.sh("head-1", "ip -brief address | grep -c 10.30.0.10/"), "1", "the address stays");
-    let runs = "systemctl is-active chrony dnsmasq corosync pacemaker haoscar-watch; true";
-    assert_eq!(site.lab.sh("head-1", runs), "active\nactive\ninactive\ninactive\ninactive");
+    let runs = "systemctl is-active chrony dnsmasq corosync pacemaker haoscar-watch haoscar; true";
+    assert_eq!(site.lab.sh("head-1", runs), "active\nactive\ninactive\ninactive\ninactive\ninactive");
     let etc = site.lab.sh("head-1", ETC);
     let differ: Vec<_> = lines(&before.0).symmetric_difference(&lines(&etc)).cloned().collect();
     assert!(differ.is_empty(), "{differ:#?}");
