@@ -159,7 +159,11 @@ pub fn purge() -> Result<Vec<Utf8PathBuf>, LabError> {
     if !labs.is_empty() {
         return Err(LabError::RootUsed { labs: labs.join(", ") });
     }
-    let Ok(lock) = File::open(folder.join("lock")) else { return Ok(Vec::new()) }; // nothing was ever built here
+    if !folder.is_dir() {
+        return Ok(Vec::new()); // nothing was ever built here
+    }
+    let lock = folder.join("lock");
+    let lock = File::create(&lock).map_err(io(lock.as_str()))?;
     lock.lock().map_err(io("the lock of the lab's roots"))?;
     let roots = roots(&folder);
     roots.iter().try_for_each(|root| remove(root))?;
