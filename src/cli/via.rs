@@ -179,7 +179,8 @@ pub fn surveyed(reached: Reached) -> Result<Survey, Failure> {
     let said = |(name, facts): (&HostName, &Facts)| Some((name.clone(), facts.cycle.clone()?));
     observed.cycles = facts.iter().filter_map(said).collect();
     observed.follows = facts.values().filter_map(|facts| facts.follows.clone()).next_back();
-    observed.systems = facts.iter().map(|(name, facts)| (name.clone(), facts.os.clone())).collect();
+    let others = facts.iter().filter(|(_, facts)| facts.os != desired.os.word());
+    observed.systems = others.map(|(name, facts)| (name.clone(), facts.os.clone())).collect();
     observed.checkup = facts.into_values().filter_map(|f| f.checkup).max_by(|a, b| a.at.cmp(&b.at));
     Ok(Survey { crew, desired, observed, member, lab })
 }

@@ -323,7 +323,7 @@ pub struct Observed {
     pub unreachable: BTreeMap<HostName, String>,
     /// Members that the spec no longer has, with why one cannot be reached; none where it can.
     pub leaving: BTreeMap<HostName, Option<String>>,
-    /// The distribution that a host says to be, in os-release's words: `debian-12`.
+    /// The distribution that a host says to be where it is not called as the spec's, in os-release's words: `debian-12`.
     #[serde(default)]
     pub systems: BTreeMap<HostName, String>,
     /// Packages that the spec needs and a host lacks, where that was asked.

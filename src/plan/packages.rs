@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{HostPlan, Plan, Refusal};
-use crate::desired::{Desired, Role};
+use super::system::against;
+use super::{HostPlan, Plan};
+use crate::desired::Desired;
 use crate::observed::Observed;
 
 /// Installed by the apply where the spec says so; else nothing is applied to a head or witness that lacks one. A node that
@@ -15,19 +16,10 @@ pub fn packages(desired: &Desired, observed: &Observed, name: &str, found: &mut 
         return;
     }
     let names = words(missing);
-    let node = desired.hosts.get(name).is_some_and(|(role, _)| *role == Role::Node);
-    if node {
-        plan.notes.push(format!("{name} lacks packages: {names}"));
-        return;
-    }
-    plan.refused.push(Refusal {
-        why: format!("{name} lacks packages: {names}"),
-        mend: format!(
-            "there: {} {names}; or have haoscar do it: policy: {{ packages: ensure }}",
-            desired.os.install_words()
-        ),
-        unreachable: false,
-    });
+    let why = format!("{name} lacks packages: {names}");
+    let install = desired.os.install_words();
+    let mend = format!("there: {install} {names}; or have haoscar do it: policy: {{ packages: ensure }}");
+    against(desired, name, (why, mend), plan);
 }
 
 fn words(names: &BTreeSet<String>) -> String {
@@ -37,7 +29,7 @@ fn words(names: &BTreeSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::HostDesired;
+    use crate::desired::{HostDesired, Role};
     use std::sync::Arc;
 
     fn planned(role: Role, ensure: bool) -> (HostPlan, Plan) {

@@ -13,13 +13,18 @@ pub(super) fn system(desired: &Desired, observed: &Observed, name: &str, plan: &
         return;
     }
     let why = format!("{name} runs {}, and the spec says os: {}", runs.word(), desired.os.word());
+    let mend = format!("say os: {} in the spec; all machines of a cluster run the same one", runs.word());
+    against(desired, name, (why, mend), plan);
+}
+
+/// Refused of a head or witness, and said of a node.
+pub(super) fn against(desired: &Desired, name: &str, (why, mend): (String, String), plan: &mut Plan) {
     let node = desired.hosts.get(name).is_some_and(|(role, _)| *role == Role::Node);
     if node {
         plan.notes.push(why);
-        return;
+    } else {
+        plan.refused.push(Refusal { why, mend, unreachable: false });
     }
-    let mend = format!("say os: {} in the spec; all machines of a cluster run the same one", runs.word());
-    plan.refused.push(Refusal { why, mend, unreachable: false });
 }
 
 #[cfg(test)]

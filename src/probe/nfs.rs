@@ -50,6 +50,16 @@ pub(super) fn compound(xid: u32, minor: u32, count: u32, operations: &[u8]) -> V
     framed.0
 }
 
+/// PUTROOTFH, and LOOKUPs down to a path: how many operations.
+pub(super) fn from_root(path: &str, operations: &mut Encoder) -> u32 {
+    operations.u32(OP_PUTROOTFH);
+    let folders = path.split('/').filter(|part| !part.is_empty());
+    folders.fold(1, |count, folder| {
+        operations.u32(OP_LOOKUP).opaque(folder.as_bytes());
+        count + 1
+    })
+}
+
 /// Takes one whole RPC message off the front of `bytes`.
 pub(super) fn take_message(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     let mark = u32::from_be_bytes(*bytes.first_chunk::<4>()?);
@@ -88,13 +98,9 @@ impl Dialogue for Attributes<'_> {
 
     fn ask(&self, id: u32) -> Vec<u8> {
         let mut operations = Encoder::default();
-        operations.u32(OP_PUTROOTFH);
-        let folders: Vec<_> = self.export.split('/').filter(|part| !part.is_empty()).collect();
-        for folder in &folders {
-            operations.u32(OP_LOOKUP).opaque(folder.as_bytes());
-        }
+        let count = from_root(self.export, &mut operations);
         operations.all(&[OP_GETATTR, 1, ATTRIBUTE_TYPE]);
-        compound(id, 0, 2 + u32::try_from(folders.len()).unwrap_or(0), &operations.0)
+        compound(id, 0, count + 1, &operations.0)
     }
 
     fn read(&self, bytes: &mut Vec<u8>) -> Option<(Option<u32>, Answer)> {

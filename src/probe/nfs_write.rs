@@ -9,16 +9,14 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::clock::{Ticker, monotonic_us};
-use super::nfs::{NFS4_OK, NFS4ERR_DELAY, NFS4ERR_GRACE, PORT, compound, reply, take_message};
+use super::nfs::{NFS4_OK, NFS4ERR_DELAY, NFS4ERR_GRACE, PORT, compound, from_root, reply, take_message};
 use super::run::Outlet;
 use super::tcp::SILENCE_MAX_US;
 use super::xdr::{Decoder, Encoder};
 use super::{Answer, Line, ProbeTarget, Sample};
 
 const OP_CLOSE: u32 = 4;
-const OP_LOOKUP: u32 = 15;
 const OP_OPEN: u32 = 18;
-const OP_PUTROOTFH: u32 = 24;
 const OP_WRITE: u32 = 38;
 const OP_EXCHANGE_ID: u32 = 42;
 const OP_CREATE_SESSION: u32 = 43;
@@ -132,7 +130,7 @@ struct Session {
 
 struct Writer {
     server: SocketAddr,
-    folders: Vec<String>,
+    folder: String,
     name: String,
     owner: String,
     verifier: [u8; 8],
@@ -144,11 +142,10 @@ struct Writer {
 impl Writer {
     fn new(server: SocketAddr, file: &str) -> Self {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-        let folders = folder.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let started = monotonic_us();
         Self {
             server,
-            folders,
+            folder: folder.to_owned(),
             name: name.to_owned(),
             owner: "haoscar-probe".to_owned(),
             verifier: started.to_be_bytes(),
@@ -212,10 +209,8 @@ impl Writer {
     }
 
     fn open_write_close(&self, session: &mut Session, record: u64) -> (u32, Vec<u8>) {
-        let mut operations = Encoder(self.sequence(session, &[OP_PUTROOTFH]));
-        for folder in &self.folders {
-            operations.u32(OP_LOOKUP).opaque(folder.as_bytes());
-        }
+        let mut operations = Encoder(self.sequence(session, &[]));
+        let above = from_root(&self.folder, &mut operations);
         operations.all(&[OP_OPEN, 0, WRITE_AND_NO_DELEGATION, 0]);
         operations.u64(session.client).opaque(self.owner.as_bytes());
         // create, unchecked, mode 0666 (attribute 33), by name
@@ -225,7 +220,7 @@ impl Writer {
         operations.u32(OP_WRITE).fixed(&CURRENT_STATEID).u64(record * RECORD_BYTES as u64);
         operations.u32(FILE_SYNC).opaque(text.as_bytes());
         operations.all(&[OP_CLOSE, 0]).fixed(&CURRENT_STATEID);
-        (5 + u32::try_from(self.folders.len()).unwrap_or(0), operations.0)
+        (above + 4, operations.0)
     }
 
     fn begin(&mut self) -> Result<Session, WriteProblem> {

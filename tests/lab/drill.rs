@@ -35,7 +35,7 @@ fn root() -> Option<PathBuf> {
         return None;
     }
     let named = std::env::var_os("HAOSCAR_LAB_ROOT").map(PathBuf::from);
-    Some(named.unwrap_or_else(built_root))
+    Some(named.unwrap_or_else(|| built_root().into()))
 }
 
 impl Machine {

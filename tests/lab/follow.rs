@@ -476,6 +476,8 @@ fn a_session_of_a_head_that_lost_its_power_lets_go(branch: &Branch) {
     branch.lab().exec("head-1", &["sh", "-c", held, "sh", session]);
     let sessions = || branch.lab().sh("head-2", "pgrep -fc 'haoscar [a]gent' || true");
     until("the session has the lock", || sessions() != "0");
+    std::thread::sleep(std::time::Duration::from_secs(35)); // longer than a silence: it is kept by its signs of life
+    assert_ne!(sessions(), "0", "{}", branch.lab().sh("head-1", "systemctl status held 2>&1 || true"));
     branch.lab().good(&["fault", "power", "--name", "test-follow", "head-1"]);
     until("it has let go", || {
         std::thread::sleep(std::time::Duration::from_millis(200));

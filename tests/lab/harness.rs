@@ -17,9 +17,9 @@ pub fn is_root() -> bool {
 }
 
 /// The root with the daemons that labs of a spec without a word of its own stand on; built if it is not there yet.
-pub fn built_root() -> std::path::PathBuf {
+pub fn built_root() -> camino::Utf8PathBuf {
     let (os, engine) = (haoscar::spec::Os::default(), haoscar::spec::EngineKind::Pacemaker);
-    haoscar::lab::Recipe { os, engine, more: &[] }.build().unwrap().into()
+    haoscar::lab::Recipe { os, engine, more: &[] }.build().unwrap()
 }
 
 /// Says that a test did not run what it is there for, past the test harness that holds back what passing tests print.

@@ -122,12 +122,10 @@ fn every_group_goes_to_one_head_that_is_left_whichever_dies_or_stands_by() {
     let mut asked = 0;
     for spec in SPECS {
         let (cluster, engine) = reference(spec);
-        let settled =
-            run(&["unshare", "--mount", "sh", "-c", SETTLE, root.to_str().unwrap()], &whole(&engine));
+        let settled = run(&["unshare", "--mount", "sh", "-c", SETTLE, root.as_str()], &whole(&engine));
         for case in cases(&cluster) {
             let standing = case.standby.as_ref().map_or(settled.clone(), |head| standing_by(&settled, head));
-            let ask =
-                ["chroot", root.to_str().unwrap(), "crm_simulate", "--simulate", "--xml-pipe", "--quorum=1"];
+            let ask = ["chroot", root.as_str(), "crm_simulate", "--simulate", "--xml-pipe", "--quorum=1"];
             let options = case.options.iter().map(String::as_str).chain(["--output-as=xml"]);
             let argv: Vec<_> = ask.into_iter().chain(options).collect();
             check(spec, &case, (&cluster, &engine), &run(&argv, &standing));

@@ -61,7 +61,8 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
     lab::check_root().map_err(failure)?;
     let request =
         Request { cluster, name, hosts: &options.hosts, packages: &options.packages, program: &program };
-    let (recipe, root) = (request.recipe(), request.recipe().path());
+    let recipe = request.recipe();
+    let root = recipe.path();
     if !common.quiet && !root.exists() {
         eprintln!("the lab's root is not there yet: building {root} (90 s, once)");
     }

@@ -308,10 +308,9 @@ fn collect_duplicates(node: &Node, lines: &Lines, problems: &mut Vec<Problem>) {
                         .find(|(other, _)| other.text == key.text)
                         .map(|(other, _)| other.span)
                 } else {
-                    let before = *first.entry(key.text.as_str()).or_insert(key.span);
-                    Some(before).filter(|before| *before != key.span)
+                    Some(*first.entry(key.text.as_str()).or_insert(key.span))
                 };
-                if let Some(before) = before {
+                if let Some(before) = before.filter(|before| *before != key.span) {
                     let message = format!("key `{}` stands twice in one mapping", key.text);
                     let problem = Problem::error("spec/duplicate-key", message)
                         .at(lines.place(key.span.into(), "again here"))
