@@ -22,6 +22,10 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Cluster, Listing, Sources, judge, sample};
 use haoscar::templates::Templates;
 
+/// As `haoscar` has it; the floor too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const WHATS: [&str; 6] = ["validate", "render", "no-op plan", "one node changed", "floor", "jinja2"];
 
 /// jinja2 takes 9 s for 10,000 nodes (knowledge/scale.md).

@@ -91,11 +91,11 @@ impl Local {
         let secrets = Secrets::of(machine);
         let accepted = generation::accepted(machine).ok().flatten();
         let wanted = files.iter().map(|file| (file.path.clone(), self.file(file, &ledger, &secrets)));
-        let files: std::collections::BTreeMap<_, _> = wanted.collect();
+        let files: litemap::LiteMap<_, _> = wanted.collect();
         let directories = directories.iter().filter(|d| !file::folder_is(machine, d)).map(|d| d.path.clone());
         Ok(HostObserved {
             directories: directories.collect(),
-            units: machine.units(names),
+            units: machine.units(names).into_iter().collect(),
             pending: ledger.awaited(|unit| machine.invocation(unit)),
             gone: ledger.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect(),
             files,

@@ -71,7 +71,7 @@ impl Exported {
             wanted.files.iter().filter_map(file).collect(),
             wanted.directories.iter().filter(good).cloned().collect(),
         );
-        let (none, nowhere) = (BTreeMap::new(), Vec::new());
+        let (none, nowhere) = (litemap::LiteMap::new(), Vec::new());
         let rest = HostObserved { files: none, directories: nowhere.clone(), gone: nowhere, ..seen };
         Self { facts, files, directories, owned, rest, answers }
     }
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!((old.text.as_str(), old.origin), ("a<secret key>", Origin::Old));
         assert_eq!(found.files[&Utf8PathBuf::from("/c")], FileFact::Missing);
         assert_eq!(found.gone, ["/b", "/old"].map(Utf8PathBuf::from));
-        assert!(!found.units["x.service"].loaded);
+        assert!(!found.units[&"x.service".to_owned()].loaded);
     }
 
     #[test]

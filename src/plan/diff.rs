@@ -394,12 +394,13 @@ mod tests {
         let found = FoundFile { text: old.to_owned(), owner: Owner::root(), mode, origin };
         let fact = FileFact::Differs(Box::new(found));
         let seen = HostObserved {
-            files: [("/etc/chrony/chrony.conf".into(), fact)].into(),
+            files: [("/etc/chrony/chrony.conf".into(), fact)].into_iter().collect(),
             units: [(
                 "chrony.service".to_owned(),
                 UnitFact { active: "active".to_owned(), ..UnitFact::default() },
             )]
-            .into(),
+            .into_iter()
+            .collect(),
             ..HostObserved::default()
         };
         let host = HostDesired { files: vec![file(new)], ..HostDesired::default() };

@@ -40,7 +40,7 @@ fn edited(file: &Rendered) -> (Utf8PathBuf, FileFact) {
 
 fn seen(file: &Rendered, units: &[(&str, UnitFact)]) -> HostObserved {
     HostObserved {
-        files: [edited(file)].into(),
+        files: [edited(file)].into_iter().collect(),
         units: units.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())).collect(),
         ..HostObserved::default()
     }
@@ -92,7 +92,8 @@ fn units_of_its_own_are_started_and_enabled_and_the_engine_never() {
             ("pacemaker.service", runs("inactive", false)),
         ]
         .map(|(name, fact)| (name.to_owned(), fact))
-        .into(),
+        .into_iter()
+        .collect(),
         ..HostObserved::default()
     };
     let found = heal(&accepted(Vec::new(), &wanted), &there, None);
@@ -106,7 +107,7 @@ fn units_of_its_own_are_started_and_enabled_and_the_engine_never() {
 #[test]
 fn nothing_is_stopped() {
     let wanted = [("kea.service", UnitWant::Engine)];
-    let units = [("kea.service".to_owned(), runs("active", true))].into();
+    let units = [("kea.service".to_owned(), runs("active", true))].into_iter().collect();
     let found =
         heal(&accepted(Vec::new(), &wanted), &HostObserved { units, ..HostObserved::default() }, None);
     let verbs: Vec<_> = found.host.units.iter().map(|action| action.verb).collect();

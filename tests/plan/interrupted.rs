@@ -55,7 +55,7 @@ fn a_joint_change_needs_members_that_on_leaves_out() {
     let members = BTreeMap::from([("head-1".to_owned(), 1), ("head-2".to_owned(), 2)]);
     wanted.engine = Some(EngineDesired { members, ..EngineDesired::default() });
     let seen = HostObserved {
-        files: BTreeMap::from([("/etc/corosync/corosync.conf".into(), differs("old\n", Origin::Old))]),
+        files: LiteMap::from_iter([("/etc/corosync/corosync.conf".into(), differs("old\n", Origin::Old))]),
         ..HostObserved::default()
     };
     let plan = diff(&wanted, &observed(seen), false); // head-2 was not asked: --on head-1
@@ -77,7 +77,7 @@ fn a_removed_drop_in_makes_systemd_read_again() {
     let host = HostDesired { units: vec![unit("x.service", UnitWant::Running)], ..HostDesired::default() };
     let seen = HostObserved {
         gone: vec!["/etc/systemd/system/x.service.d/haoscar.conf".into()],
-        units: BTreeMap::from([("x.service".to_owned(), fact(true, "active"))]),
+        units: LiteMap::from_iter([("x.service".to_owned(), fact(true, "active"))]),
         ..HostObserved::default()
     };
     let plan = diff(&desired(host), &observed(seen), false);
@@ -91,7 +91,8 @@ fn a_change_of_mode_alone_is_told() {
         HostDesired { files: vec![file("/etc/x", "x\n", OnChange::Nothing)], ..HostDesired::default() };
     let (text, owner, mode, origin) = ("x\n".to_owned(), Owner::root(), Mode(0o666), Origin::Old);
     let fact = FileFact::Differs(Box::new(FoundFile { text, owner, mode, origin }));
-    let seen = HostObserved { files: BTreeMap::from([("/etc/x".into(), fact)]), ..HostObserved::default() };
+    let seen =
+        HostObserved { files: LiteMap::from_iter([("/etc/x".into(), fact)]), ..HostObserved::default() };
     let plan = diff(&desired(host), &observed(seen), false);
     assert!(show(&plan, true).contains("666"), "{}", show(&plan, true));
 }

@@ -10,7 +10,7 @@ fn leaving(online: bool, away: Option<&str>) -> Plan {
     let mut wanted = desired(host);
     let members = BTreeMap::from([("head-1".to_owned(), 1)]);
     wanted.engine = Some(EngineDesired { members, ..EngineDesired::default() });
-    let files = BTreeMap::from([(conf.into(), differs("two\n", Origin::Old))]);
+    let files = LiteMap::from_iter([(conf.into(), differs("two\n", Origin::Old))]);
     let mut seen = observed(HostObserved { files, ..HostObserved::default() });
     let node = |online| EngineNode { online, ..EngineNode::default() };
     let nodes = BTreeMap::from([("head-1".to_owned(), node(true)), ("head-2".to_owned(), node(online))]);

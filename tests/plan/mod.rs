@@ -18,6 +18,7 @@ use haoscar::desired::{
 use haoscar::engines::{EngineDesired, EngineResource, EngineState};
 use haoscar::observed::{FileFact, FoundFile, HostObserved, Observed, Origin, Stale, UnitFact};
 use haoscar::plan::{Plan, Turn, UnitVerb, diff, sentence, show};
+use litemap::LiteMap;
 
 pub fn file(path: &str, text: &str, on_change: OnChange) -> Rendered {
     Rendered {
@@ -63,8 +64,8 @@ fn chrony(origin: Origin) -> Plan {
         ..HostDesired::default()
     };
     let seen = HostObserved {
-        files: BTreeMap::from([("/etc/chrony/chrony.conf".into(), differs("one\nthree\n", origin))]),
-        units: BTreeMap::from([("chrony.service".to_owned(), fact(true, "active"))]),
+        files: LiteMap::from_iter([("/etc/chrony/chrony.conf".into(), differs("one\nthree\n", origin))]),
+        units: LiteMap::from_iter([("chrony.service".to_owned(), fact(true, "active"))]),
         ..HostObserved::default()
     };
     diff(&desired(host), &observed(seen), false)
@@ -90,7 +91,7 @@ head-1
 #[test]
 fn a_daemon_that_runs_with_another_configuration_is_reloaded_unless_it_is_down() {
     let plan = |active: &str, answered: bool, reads: Reads| {
-        let units = BTreeMap::from([("kea.service".to_owned(), fact(false, active))]);
+        let units = LiteMap::from_iter([("kea.service".to_owned(), fact(false, active))]);
         let mut world = observed(HostObserved { units, ..HostObserved::default() });
         world.stale.push(Stale {
             service: "dhcp".to_owned(),
@@ -159,8 +160,8 @@ fn a_comment_reloads_only_a_daemon_that_counts_comments() {
             reads: Reads::OnReload,
             comments,
         });
-        let units = BTreeMap::from([("slurmctld.service".to_owned(), fact(false, "active"))]);
-        let files = BTreeMap::from([(file.path, old)]);
+        let units = LiteMap::from_iter([("slurmctld.service".to_owned(), fact(false, "active"))]);
+        let files = LiteMap::from_iter([(file.path, old)]);
         let plan = diff(&wanted, &observed(HostObserved { units, files, ..HostObserved::default() }), false);
         plan.hosts["head-1"].units.iter().map(|action| action.verb).collect::<Vec<_>>()
     };
@@ -183,7 +184,7 @@ fn a_restart_that_the_engine_did_not_make_is_planned_again() {
 #[test]
 fn standby_heads_have_their_turn_before_the_active_one_and_nodes_come_last() {
     let changed = || HostObserved {
-        files: BTreeMap::from([("/etc/x".into(), differs("old", Origin::Old))]),
+        files: LiteMap::from_iter([("/etc/x".into(), differs("old", Origin::Old))]),
         ..HostObserved::default()
     };
     let host =
@@ -220,8 +221,8 @@ fn nothing_that_differs_is_an_empty_plan() {
         ..HostDesired::default()
     };
     let seen = HostObserved {
-        files: BTreeMap::from([("/etc/x".into(), FileFact::Same)]),
-        units: BTreeMap::from([
+        files: LiteMap::from_iter([("/etc/x".into(), FileFact::Same)]),
+        units: LiteMap::from_iter([
             ("x.service".to_owned(), fact(true, "active")),
             ("y.service".to_owned(), fact(false, "inactive")),
         ]),
@@ -267,7 +268,7 @@ fn a_host_that_comes_up_while_an_apply_runs_is_not_judged_by_it() {
         ..Observed::default()
     };
     let found = HostObserved {
-        files: BTreeMap::from([("/etc/one".into(), differs("old\n", Origin::Old))]),
+        files: LiteMap::from_iter([("/etc/one".into(), differs("old\n", Origin::Old))]),
         ..HostObserved::default()
     };
     let before = diff(&desired(wanted.clone()), &away, true);

@@ -27,8 +27,8 @@ fn world(wanted: bool, (engine, sbd): (&str, &str), seen_file: FileFact) -> (Des
         Some(EngineDesired { members, cib: "<configuration/>".to_owned(), ..EngineDesired::default() });
     let gone = if wanted { Vec::new() } else { vec![CONF.into()] };
     let seen = HostObserved {
-        files: BTreeMap::from([(CONF.into(), seen_file)]),
-        units: BTreeMap::from([
+        files: LiteMap::from_iter([(CONF.into(), seen_file)]),
+        units: LiteMap::from_iter([
             ("corosync.service".to_owned(), fact(true, engine)),
             ("sbd.service".to_owned(), fact(sbd == "active", sbd)),
         ]),

@@ -8,6 +8,7 @@ mod formats;
 mod keys;
 mod macs;
 mod places;
+mod plain;
 mod shape;
 mod text;
 mod tree;

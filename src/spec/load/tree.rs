@@ -18,6 +18,11 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
+    /// This range, if a file as large as a spec has it.
+    pub(super) fn of(range: Range<usize>) -> Option<Self> {
+        Some(Self { start: u32::try_from(range.start).ok()?, end: u32::try_from(range.end).ok()? })
+    }
+
     /// None of them, where these begin.
     pub(super) fn begin(self) -> Self {
         Self { end: self.start, ..self }
@@ -31,21 +36,21 @@ impl From<Bytes> for Range<usize> {
 }
 
 /// A node with its place. Texts of up to 24 bytes, nearly all of a spec's, lie in it: 100,000 nodes are three million texts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) span: Bytes,
 }
 
 /// A key with its place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
     pub(super) text: CompactString,
     pub(super) span: Bytes,
 }
 
 /// What YAML can say here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
     Flag(bool),
@@ -141,11 +146,11 @@ fn bytes(location: Location) -> Bytes {
 
 /// Events of 100,000 nodes that are written one by one, with room: 31 nodes each. serde-saphyr's own budget ends
 /// at 8,000 of them (knowledge/scale.md).
-const YAML_NODES_MAX: usize = 8_000_000;
+pub(super) const YAML_NODES_MAX: usize = 8_000_000;
 /// What aliases may unfold to, all together. A bomb has millions; a spec that repeats a fence device has dozens.
 const ALIAS_EVENTS_MAX: usize = 100_000;
 /// A spec is at most 7 deep.
-const DEPTH_MAX: usize = 32;
+pub(super) const DEPTH_MAX: usize = 32;
 
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
@@ -180,7 +185,15 @@ pub(super) fn parse(lines: &Lines) -> Result<Node, Vec<Problem>> {
         let hint = "start from specs/minimal.yaml: apiVersion, kind, name, domain, networks and heads";
         return Err(vec![empty.at(lines.place(0..0, "")).hint(hint)]);
     }
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+    match super::plain::parse(text) {
+        Some(tree) => Ok(tree),
+        None => by_library(lines),
+    }
+}
+
+/// Reads any document.
+pub(super) fn by_library(lines: &Lines) -> Result<Node, Vec<Problem>> {
+    serde_saphyr::from_str_with_options(lines.text(), options()).map_err(|error| {
         let tabs = tabs(lines);
         if tabs.is_empty() { vec![problem(&error, lines)] } else { tabs }
     })
