@@ -25,6 +25,9 @@ use crate::engines::Carried;
 use crate::spec::{Cluster, Group, Head, Network, NetworkRole, Problem, Service, Storage};
 use crate::templates::Templates;
 
+/// Units of services that have haoscar's name: distributions have none for them.
+pub const OF_OUR_NAME: [&str; 2] = [dhcp::dnsmasq::UNIT, boot::UNIT];
+
 /// Which hosts a part of a backend lands on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placement {

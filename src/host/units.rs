@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::HostError;
 use super::ledger::UnitBefore;
+use crate::backends;
 use crate::desired::Answer;
 use crate::engines;
 use crate::observed::UnitFact;
@@ -76,10 +77,11 @@ pub fn inverse(actions: &[UnitAction]) -> Vec<UnitAction> {
     reload.into_iter().chain(actions.iter().rev().filter_map(back)).collect()
 }
 
-/// haoscar's own units, and those of an engine.
+/// haoscar's own units, but those that serve somebody, and those of an engine.
 fn carries_nothing(unit: &str) -> bool {
     let engines = [EngineKind::Pacemaker, EngineKind::Heartbeat].map(engines::units).concat();
-    unit == engines::LOOP_UNIT || unit.starts_with("haoscar-") || engines.contains(&unit)
+    let own = unit == engines::LOOP_UNIT || unit.starts_with("haoscar-");
+    own && !backends::OF_OUR_NAME.contains(&unit) || engines.contains(&unit)
 }
 
 /// What makes units as they were: what is done while haoscar's files are still there, and what when the old ones are
@@ -272,7 +274,14 @@ mod tests {
 
     #[test]
     fn services_that_are_kept_run_on_and_nothing_of_haoscars_own_does() {
-        let units = ["chrony.service", "corosync.service", "haoscar.service", "haoscar-watch.service"];
+        let units = [
+            "chrony.service",
+            "corosync.service",
+            "haoscar.service",
+            "haoscar-dhcp.service",
+            "haoscar-images.service",
+            "haoscar-watch.service",
+        ];
         let before = units.map(|unit| (unit.to_owned(), UnitBefore { enabled: false, active: false })).into();
         let runs = UnitFact { active: "active".to_owned(), ..UnitFact::default() };
         let now = units.map(|unit| (unit.to_owned(), runs.clone())).into();

@@ -28,7 +28,7 @@ pub fn image_store(cluster: &Cluster) -> Utf8PathBuf {
 }
 
 /// What serves boot files by HTTP, and images to machines that are built, on every head of the group; only the address moves.
-const UNIT: &str = "haoscar-images.service";
+pub(super) const UNIT: &str = "haoscar-images.service";
 
 /// The server of all that, at an address.
 fn server(address: IpAddr) -> String {

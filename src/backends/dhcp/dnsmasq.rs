@@ -14,7 +14,7 @@ use crate::spec::{DhcpService, Network, Problem};
 /// The dnsmasq backend of dhcp.
 pub struct Dnsmasq;
 
-const UNIT: &str = "haoscar-dhcp.service";
+pub(in crate::backends) const UNIT: &str = "haoscar-dhcp.service";
 const CONF: &str = "/etc/haoscar/dhcp/dnsmasq.conf";
 const HOSTS: &str = "/etc/haoscar/dhcp/hosts";
 

@@ -1,6 +1,6 @@
 //! Addresses by DHCP.
 
-mod dnsmasq;
+pub(super) mod dnsmasq;
 mod kea;
 mod lease;
 
