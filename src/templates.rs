@@ -282,6 +282,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "nfs/kernel/server.conf.hbs",
     "scheduler/slurm/slurm.conf.hbs",
     "scheduler/slurm/cgroup.conf.hbs",
+    "scheduler/slurm/jobs.hbs",
+    "scheduler/slurm/jobs.service.hbs",
     "scheduler/slurm/slurmctld.conf.hbs",
     "scheduler/slurm/slurmd.conf.hbs",
     "scheduler/openpbs/pbs.conf.hbs",

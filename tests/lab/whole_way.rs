@@ -69,7 +69,11 @@ impl Site {
     }
 
     pub fn job(&self, script: &str) -> String {
-        self.lab.sh("compute1", &format!("sbatch --parsable -o /tmp/%j.out --wrap '{script}'"))
+        self.sized("", script)
+    }
+
+    fn sized(&self, size: &str, script: &str) -> String {
+        self.lab.sh("compute1", &format!("sbatch --parsable {size} -o /tmp/%j.out --wrap '{script}'"))
     }
 
     pub fn job_state(&self, job: &str) -> String {
@@ -108,9 +112,12 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
     let first = site.job("hostname");
     until("the first job has finished", || site.job_state(&first) == "JobState=COMPLETED");
 
-    let second = site.job("for i in $(seq 45); do sleep 1; done; echo finished");
+    // a small job is let past one that waits for every node: the backfill scheduler has started it
+    let wide = ["-N3 --exclusive -t 60", "-N4 --exclusive -t 60"].map(|size| site.sized(size, "sleep 300"));
+    let second = site.sized("-N1 -t 5", "for i in $(seq 45); do sleep 1; done; echo finished");
     until("the second job runs", || site.job_state(&second) == "JobState=RUNNING");
-    std::thread::sleep(std::time::Duration::from_secs(8)); // Slurm writes its state up to 5 s late
+    assert_eq!(site.job_state(&wide[1]), "JobState=PENDING");
+    std::thread::sleep(std::time::Duration::from_secs(12)); // Slurm writes its state up to 5 s late, and is told to every 3 s
     let report = site.good_drill(&["--wait-return"]);
     assert_eq!(report["target"], "head-1");
     assert_eq!(report["moved_to"], "head-2");
@@ -120,9 +127,9 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
             "{service} was not interrupted: {report}"
         );
     }
-    assert_eq!(report["jobs"]["running_before"], 1, "{report}");
+    assert_eq!(report["jobs"]["running_before"], 2, "{report}");
     assert_eq!(report["jobs"]["lost"], 0, "{report}");
-    assert_eq!(report["jobs"]["running_after"], 1, "{report}");
+    assert_eq!(report["jobs"]["running_after"], 2, "{report}");
 
     until("head-1 is back as standby", || site.run("status", &[]) == Some(0));
     assert_eq!(site.carrier(), "head-2", "a returned head takes nothing back by itself");
@@ -134,7 +141,8 @@ fn fresh_heads_serve_after_one_apply_and_go_on_after_a_power_cut() {
         ["head-1 is lost to the engine", "head-1 was fenced: Operation ", "head-1 is a member of the engine"];
     assert!(story.into_iter().all(told), "{events}");
     until("the second job has gone on to its end", || site.job_state(&second) == "JobState=COMPLETED");
-    assert_eq!(site.lab.sh("compute1", &format!("cat /tmp/{second}.out")), "finished");
+    assert_eq!(site.lab.sh("compute4", &format!("cat /tmp/{second}.out")), "finished");
+    site.lab.sh("compute1", &format!("scancel {}", wide.join(" ")));
 
     heals_a_hand_edit(&mut site);
     heals_what_only_the_daemon_has(&mut site);

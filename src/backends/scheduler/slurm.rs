@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::nodes_of;
-use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
+use crate::backends::{Backend, Context, Part, Placement, folder, state_folder, zero_is_good};
 use crate::desired::{
     Check, Directory, Mode, OnChange, Owner, Piece, Probe, Question, Reads, Rendered, Role, SecretKind, Unit,
     UnitWant, names,
@@ -20,6 +20,8 @@ use crate::spec::{Cluster, Nodes, Partition, Problem, SchedulerService};
 pub struct Slurm;
 
 const CONTROLLER: &str = "slurmctld.service";
+/// Sees to it that jobs of the backfill scheduler are written down; it comes and goes with the controller.
+const JOBS: &str = "haoscar-jobs.service";
 const NODE: &str = "slurmd.service";
 const MUNGE: &str = "munge.service";
 const CONF: &str = "/etc/slurm/slurm.conf";
@@ -38,16 +40,24 @@ impl Backend for Slurm {
     fn resolve(&self, service: &SchedulerService, context: &Context<'_>) -> Result<Part, Problem> {
         let node = || Placement::Role(Role::Node);
         let mut part = Part {
-            directories: vec![state_folder(context.state()?, "slurm", "slurm", 0o700), (node(), spool())],
+            directories: vec![
+                state_folder(context.state()?, "slurm", "slurm", 0o700),
+                (node(), spool()),
+                folder("/usr/share/haoscar"),
+            ],
             carried: vec![Carried {
                 recovery: service.recovery.clone(),
                 ..Carried::moving(context.name, CONTROLLER, Some("scontrol ping | grep -q 'is UP'"))
             }],
-            units: vec![(node(), Unit { name: NODE.to_owned(), want: UnitWant::Running })],
+            units: vec![
+                (node(), Unit { name: NODE.to_owned(), want: UnitWant::Running }),
+                (Placement::Heads, Unit { name: JOBS.to_owned(), want: UnitWant::Engine }),
+            ],
             ..Part::default()
         };
         part.probes.extend(context.heads.iter().map(|head| loaded(head, context)));
         part.files.push((Placement::Heads, drop_in(context)?));
+        part.files.extend(jobs(context)?.map(|file| (Placement::Heads, file)));
         part.files.push((node(), node_drop_in(context)?));
         let conf = conf(service, context)?;
         for place in [Placement::Heads, node()] {
@@ -114,9 +124,18 @@ fn check() -> Check {
 
 fn drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
     let path = format!("/etc/systemd/system/{CONTROLLER}.d/haoscar.conf");
-    let values = json!({ "controller": context.group.0 });
+    let values = json!({ "controller": context.group.0, "jobs": JOBS });
     let restart = OnChange::DaemonReload(Some(CONTROLLER.to_owned()));
     context.file(path, "scheduler/slurm/slurmctld.conf.hbs", values, restart)
+}
+
+fn jobs(context: &Context<'_>) -> Result<[Rendered; 2], Problem> {
+    let restart = OnChange::Restart(JOBS.to_owned());
+    let script = context.file("/usr/share/haoscar/jobs", "scheduler/slurm/jobs.hbs", json!({}), restart)?;
+    let reload = OnChange::DaemonReload(Some(JOBS.to_owned()));
+    let (path, values) = (format!("/etc/systemd/system/{JOBS}"), json!({ "controller": CONTROLLER }));
+    let unit = context.file(path, "scheduler/slurm/jobs.service.hbs", values, reload)?;
+    Ok([Rendered { mode: Mode(0o755), ..script }, unit])
 }
 
 fn node_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
