@@ -20,8 +20,9 @@ ubuntu() {
 case $os in
 debian-12) debian bookworm fence-agents ;;
 debian-13) debian trixie fence-agents-all ;;
+ubuntu-24.04) ubuntu noble ;;
 ubuntu-26.04) ubuntu resolute ;;
-*) echo "usage: agents.sh debian-12|debian-13|ubuntu-26.04" >&2; exit 64 ;;
+*) echo "usage: agents.sh debian-12|debian-13|ubuntu-24.04|ubuntu-26.04" >&2; exit 64 ;;
 esac
 chroot "$root" env "OS=$os" python3 - <<'PYTHON'
 import glob, json, os, re, subprocess, sys

@@ -44,15 +44,20 @@ const RHEL: Words = Words {
 /// Debian 13: an agent a package.
 const DEBIAN_13: Words = Words { packages: &[("fence-agents", "fence-agents-all")], texts: &[], users: &[] };
 
-/// Ubuntu: its agents are sorted by what Ubuntu supports.
-const UBUNTU: Words = Words {
-    packages: &[
-        ("fence-agents", "fence-agents-base fence-agents-extra"),
-        ("resource-agents", "resource-agents-base resource-agents-extra"),
-    ],
+/// Ubuntu sorts agents by what it supports.
+const UBUNTU_FENCE_AGENTS: (&str, &str) = ("fence-agents", "fence-agents-base fence-agents-extra");
+const UBUNTU_RESOURCE_AGENTS: (&str, &str) =
+    ("resource-agents", "resource-agents-base resource-agents-extra");
+
+/// Ubuntu 24.04: chrony 4.5 knows the leap seconds from a zone that is in a package of its own.
+const UBUNTU_24_04: Words = Words {
+    packages: &[("chrony", "chrony tzdata-legacy"), UBUNTU_FENCE_AGENTS, UBUNTU_RESOURCE_AGENTS],
     texts: &[],
     users: &[],
 };
+
+const UBUNTU_26_04: Words =
+    Words { packages: &[UBUNTU_FENCE_AGENTS, UBUNTU_RESOURCE_AGENTS], texts: &[], users: &[] };
 
 impl Words {
     /// None: they are Debian's own.
@@ -60,7 +65,8 @@ impl Words {
         match os {
             Os::Debian12 => None,
             Os::Debian13 => Some(&DEBIAN_13),
-            Os::Ubuntu2604 => Some(&UBUNTU),
+            Os::Ubuntu2404 => Some(&UBUNTU_24_04),
+            Os::Ubuntu2604 => Some(&UBUNTU_26_04),
             Os::Rhel9 => Some(&RHEL),
         }
     }

@@ -14,6 +14,9 @@ pub enum Os {
     /// Debian 13 (trixie): corosync 3.1.9, pacemaker 3.0.0, kea 2.6.3, slurm 24.11.5.
     #[serde(rename = "debian-13")]
     Debian13,
+    /// Ubuntu 24.04 (noble): corosync 3.1.7, pacemaker 2.1.6, kea 2.4.1, slurm 23.11.4.
+    #[serde(rename = "ubuntu-24.04")]
+    Ubuntu2404,
     /// Ubuntu 26.04 (resolute): corosync 3.1.9, pacemaker 3.0.1, kea 3.0.3, slurm 25.11.2.
     #[serde(rename = "ubuntu-26.04")]
     Ubuntu2604,
@@ -24,13 +27,15 @@ pub enum Os {
 
 impl Os {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Debian12, Self::Debian13, Self::Ubuntu2604, Self::Rhel9];
+    pub const ALL: [Self; 5] =
+        [Self::Debian12, Self::Debian13, Self::Ubuntu2404, Self::Ubuntu2604, Self::Rhel9];
 
     /// The spec's word, and what a machine says of itself: `ID-VERSION_ID` of os-release.
     pub fn word(self) -> &'static str {
         match self {
             Self::Debian12 => "debian-12",
             Self::Debian13 => "debian-13",
+            Self::Ubuntu2404 => "ubuntu-24.04",
             Self::Ubuntu2604 => "ubuntu-26.04",
             Self::Rhel9 => "rhel-9",
         }
@@ -51,6 +56,7 @@ impl Os {
         match self {
             Self::Debian12 => Some("bookworm"),
             Self::Debian13 => Some("trixie"),
+            Self::Ubuntu2404 => Some("noble"),
             Self::Ubuntu2604 => Some("resolute"),
             Self::Rhel9 => None,
         }
@@ -58,7 +64,7 @@ impl Os {
 
     /// Ubuntu's packages are its own, where Debian's are Debian's.
     pub fn is_ubuntu(self) -> bool {
-        self == Self::Ubuntu2604
+        matches!(self, Self::Ubuntu2404 | Self::Ubuntu2604)
     }
 
     /// How a person installs packages there.
@@ -74,6 +80,7 @@ impl Os {
         match self {
             Self::Debian12 | Self::Rhel9 => Versions { chrony: (4, 3), ganesha: (4, 3) },
             Self::Debian13 => Versions { chrony: (4, 6), ganesha: (6, 5) },
+            Self::Ubuntu2404 => Versions { chrony: (4, 5), ganesha: (4, 3) },
             Self::Ubuntu2604 => Versions { chrony: (4, 8), ganesha: (6, 5) },
         }
     }

@@ -12,7 +12,7 @@ use haoscar::desired::{Desired, Surroundings, resolve};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 19] = [
+const SPECS: [&str; 20] = [
     "debian-13",
     "dnsmasq",
     "drbd",
@@ -31,6 +31,7 @@ const SPECS: [&str; 19] = [
     "self-build",
     "three-heads",
     "two-node",
+    "ubuntu-24",
     "ubuntu-26",
 ];
 

@@ -14,7 +14,7 @@ use haoscar::plan::{Plan, diff};
 use haoscar::spec::{Sources, load};
 use haoscar::templates::Templates;
 
-const SPECS: [&str; 19] = [
+const SPECS: [&str; 20] = [
     "debian-13",
     "dnsmasq",
     "drbd",
@@ -33,6 +33,7 @@ const SPECS: [&str; 19] = [
     "self-build",
     "three-heads",
     "two-node",
+    "ubuntu-24",
     "ubuntu-26",
 ];
 

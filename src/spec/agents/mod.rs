@@ -48,6 +48,7 @@ struct Packaged {
 
 static DEBIAN_12: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("debian-12.json")));
 static DEBIAN_13: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("debian-13.json")));
+static UBUNTU_24_04: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("ubuntu-24.04.json")));
 static UBUNTU_26_04: LazyLock<Packaged> = LazyLock::new(|| read(include_str!("ubuntu-26.04.json")));
 
 fn read(list: &str) -> Packaged {
@@ -60,6 +61,7 @@ fn list(os: Os) -> &'static Packaged {
     match os {
         Os::Debian12 | Os::Rhel9 => &DEBIAN_12,
         Os::Debian13 => &DEBIAN_13,
+        Os::Ubuntu2404 => &UBUNTU_24_04,
         Os::Ubuntu2604 => &UBUNTU_26_04,
     }
 }
