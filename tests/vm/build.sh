@@ -470,6 +470,7 @@ INIT
         nfs) files_move ;;
         drbd)
             disks_begin
+            disks_change
             files_move
             disks_lost
             ;;

@@ -94,6 +94,24 @@ disks_begin() { # a group with two blank disks is applied to heads that are memb
     until_same 30
     say "two blank disks were taken, and a plan is empty"
 }
+# a setting is taken up by both heads while the file system is in use: a template of the site's own has another one
+disks_change() {
+    local with before
+    with=$(carrier)
+    mounted() { on head-1 "ssh -o BatchMode=yes $with 'grep \" /srv/files \" /proc/self/mountinfo'"; }
+    before=$(mounted)
+    on head-1 'mkdir -p /root/site/templates/storage && cp /root/files.yaml /root/site/cluster.yaml &&
+        haoscar explain template storage/drbd.res.hbs | sed "s/c-min-rate 20M/c-min-rate 31M/" >/root/site/templates/storage/drbd.res.hbs &&
+        haoscar apply --spec /root/site --yes' >"$out/drbd-change.txt" 2>&1 || { cat "$out/drbd-change.txt"; told_by_engine; fail "apply of another setting"; }
+    for head in head-2 head-3; do
+        on head-1 "ssh -o BatchMode=yes $head 'drbdsetup show haoscar-disk'" >"$out/drbd-show.txt"
+        grep -q 'c-min-rate.*31744k' "$out/drbd-show.txt" || { cat "$out/drbd-show.txt"; fail "$head has not taken up the other setting"; }
+    done
+    [ "$(carrier)" = "$with" ] && [ "$before" ] && [ "$(mounted)" = "$before" ] || { told_by_engine; fail "another setting has moved or unmounted the files"; }
+    on head-1 'haoscar plan --detailed-exitcode' >"$out/plan.txt" || { cat "$out/plan.txt"; fail "a plan after another setting is not empty"; }
+    until_same 10
+    say "another setting was taken up by both while $with served"
+}
 # the head that does not carry is off while files are written, then the other one too; the older copy is back first
 disks_lost() {
     local with without

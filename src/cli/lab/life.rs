@@ -63,7 +63,7 @@ pub(super) fn up(common: &Common, options: &Up) -> Result<Exit, Failure> {
         Request { cluster, name, hosts: &options.hosts, packages: &options.packages, program: &program };
     let recipe = request.recipe();
     let root = recipe.path();
-    if !common.quiet && !root.exists() {
+    if !common.quiet && !root.exists() && recipe.os.release().is_some() {
         eprintln!("the lab's root is not there yet: building {root} (90 s, once)");
     }
     if options.root_only {
