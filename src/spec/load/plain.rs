@@ -184,6 +184,26 @@ mod tests {
         }
 
         #[test]
+        fn a_spec_with_slips_of_the_pen_is_what_the_library_makes_of_it(
+            slips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()), 1..4),
+        ) {
+            let mut text: Vec<char> = include_str!("../../../specs/ha-oscar-2004.yaml").chars().take(3_000).collect();
+            let pen: Vec<char> = " \n:-#&*!|>'\"%@`{}[],?\t<=~0x.é\r\u{feff}\\".chars().collect();
+            for (place, letter, added) in slips {
+                let place = place.index(text.len());
+                if added {
+                    text.insert(place, *letter.get(&pen));
+                } else {
+                    text.remove(place);
+                }
+            }
+            let text: String = text.into_iter().collect();
+            if let Some(tree) = parse(&text) {
+                prop_assert_eq!(Some(tree), library(&text), "{}", text);
+            }
+        }
+
+        #[test]
         fn a_document_that_is_plain_is_what_the_library_makes_of_it(text in "([ ]{0,4}(- )?([a-c]|'x'|\"y\"|1)(: ?)?([a-c]|\\[a, b\\]|\\{a: b\\}|\\||>-|# c|'it''s'|12)?\n){1,8}") {
             if let Some(tree) = parse(&text) {
                 prop_assert_eq!(Some(tree), library(&text));
