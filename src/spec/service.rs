@@ -345,6 +345,9 @@ pub struct SchedulerService {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "label" })))]
     pub partitions: BTreeMap<String, Partition>,
+    /// Nodes have no file of Slurm's: slurmd asks slurmctld for them when it starts, and is told when they change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configless: bool,
     /// Attributes of OpenPBS's server, in its own words; one that is not named here is left alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = serde_json::json!({ "format": "pbs-attribute" })))]

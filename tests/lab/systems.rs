@@ -28,6 +28,8 @@ fn goes_the_whole_way(spec: &str, kea: &str, pacemaker: &str) {
         text(&site.lab.exec("compute1", &["sinfo", "-h", "-o", "%D %t"])).contains("2 idle")
     });
     until("every service answers a client", || site.run("status", &[]) == Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    nodes_hear_what_changes(&mut site, &folder.path().join("cluster.yaml"));
 
     let job = site.job("for i in $(seq 40); do sleep 1; done; echo finished");
     until("a job runs", || site.job_state(&job) == "JobState=RUNNING");
@@ -45,6 +47,26 @@ fn goes_the_whole_way(spec: &str, kea: &str, pacemaker: &str) {
                 journalctl -u chrony | grep -c 'failed leap second' || true";
     let noise = site.lab.sh("head-2", said);
     assert_eq!(noise, "0\n0", "a probe is no broken connection, and chrony knows the leap seconds");
+}
+
+/// Where nodes have no file of Slurm's, slurmd hears of a change from slurmctld.
+fn nodes_hear_what_changes(site: &mut Site, other: &std::path::Path) {
+    let text = std::fs::read_to_string(&site.spec).unwrap();
+    if !text.contains("configless: true") {
+        return;
+    }
+    let conf = "ls /etc/slurm/slurm.conf; grep -o 'MaxTime=.* ' /run/slurm/conf/slurm.conf";
+    let of_node = |site: &Site| self::text(&site.lab.exec("compute1", &["sh", "-c", conf]));
+    let before = of_node(site);
+    assert!(before.contains("No such file") && before.contains("MaxTime=INFINITE"), "{before}");
+    std::fs::write(other, text.replace("default: true }", "default: true, max_time: 2h }")).unwrap();
+    site.spec = other.to_str().unwrap().to_owned();
+    site.good("apply", &["-y"]);
+    site.good("plan", &["--detailed-exitcode"]);
+    until("a node has the other limit", || of_node(site).contains("MaxTime=120"));
+    until("both nodes are idle again", || {
+        self::text(&site.lab.exec("compute1", &["sinfo", "-h", "-o", "%D %t"])).contains("2 idle")
+    });
 }
 
 #[test]

@@ -57,18 +57,21 @@ impl Backend for Slurm {
         };
         part.probes.extend(context.heads.iter().map(|head| loaded(head, context)));
         part.files.push((Placement::Heads, drop_in(context)?));
-        part.files.extend(jobs(context)?.map(|file| (Placement::Heads, file)));
-        part.files.push((node(), node_drop_in(context)?));
+        part.files.extend(jobs(service, context)?.map(|file| (Placement::Heads, file)));
+        part.files.push((node(), node_drop_in(service, context)?));
         let conf = conf(service, context)?;
         for place in [Placement::Heads, node()] {
-            let unit = if place == Placement::Heads { CONTROLLER } else { NODE };
-            let on_change = OnChange::Restart(unit.to_owned());
-            part.files.push((place.clone(), Rendered { on_change, ..conf.clone() }));
-            part.files.push((place.clone(), cgroup(context)?));
+            let has_files = place == Placement::Heads || !service.configless;
+            if has_files {
+                let unit = if place == Placement::Heads { CONTROLLER } else { NODE };
+                let on_change = OnChange::Restart(unit.to_owned());
+                part.files.push((place.clone(), Rendered { on_change, ..conf.clone() }));
+                part.files.push((place.clone(), cgroup(context)?));
+                part.checks.push((place.clone(), check()));
+            }
             part.files.push((place.clone(), munge_key()));
             part.secrets.push((place.clone(), MUNGE_SECRET.to_owned(), SecretKind::Random(MUNGE_KEY_BYTES)));
             part.units.push((place.clone(), Unit { name: MUNGE.to_owned(), want: UnitWant::Running }));
-            part.checks.push((place.clone(), check()));
             part.packages.extend(["munge", "slurm-client"].map(|p| (place.clone(), p.to_owned())));
         }
         part.packages.extend([(Placement::Heads, "slurmctld".to_owned()), (node(), "slurmd".to_owned())]);
@@ -129,18 +132,21 @@ fn drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
     context.file(path, "scheduler/slurm/slurmctld.conf.hbs", values, restart)
 }
 
-fn jobs(context: &Context<'_>) -> Result<[Rendered; 2], Problem> {
+fn jobs(service: &SchedulerService, context: &Context<'_>) -> Result<[Rendered; 2], Problem> {
     let restart = OnChange::Restart(JOBS.to_owned());
-    let script = context.file("/usr/share/haoscar/jobs", "scheduler/slurm/jobs.hbs", json!({}), restart)?;
+    let values = json!({ "configless": service.configless, "state": context.state()? });
+    let script = context.file("/usr/share/haoscar/jobs", "scheduler/slurm/jobs.hbs", values, restart)?;
     let reload = OnChange::DaemonReload(Some(JOBS.to_owned()));
     let (path, values) = (format!("/etc/systemd/system/{JOBS}"), json!({ "controller": CONTROLLER }));
     let unit = context.file(path, "scheduler/slurm/jobs.service.hbs", values, reload)?;
     Ok([Rendered { mode: Mode(0o755), ..script }, unit])
 }
 
-fn node_drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
+fn node_drop_in(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {
     let path = format!("/etc/systemd/system/{NODE}.d/haoscar.conf");
-    context.file(path, "scheduler/slurm/slurmd.conf.hbs", json!({}), OnChange::DaemonReload(None))
+    let server = service.configless.then(|| context.private_address()).transpose()?;
+    let change = OnChange::DaemonReload(server.map(|_| NODE.to_owned()));
+    context.file(path, "scheduler/slurm/slurmd.conf.hbs", json!({ "server": server }), change)
 }
 
 fn cgroup(context: &Context<'_>) -> Result<Rendered, Problem> {
@@ -162,7 +168,7 @@ fn conf(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, P
     let nodes: Vec<_> = runs(context.cluster)?.iter().map(Run::line).collect();
     let values = json!({
         "cluster": context.cluster.name, "controller": context.group.0, "address": context.private_address()?,
-        "state": context.state()?, "nodes": nodes, "partitions": partitions,
+        "state": context.state()?, "configless": service.configless, "nodes": nodes, "partitions": partitions,
     });
     context.file(CONF, "scheduler/slurm/slurm.conf.hbs", values, OnChange::Nothing)
 }

@@ -88,6 +88,13 @@ pub(super) const SERVICES: &[Code] = &[
         "take them away, or put Slurm's own words into a template of the spec's repository.",
         "scheduler: { backend: openpbs, attributes: { job_history_enable: true } }",
     ),
+    shape(
+        "scheduler/slurm-only",
+        "a word of Slurm for another scheduler",
+        "only slurmd asks its controller for its configuration; OpenPBS's nodes read files of their own.",
+        "take it away.",
+        "scheduler: { backend: slurm, configless: true }",
+    ),
     rule(
         "scheduler/two-defaults",
         "two default partitions",

@@ -13,6 +13,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     partitions(lint);
     native(lint);
     pbs_only(lint);
+    slurm_only(lint);
 }
 
 /// dnsmasq looks a host up in a list: 10,000 of them start in 0.45 s and 100,000 in 89 s
@@ -171,6 +172,18 @@ fn not_by_this(lint: &mut Lint<'_>, name: &str, scheduler: &SchedulerService, pl
         return;
     };
     lint.error("scheduler/native", why, [place]).mend("mode: managed");
+}
+
+/// A word that only Slurm has.
+fn slurm_only(lint: &mut Lint<'_>) {
+    for (name, service) in &lint.cluster.services {
+        let Service::Scheduler(scheduler) = service else { continue };
+        if scheduler.configless && scheduler.backend != SchedulerBackend::Slurm {
+            let place = lint.at_key(&format!("services.{name}.configless"), "");
+            let message = format!("{name} is not Slurm, and its nodes need their files");
+            lint.error("scheduler/slurm-only", message, [place]).mend("take `configless` away");
+        }
+    }
 }
 
 /// Words that only OpenPBS's `qmgr` has.
