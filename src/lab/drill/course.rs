@@ -13,8 +13,8 @@ use super::owners::named;
 use super::prober::{Prober, Record};
 use super::whole::{held, is_pair, is_whole};
 use super::{
-    CpuTime, Drill, DrillProblem, Fault, Ground, Instants, Jobs, Owners, Phases, ServiceOutage, Timeline,
-    Writes, instants_of, job_states, jobs_of, steal_share, svg,
+    CpuTime, Drill, DrillProblem, Fault, Ground, Instants, Jobs, KnownJob, Owners, Phases, ServiceOutage,
+    Timeline, Writes, instants_of, job_states, jobs_of, steal_share, svg,
 };
 
 /// Every target must have answered for so long before the fault, and again before the drill ends.
@@ -233,12 +233,12 @@ impl Course<'_> {
         group.into_iter().flat_map(|g| &g.services).filter_map(|name| self.cluster.services.get(name))
     }
 
-    fn jobs(&self, ground: &dyn Ground) -> Option<BTreeMap<String, String>> {
+    fn jobs(&self, ground: &dyn Ground) -> Option<BTreeMap<String, KnownJob>> {
         let slurm = |s: &Service| matches!(s, Service::Scheduler(s) if s.backend == SchedulerBackend::Slurm);
         self.services().find(|s| slurm(s))?;
         let (node, _) = self.node(ground)?;
         ground
-            .ask(&node, &["squeue", "--noheader", "--states=all", "--format=%i %T"])
+            .ask(&node, &["squeue", "--noheader", "--states=all", "--format=%i %T %S"])
             .map(|text| job_states(&text))
     }
 

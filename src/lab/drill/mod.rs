@@ -26,7 +26,7 @@ pub use copies::Finder;
 pub use course::{Course, Outcome};
 pub use fault::Fault;
 pub use ground::Ground;
-pub use jobs::{Jobs, job_states, jobs_of};
+pub use jobs::{Jobs, KnownJob, job_states, jobs_of};
 pub use junit::junit;
 pub use owners::Owners;
 pub use phases::{Instants, Phases, instants_of};

@@ -113,7 +113,12 @@ pub fn table(drill: &Drill, resolution_s: &BTreeMap<String, f64>) -> String {
     let _ = writeln!(text, "phases: {}", phases.join(", "));
     if let Some(jobs) = &drill.jobs {
         let (before, after) = (jobs.running_before, jobs.running_after);
-        let _ = writeln!(text, "jobs: {before} running before, {after} after, {} lost", jobs.lost);
+        let again = if jobs.requeued == 0 {
+            String::new()
+        } else {
+            format!(", {} of them begun again", jobs.requeued)
+        };
+        let _ = writeln!(text, "jobs: {before} running before, {after} after, {} lost{again}", jobs.lost);
         for job in &jobs.named {
             let _ = writeln!(text, "  {job}");
         }
@@ -202,7 +207,7 @@ pub(super) mod tests {
             late_ticks: 2,
             phases: Phases { detect_s: Some(1.1), fence_s: None, address_s: Some(0.4), service_s: Some(4.1) },
             services: vec![service("names", Some(1.57), 3), service("home", Some(5.6), 0)],
-            jobs: Some(Jobs { running_before: 1, running_after: 1, lost: 0, named: Vec::new() }),
+            jobs: Some(Jobs { running_before: 1, running_after: 1, lost: 0, requeued: 0, named: Vec::new() }),
             writes: Some(Writes { acknowledged: 275, missing: 0 }),
             owners: Some(Owners {
                 order: vec!["head-1".to_owned(), "head-2".to_owned()],
@@ -231,7 +236,7 @@ pub(super) mod tests {
                     { "service": "names", "outage_s": 1.57, "errors": 3, "said": null },
                     { "service": "home", "outage_s": 5.6, "errors": 0, "said": "grace" },
                 ],
-                "jobs": { "running_before": 1, "running_after": 1, "lost": 0 },
+                "jobs": { "running_before": 1, "running_after": 1, "lost": 0, "requeued": 0 },
                 "writes": { "acknowledged": 275, "missing": 0 },
                 "owners": { "order": ["head-1", "head-2"], "twice": 0, "copies": {} },
                 "files": null,
