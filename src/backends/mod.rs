@@ -185,6 +185,14 @@ pub fn resolve(service: &Service, context: &Context<'_>) -> Result<Part, Problem
     }
 }
 
+impl Part {
+    /// A program of haoscar's own on every head of the group, with the folder that it lies in.
+    fn script(&mut self, script: Rendered) {
+        self.directories.extend(script.path.parent().map(|path| folder(path.as_str())));
+        self.files.push((Placement::Heads, Rendered { mode: Mode(0o755), ..script }));
+    }
+}
+
 /// A folder of root's on every head of the group.
 fn folder(path: &str) -> (Placement, Directory) {
     (Placement::Heads, Directory::of_root(path, 0o755))

@@ -24,9 +24,7 @@ fn goes_the_whole_way(spec: &str, kea: &str, pacemaker: &str) {
         let address = site.lab.exec("compute2", &["ip", "-4", "-brief", "address", "show", "dev", "eno1"]);
         text(&address).contains(".2.2/16")
     });
-    until("both nodes are idle", || {
-        text(&site.lab.exec("compute1", &["sinfo", "-h", "-o", "%D %t"])).contains("2 idle")
-    });
+    until("both nodes are idle", || both_idle(&site));
     until("every service answers a client", || site.run("status", &[]) == Some(0));
     let folder = tempfile::tempdir().unwrap();
     nodes_hear_what_changes(&mut site, &folder.path().join("cluster.yaml"));
@@ -49,6 +47,10 @@ fn goes_the_whole_way(spec: &str, kea: &str, pacemaker: &str) {
     assert_eq!(noise, "0\n0", "a probe is no broken connection, and chrony knows the leap seconds");
 }
 
+fn both_idle(site: &Site) -> bool {
+    text(&site.lab.exec("compute1", &["sinfo", "-h", "-o", "%D %t"])).contains("2 idle")
+}
+
 /// Where nodes have no file of Slurm's, slurmd hears of a change from slurmctld.
 fn nodes_hear_what_changes(site: &mut Site, other: &std::path::Path) {
     let text = std::fs::read_to_string(&site.spec).unwrap();
@@ -64,9 +66,7 @@ fn nodes_hear_what_changes(site: &mut Site, other: &std::path::Path) {
     site.good("apply", &["-y"]);
     site.good("plan", &["--detailed-exitcode"]);
     until("a node has the other limit", || of_node(site).contains("MaxTime=120"));
-    until("both nodes are idle again", || {
-        self::text(&site.lab.exec("compute1", &["sinfo", "-h", "-o", "%D %t"])).contains("2 idle")
-    });
+    until("both nodes are idle again", || both_idle(site));
 }
 
 #[test]

@@ -12,8 +12,8 @@ pub use dnsmasq::Dnsmasq;
 pub use kea::Kea;
 pub use lease::{LEASE_FILES, Lease, read as read_leases};
 
-use crate::backends::{Backend, Context, Part, Placement, boot, folder};
-use crate::desired::{Mode, OnChange, Rendered, names};
+use crate::backends::{Backend, Context, Part, boot};
+use crate::desired::{OnChange, names};
 use crate::spec::{BootLoader, DhcpBackend, DhcpService, Problem, Service, Span};
 
 /// The backend that the spec names.
@@ -36,9 +36,7 @@ fn leases(service: &DhcpService, context: &Context<'_>, part: &mut Part) -> Resu
     let subnets: Vec<_> =
         subnets.map(|(id, (_, network, _))| json!({ "id": id + 1, "cidr": network.cidr })).collect();
     let values = json!({ "lease": lease_seconds(service), "subnets": subnets });
-    let script = context.file(LEASES, "dhcp/leases.hbs", values, OnChange::Nothing)?;
-    part.files.push((Placement::Heads, Rendered { mode: Mode(0o755), ..script }));
-    part.directories.push(folder("/usr/share/haoscar"));
+    part.script(context.file(LEASES, "dhcp/leases.hbs", values, OnChange::Nothing)?);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::nodes_of;
-use crate::backends::{Backend, Context, Part, Placement, folder, state_folder, zero_is_good};
+use crate::backends::{Backend, Context, Part, Placement, state_folder, zero_is_good};
 use crate::desired::{
     Check, Directory, Mode, OnChange, Owner, Piece, Probe, Question, Reads, Rendered, Role, SecretKind, Unit,
     UnitWant, names,
@@ -20,7 +20,8 @@ use crate::spec::{Cluster, Nodes, Partition, Problem, SchedulerService};
 pub struct Slurm;
 
 const CONTROLLER: &str = "slurmctld.service";
-/// Sees to it that jobs of the backfill scheduler are written down; it comes and goes with the controller.
+/// Sees to it that jobs of the backfill scheduler are written down, and that nodes without files hear of a change; it comes and
+/// goes with the controller.
 const JOBS: &str = "haoscar-jobs.service";
 const NODE: &str = "slurmd.service";
 const MUNGE: &str = "munge.service";
@@ -40,24 +41,17 @@ impl Backend for Slurm {
     fn resolve(&self, service: &SchedulerService, context: &Context<'_>) -> Result<Part, Problem> {
         let node = || Placement::Role(Role::Node);
         let mut part = Part {
-            directories: vec![
-                state_folder(context.state()?, "slurm", "slurm", 0o700),
-                (node(), spool()),
-                folder("/usr/share/haoscar"),
-            ],
+            directories: vec![state_folder(context.state()?, "slurm", "slurm", 0o700), (node(), spool())],
             carried: vec![Carried {
                 recovery: service.recovery.clone(),
                 ..Carried::moving(context.name, CONTROLLER, Some("scontrol ping | grep -q 'is UP'"))
             }],
-            units: vec![
-                (node(), Unit { name: NODE.to_owned(), want: UnitWant::Running }),
-                (Placement::Heads, Unit { name: JOBS.to_owned(), want: UnitWant::Engine }),
-            ],
+            units: vec![(node(), Unit { name: NODE.to_owned(), want: UnitWant::Running })],
             ..Part::default()
         };
         part.probes.extend(context.heads.iter().map(|head| loaded(head, context)));
         part.files.push((Placement::Heads, drop_in(context)?));
-        part.files.extend(jobs(service, context)?.map(|file| (Placement::Heads, file)));
+        jobs(service, context, &mut part)?;
         part.files.push((node(), node_drop_in(service, context)?));
         let conf = conf(service, context)?;
         for place in [Placement::Heads, node()] {
@@ -132,14 +126,16 @@ fn drop_in(context: &Context<'_>) -> Result<Rendered, Problem> {
     context.file(path, "scheduler/slurm/slurmctld.conf.hbs", values, restart)
 }
 
-fn jobs(service: &SchedulerService, context: &Context<'_>) -> Result<[Rendered; 2], Problem> {
+fn jobs(service: &SchedulerService, context: &Context<'_>, part: &mut Part) -> Result<(), Problem> {
     let restart = OnChange::Restart(JOBS.to_owned());
     let values = json!({ "configless": service.configless, "state": context.state()? });
-    let script = context.file("/usr/share/haoscar/jobs", "scheduler/slurm/jobs.hbs", values, restart)?;
+    part.script(context.file("/usr/share/haoscar/jobs", "scheduler/slurm/jobs.hbs", values, restart)?);
     let reload = OnChange::DaemonReload(Some(JOBS.to_owned()));
     let (path, values) = (format!("/etc/systemd/system/{JOBS}"), json!({ "controller": CONTROLLER }));
-    let unit = context.file(path, "scheduler/slurm/jobs.service.hbs", values, reload)?;
-    Ok([Rendered { mode: Mode(0o755), ..script }, unit])
+    part.files
+        .push((Placement::Heads, context.file(path, "scheduler/slurm/jobs.service.hbs", values, reload)?));
+    part.units.push((Placement::Heads, Unit { name: JOBS.to_owned(), want: UnitWant::Engine }));
+    Ok(())
 }
 
 fn node_drop_in(service: &SchedulerService, context: &Context<'_>) -> Result<Rendered, Problem> {

@@ -90,9 +90,9 @@ fn scalar(text: &str, style: ScalarStyle) -> Option<Value> {
         "true" => Some(Value::Flag(true)),
         "false" => Some(Value::Flag(false)),
         "" | "null" => Some(Value::Null),
-        "0" => Some(Value::Number(0.into())),
         _ => {
-            let decimal = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+            let decimal =
+                text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
             // one that no 64 bits hold is not plain
             text.parse::<u64>().ok().filter(|_| decimal).map(|number| Value::Number(number.into()))
         }
