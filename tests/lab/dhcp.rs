@@ -1,4 +1,4 @@
-//! dnsmasq as DHCP server: real clients, a power cut, and a change of the backend there and back that keeps the leases.
+//! DHCP: real clients of IPv4 and IPv6, a power cut, and a change of the backend there and back that keeps the leases.
 
 use std::process::Command;
 
@@ -9,13 +9,21 @@ const LEASES: &str = "cat /srv/state/dhcp/dnsmasq.leases";
 
 impl Site {
     /// A machine that no spec knows, a card of its own on node1's cable, asks for an address. What it got.
-    fn stranger(&self, number: u8) -> String {
+    pub(super) fn stranger(&self, number: u8) -> String {
         let script = format!(
             "ip link add mv{number} link eno1 address 02:00:00:00:00:0{number} type macvlan mode bridge 2>/dev/null; ip link set mv{number} up;
              timeout 20 dhclient -1 -q mv{number} -lf /tmp/l{number} -pf /tmp/p{number} >/dev/null 2>&1;
              grep fixed-address /tmp/l{number} | tail -1 | tr -d ' ;' | sed 's/fixed-address//'; pkill -F /tmp/p{number}; true"
         );
         self.lab.sh("node1", &script)
+    }
+
+    /// compute1 asks by DHCPv6, as if for the first time but with the DUID that it had (a reserved address is another's while another DUID
+    /// has it): the address that it is given, and by whom.
+    fn asked_by_6(&self) -> String {
+        let script = r"rm -f /tmp/six; timeout 20 dhclient -6 -1 -q -D LL eno1 -sf /bin/true -lf /tmp/six -pf /tmp/six.pid >/dev/null 2>&1;
+            pkill -F /tmp/six.pid; sed -n 's/.*iaaddr \(.*\) {/\1/p; s/.*option dhcp6.server-id \(.*\);/by \1/p' /tmp/six | sort -u | tr '\n' ' '";
+        self.lab.sh("compute1", script)
     }
 
     fn on_first(&self, script: &str) -> String {
@@ -58,6 +66,26 @@ fn dnsmasq_gives_out_addresses_and_a_change_of_the_backend_keeps_them() {
     until("head-2 carries the group", || site.carrier() == "head-2");
     until("and knows what head-1 has given out", || site.stranger(1) == first);
     assert!(site.lab.sh("head-2", LEASES).contains("52:54:00:60:01:01 10.60.2.1 node1"));
+}
+
+#[test]
+fn an_ipv6_address_is_given_by_mac_and_again_by_the_same_server_on_another_head() {
+    if !is_root() {
+        return;
+    }
+    let _turn = Turn::take();
+    let mut site = Site::fresh("test-ipv6", "ipv6", "head-1,head-2,arbiter,compute1");
+    site.good("apply", &["--adopt", "-y"]);
+    site.good("plan", &["--detailed-exitcode"]);
+    let first = site.asked_by_6();
+    assert!(
+        first.starts_with("2001:db8:71::2:1 by "),
+        "{first}: {}",
+        site.on_first("journalctl -u kea-dhcp6-server | tail")
+    );
+    site.lab.good(&["fault", "power", "--name", "test-ipv6", "head-1"]);
+    until("head-2 carries the group", || site.carrier() == "head-2");
+    until("and gives the same address in the same name", || site.asked_by_6() == first);
 }
 
 fn reservations_are_read_without_a_restart(site: &mut Site, spec: &str) {

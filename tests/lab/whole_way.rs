@@ -259,7 +259,7 @@ fn the_second_plan_of_every_reference_spec_that_a_lab_can_run_is_empty() {
     }
     let _turn = Turn::take();
     let three = "head-1,head-2,head-3,compute01";
-    for (name, hosts) in [("minimal", ""), ("two-node", ""), ("ipv6", ""), ("three-heads", three)] {
+    for (name, hosts) in [("minimal", ""), ("two-node", ""), ("three-heads", three)] {
         let mut site = Site::fresh(&format!("test-{name}"), name, hosts);
         site.good("apply", &["--adopt", "-y"]);
         site.good("plan", &["--detailed-exitcode"]);
