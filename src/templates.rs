@@ -272,6 +272,8 @@ const PACKAGED: &[(&str, &str)] = packaged![
     "dhcp/kea/kea-dhcp4.conf.hbs",
     "dhcp/kea/kea-dhcp6.conf.hbs",
     "dhcp/kea/reload.conf.hbs",
+    "dhcp/kea/leases.conf.hbs",
+    "dhcp/kea/leases.service.hbs",
     "dhcp/dnsmasq/dhcp.conf.hbs",
     "dhcp/dnsmasq/hosts.hbs",
     "dhcp/dnsmasq/dhcp.service.hbs",

@@ -21,6 +21,7 @@ const RHEL: Words = Words {
         ("fence-agents", "fence-agents-all"),
         ("ipxe", "ipxe-bootimgs-x86"),
         ("iputils-arping", "iputils"),
+        ("kea-common", "kea-hooks"),
         ("kea-dhcp4-server", "kea"),
         ("kea-dhcp6-server", "kea"),
         ("nfs-kernel-server", "nfs-utils"),
@@ -37,6 +38,8 @@ const RHEL: Words = Words {
         ("kea-dhcp4-server.service", "kea-dhcp4.service"),
         ("kea-dhcp6-server.service", "kea-dhcp6.service"),
         ("_kea:_kea", "kea:kea"),
+        ("User=_kea", "User=kea"),
+        ("/usr/lib/x86_64-linux-gnu/kea/hooks", "/usr/lib64/kea/hooks"),
     ],
     users: &[("_chrony", "chrony"), ("_kea", "kea")],
 };

@@ -72,6 +72,8 @@ const RULES: &[(&str, Keep, &str)] = &[
     ("/var/lib/pacemaker", Keep::Folders, MEMBER),
     ("/var/lib/heartbeat", Keep::Folders, MEMBER),
     ("/var/lib/haoscar", Keep::Folder, STATE),
+    ("/var/lib/haoscar-leases4", Keep::Nothing, STATE),
+    ("/var/lib/haoscar-leases6", Keep::Nothing, STATE),
     ("/var/lib/kea", Keep::Folders, STATE),
     ("/var/lib/chrony", Keep::Folders, STATE),
     ("/var/lib/dhcp", Keep::Folders, STATE),

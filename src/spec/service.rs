@@ -68,6 +68,10 @@ pub struct DhcpService {
     /// How long a lease lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Span>,
+    /// A Kea on each head is told of every lease at once (Kea's HA hook, passive-backup), so that a power cut costs none that the
+    /// storage's copy did not have yet; `kea` on a storage of kind `mirror` only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ha_hook: bool,
     /// How failures are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,

@@ -2,6 +2,7 @@
 //!
 //! `HAOSCAR_UPDATE=1 cargo test golden` writes them anew; read the diff before you commit it.
 
+mod leases;
 mod timeline;
 
 use std::collections::BTreeMap;

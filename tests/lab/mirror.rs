@@ -4,6 +4,7 @@ use super::harness::{Turn, haoscar, is_root, text, until};
 use super::whole_way::Site;
 
 const HEADS: [&str; 2] = ["head-1", "head-2"];
+const LEASES: &str = "/srv/state/dhcp/kea-leases4.csv";
 const SPARE: &str = "cat /srv/state.lost-1/dhcp/late";
 
 #[test]
@@ -74,15 +75,43 @@ fn cut_loses_what_was_not_copied_and_nothing_else(site: &mut Site) {
     // a copy that never ends
     site.lab.sh("head-2", "systemctl kill --signal=STOP haoscar-mirror-state");
     site.lab.sh("head-1", "echo late >/srv/state/dhcp/late && sync");
+    let leased = a_lease_is_told(site);
     let drill = site.good_drill(&["--fault", "power", "--limit", "120s", "--wait-return"]);
     assert_eq!((&drill["target"], &drill["moved_to"]), (&"head-1".into(), &"head-2".into()), "{drill}");
     assert_eq!(drill["owners"]["twice"], 0, "{drill}");
     assert_eq!(owner(site), "head-2");
     assert!(has(site, "head-2", "kept") && !has(site, "head-2", "late"));
+    until("what head-2 was told is with the other leases, and Kea starts with it", || {
+        site.lab.sh("head-2", &format!("cat {LEASES}*")).contains(&format!("{leased},02:00:00:00:00:01,"))
+    });
+    let other = site.stranger(2);
+    assert!(
+        other.starts_with("10.20.250.") && other != leased,
+        "{leased} was given to somebody else: {other}"
+    );
+    assert_eq!(site.stranger(1), leased);
     until("head-1 has the copy of what head-2 owns", || told(site, "head-1") == "copy 2 2");
     // what it alone had is out of the way, and not lost
     assert!(!has(site, "head-1", "late") && site.lab.sh("head-1", SPARE) == "late");
     until("nothing is left to do", || site.run("plan", &["--detailed-exitcode"]) == Some(0));
+}
+
+/// Kea gives an address, and no copy of the storage has it; what it was.
+fn a_lease_is_told(site: &Site) -> String {
+    let leased = site.stranger(1);
+    assert!(leased.starts_with("10.20.250."), "{leased}");
+    for head in HEADS {
+        until("a Kea on each head is told", || {
+            site.lab
+                .sh(head, "cat /var/lib/haoscar-leases4/kea-leases4.csv 2>/dev/null || :")
+                .contains(&leased)
+        });
+    }
+    assert!(
+        !site.lab.sh("head-2", &format!("cat {LEASES}* 2>/dev/null || :")).contains(&leased),
+        "it was copied"
+    );
+    leased
 }
 
 fn switched(site: &Site, to: &str) -> std::process::Output {

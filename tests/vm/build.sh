@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A blank machine becomes the standby: a QEMU guest with an empty disk beside a namespace head-1 and a namespace arbiter. An image
 # is taken of head-1 while it serves, `haoscar build head-2` opens the entry, the guest boots from the network, is made head-2, boots from
-# its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). CI runs `good`, with LIMIT=360 (seconds until it is a member).
+# its own disk, joins; then head-1's power is cut and the guest takes over. Emulated (TCG). CI runs `good`, with LIMIT=360 (seconds until it is a member); there the guest enforces AppArmor (confined.sh).
 # CASES: any of good replace mac disk key piece cut cuts away late node uefi http, the first seven if none is named, or `watchdog`, `two`, `nfs`, `drbd`, `macs` or `nodes` alone.
 # `cuts`: its power is cut in each stage. `away`: the server of images is lost for a while. `late`: the entry's time is over. `two`: two blank machines are built at once. `nfs`: the same, and they carry files by the kernel's NFS server (files.sh). `drbd`: the same, from a disk of each that both write at once. `macs`: a machine that nobody knows is asked who it is (macs.sh). `nodes`: nodes run a captured image, in memory and on a disk (nodes.sh). `grub`: a node boots
 # its image by GRUB: BIOS, UEFI, and UEFI with Secure Boot (alone, or with others of nodes). `node`: a compute node boots its image, by BIOS and by UEFI. `uefi`: as good, with OVMF as its firmware, by TFTP; `http`: the same, and all by HTTP. `replace` follows `good`: the guest
@@ -36,13 +36,21 @@ case " $cases " in *" grub "*) # no head is built by it
 esac
 packages=$kernel,initramfs-tools,busybox,klibc-utils,zstd,grub-pc-bin,grub-efi-amd64-bin,grub2-common,sbd,fdisk,dosfstools,e2fsprogs,ipxe,udev,kmod,shim-signed,grub-efi-amd64-signed
 guest= relay= build= other= client=
+extra=() own=
+case " $cases " in *" good "*)
+    . tests/vm/confined.sh
+    packages=$packages,apparmor
+    truncate -s 64M "$work/leases.img"
+    mke2fs -q -t ext4 -F "$work/leases.img"
+    extra=(-drive "file=$work/leases.img,format=raw,if=none,id=d2,cache=unsafe,aio=threads" -device virtio-blk-pci,drive=d2,serial=LEASES)
+    ;;
+esac
 case " $cases " in *" two "* | *" nfs "* | *" drbd "*) # one more head that is built, and one that is only declared: an odd number of votes
     sed 's/^witnesses:/  head-3:\n    image: head\n    disk: { serial: HEAD3DISK }\n    console: ttyS0\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:04", address: 192.0.2.14 }\n      eno2: { network: inside, mac: "52:54:00:20:00:14", address: 10.20.0.4 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 4, community: { secret: pdu } }\n  head-4:\n    nics:\n      eno1: { network: public, mac: "52:54:00:20:00:05", address: 192.0.2.15 }\n      eno2: { network: inside, mac: "52:54:00:20:00:15", address: 10.20.0.5 }\n    fence: { agent: fence_apc_snmp, ip: 10.20.1.1, port: 5, community: { secret: pdu } }\n&/
         s/heads: \[head-1, head-2\]/heads: [head-1, head-2, head-3]/' "$spec" >"$work/two.yaml"
     spec=$work/two.yaml
     ;;
 esac
-extra=() own=
 case " $cases " in *" nfs "* | *" drbd "*)
     . benches/guest.sh
     . benches/nfs/client.sh
@@ -109,6 +117,9 @@ ExecStart=socat UNIX-LISTEN:/run/haoscar-lab/socket,fork TCP:10.20.255.254:7700
 WantedBy=multi-user.target
 UNIT
     mkdir -p multi-user.target.wants; ln -sf ../lab-keeper.service multi-user.target.wants/'
+# where a guest is emulated, and another one beside it, udev may take longer than systemd waits for a disk
+on head-1 'mkdir -p /etc/systemd/system.conf.d; printf "[Manager]\nDefaultDeviceTimeoutSec=5min\n" >/etc/systemd/system.conf.d/emulated.conf'
+case " $cases " in *" good "*) on head-1 'systemctl enable --quiet apparmor' ;; esac # the lab's root has its units off
 # of the image only: a namespace loads no modules
 on head-1 'echo softdog >/etc/modules-load.d/watchdog.conf'
 # heads reach the other members by ssh, as an administrator has set it up
@@ -390,6 +401,7 @@ for case in $cases; do
         order good
         machine good 8 $inside
         joins
+        confined
         "$haoscar" lab fault power head-1 -q
         serves= # the portal answers, and it is head-2's card that does
         for _ in $(seq 120); do

@@ -6,42 +6,56 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{boot_files, lease_seconds, leases, options, reservations};
-use crate::backends::{Backend, Context, Part, Placement, fingerprint, state_folder, validator};
+use super::{boot_files, hook, lease_seconds, leases, options, reservations};
+use crate::backends::{Backend, Context, Part, Placement, fingerprint, in_place, state_folder, validator};
 use crate::desired::{Check, OnChange, Probe, Question, Reads, Rendered};
 use crate::engines::Carried;
-use crate::spec::{DhcpService, Head, Problem};
+use crate::spec::{Cidr, DhcpService, Head, Network, Problem, Range};
 
 /// The Kea backend.
 pub struct Kea;
 
 /// One family's daemon.
-struct Daemon {
+pub(super) struct Daemon {
+    pub(super) family: char,
     unit: &'static str,
-    conf: &'static str,
+    pub(super) conf: &'static str,
     template: &'static str,
-    program: &'static str,
+    pub(super) program: &'static str,
     package: &'static str,
     socket: &'static str,
+    /// Where the one on each head that is told of leases listens.
+    pub(super) told_port: u16,
 }
 
 const V4: Daemon = Daemon {
+    family: '4',
     unit: "kea-dhcp4-server.service",
     conf: "/etc/kea/kea-dhcp4.conf",
     template: "dhcp/kea/kea-dhcp4.conf.hbs",
     program: "kea-dhcp4",
     package: "kea-dhcp4-server",
     socket: "/run/kea/kea4-ctrl-socket",
+    told_port: 8_004,
 };
 
 const V6: Daemon = Daemon {
+    family: '6',
     unit: "kea-dhcp6-server.service",
     conf: "/etc/kea/kea-dhcp6.conf",
     template: "dhcp/kea/kea-dhcp6.conf.hbs",
     program: "kea-dhcp6",
     package: "kea-dhcp6-server",
     socket: "/run/kea/kea6-ctrl-socket",
+    told_port: 8_006,
 };
+
+impl Daemon {
+    /// The group's address of its family on a network.
+    fn address(&self, network: &str, address: IpAddr, context: &Context<'_>) -> Option<IpAddr> {
+        if self.family == '6' { context.address6(network) } else { Some(address) }
+    }
+}
 
 impl Backend for Kea {
     type Service = DhcpService;
@@ -56,12 +70,12 @@ impl Backend for Kea {
             directories: vec![state_folder(context.state()?, "_kea", "_kea", 0o750)],
             ..Part::default()
         };
-        daemon(&V4, false, service, context, &mut part)?;
+        daemon(&V4, service, context, &mut part)?;
         if context
             .private_networks()
             .any(|(name, network, _)| network.cidr6.is_some() && context.address6(name).is_some())
         {
-            daemon(&V6, true, service, context, &mut part)?;
+            daemon(&V6, service, context, &mut part)?;
         }
         leases(service, context, &mut part)?;
         Ok(part)
@@ -70,7 +84,6 @@ impl Backend for Kea {
 
 fn daemon(
     daemon: &Daemon,
-    six: bool,
     service: &DhcpService,
     context: &Context<'_>,
     part: &mut Part,
@@ -82,22 +95,33 @@ fn daemon(
         let cards = context.private_networks().map(|(network, ..)| Context::nic(head, network)).collect();
         let (conf, mark) = match known.entry(cards) {
             Entry::Occupied(same) => same.get().clone(),
-            Entry::Vacant(new) => new.insert(conf(daemon, six, head, service, context)?).clone(),
+            Entry::Vacant(new) => new.insert(conf(daemon, head, service, context)?).clone(),
         };
         part.files.push((host.clone(), conf));
         part.probes.push(loaded(daemon, mark, name, context));
-        part.checks.push((host, check(daemon, head, context)?));
+        part.checks.push((host, check(daemon, head, context)));
     }
     let drop_in = format!("/etc/systemd/system/{}.d/haoscar.conf", daemon.unit);
-    let values = json!({ "state": context.state()?, "four": !six });
-    let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", values, OnChange::DaemonReload(None))?;
+    let values = json!({ "state": context.state()?, "data": DATA, "four": daemon.family == '4', "hook": service.ha_hook });
+    // a reload with leases at another place than before would begin with none
+    let restart = OnChange::DaemonReload(Some(daemon.unit.to_owned()));
+    let file = context.file(drop_in, "dhcp/kea/reload.conf.hbs", values, restart)?;
     part.files.push((Placement::Heads, file));
     part.carried.push(Carried {
         recovery: service.recovery.clone(),
         ..Carried::moving(context.name, daemon.unit, Some(&question(daemon)))
     });
     part.packages.push((Placement::Heads, daemon.package.to_owned()));
-    Ok(())
+    hook::told(daemon, &numbered(daemon, context), service, context, part)
+}
+
+/// What leases name their network by: its number, and its addresses of the family.
+fn numbered(daemon: &Daemon, context: &Context<'_>) -> Vec<Value> {
+    let subnets = context.private_networks().enumerate().filter_map(|(id, (name, _, address))| {
+        let (cidr, _) = ranges(daemon.address(name, address, context)?, &context.cluster.networks[name]);
+        Some(json!({ "id": id + 1, "cidr": cidr? }))
+    });
+    subnets.collect()
 }
 
 /// Whether the daemon answers (Kea's own `version-get`: nothing is changed or counted). A head without haoscar's program has
@@ -128,9 +152,12 @@ fn loaded(daemon: &Daemon, mark: String, head: &str, context: &Context<'_>) -> P
 /// A configuration of 100,000 reservations is told in about a second.
 const LOADED_TIMEOUT_MS: u64 = 10_000;
 
+/// Where Kea finds its state, which lies on the group's storage: from 2.6.3 on it writes leases nowhere else by itself, and under AppArmor no version does.
+pub(super) const DATA: &str = "/var/lib/kea";
+
 /// `kea-dhcp4 -t` wants the cards and the group's address to be there, and on a standby the address is not: it is
 /// asked in a network namespace of its own that has them.
-fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Result<Check, Problem> {
+fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Check {
     let mut script = String::new();
     for (number, (name, _, address)) in context.private_networks().enumerate() {
         let Some(nic) = Context::nic(head, name) else { continue };
@@ -138,15 +165,14 @@ fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Result<Check, P
             "ip link add {nic} type veth peer name peer{number} && ip address add {address} dev {nic} && ip link set {nic} up && "
         );
     }
-    script += &format!("exec env KEA_DHCP_DATA_DIR={} {} -t \"$1\"", context.state()?, daemon.program);
+    script += &in_place(daemon.conf, &format!("env KEA_LOCKFILE_DIR=none {} -t", daemon.program));
     let staged = format!("{{staged:{}}}", daemon.conf);
-    let argv = ["unshare", "--net", "sh", "-c", &script, "sh", &staged];
-    Ok(validator(&format!("{} -t", daemon.program), &argv))
+    let argv = ["unshare", "--net", "--mount", "sh", "-c", &script, "sh", &staged];
+    validator(&format!("{} -t", daemon.program), &argv)
 }
 
 fn conf(
     daemon: &Daemon,
-    six: bool,
     head: &Head,
     service: &DhcpService,
     context: &Context<'_>,
@@ -154,18 +180,14 @@ fn conf(
     let mut subnets = Vec::new();
     for (id, (name, _, address)) in context.private_networks().enumerate() {
         let Some(nic) = Context::nic(head, name) else { continue };
-        subnets.extend(subnet(
-            id + 1,
-            name,
-            &nic,
-            if six { context.address6(name) } else { Some(address) },
-            context,
-        )?);
+        let address = daemon.address(name, address, context);
+        subnets.extend(subnet(id + 1, name, &nic, address, context)?);
     }
     let seconds = lease_seconds(service);
     let mut values = json!({
-        "state": context.state()?, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
+        "state": context.state()?, "data": DATA, "lease": seconds, "renew": seconds / 2, "rebind": seconds * 7 / 8,
         "classes": classes(context), "subnets": subnets, "identifier": identifier(context),
+        "hook": hook::values(daemon, service, context)?,
     });
     let mark = fingerprint(&values);
     values["mark"] = mark.clone().into();
@@ -183,10 +205,7 @@ fn subnet(
 ) -> Result<Option<Value>, Problem> {
     let network = &context.cluster.networks[name];
     let Some(address) = address else { return Ok(None) };
-    let (cidr, pool) = match (address, network.cidr.0) {
-        (IpAddr::V6(_), ipnet::IpNet::V4(_)) => (network.cidr6, network.pool6),
-        _ => (Some(network.cidr), network.pool),
-    };
+    let (cidr, pool) = ranges(address, network);
     let reservations = reservations(name, address, context)?;
     let options: Vec<_> = options(network.gateway, address, context)
         .into_iter()
@@ -198,6 +217,14 @@ fn subnet(
             "options": options, "reservations": reservations,
         })
     }))
+}
+
+/// What a network has in the family of `address`.
+fn ranges(address: IpAddr, network: &Network) -> (Option<Cidr>, Option<Range>) {
+    match (address, network.cidr.0) {
+        (IpAddr::V6(_), ipnet::IpNet::V4(_)) => (network.cidr6, network.pool6),
+        _ => (Some(network.cidr), network.pool),
+    }
 }
 
 /// The DHCPv6 server's identity: the group's, so that a move is no new server to its clients. In hex.

@@ -1,6 +1,7 @@
 //! Addresses by DHCP.
 
 pub(super) mod dnsmasq;
+mod hook;
 mod kea;
 mod lease;
 
@@ -35,7 +36,7 @@ fn leases(service: &DhcpService, context: &Context<'_>, part: &mut Part) -> Resu
     let subnets = context.private_networks().enumerate().filter(|(_, (_, _, address))| address.is_ipv4());
     let subnets: Vec<_> =
         subnets.map(|(id, (_, network, _))| json!({ "id": id + 1, "cidr": network.cidr })).collect();
-    let values = json!({ "lease": lease_seconds(service), "subnets": subnets });
+    let values = json!({ "lease": lease_seconds(service), "subnets": subnets, "told": hook::TOLD });
     part.script(context.file(LEASES, "dhcp/leases.hbs", values, OnChange::Nothing)?);
     Ok(())
 }

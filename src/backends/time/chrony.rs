@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::backends::{Backend, Context, Part, Placement, validator};
+use crate::backends::{Backend, Context, Part, Placement, in_place, validator};
 use crate::desired::{OnChange, Probe, Question, Reads, Rendered, Role, Unit, UnitWant};
 use crate::engines::Carried;
 use crate::spec::{Problem, TimeService};
@@ -23,7 +23,9 @@ impl Backend for Chrony {
 
     fn resolve(&self, service: &TimeService, context: &Context<'_>) -> Result<Part, Problem> {
         let node = Placement::Role(Role::Node);
-        let check = || validator("chronyd -p", &["chronyd", "-p", "-f", &format!("{{staged:{PATH}}}")]);
+        let (script, staged) = (in_place(PATH, "chronyd -p -f"), format!("{{staged:{PATH}}}"));
+        let argv = ["unshare", "--mount", "sh", "-c", &script, "sh", &staged];
+        let check = || validator("chronyd -p", &argv);
         Ok(Part {
             files: vec![(Placement::Heads, heads(service, context)?), (node.clone(), nodes(context)?)],
             units: vec![(node.clone(), Unit { name: UNIT.to_owned(), want: UnitWant::Running })],

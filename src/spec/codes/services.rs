@@ -75,6 +75,13 @@ pub(super) const SERVICES: &[Code] = &[
         "services: { dhcp: {}, boot: {} }",
     ),
     shape(
+        "dhcp/ha-hook",
+        "Kea's HA hook where it has nothing to do",
+        "with it a Kea on each head is told of every lease, so that a power cut costs none of those that a mirror has not copied yet. Every other storage is there as it was, and dnsmasq has no such hook.",
+        "take it away, or name a storage of kind mirror.",
+        "storage: { state: { kind: mirror, path: /srv/state } }\nservices: { dhcp: { backend: kea, ha_hook: true } }",
+    ),
+    shape(
         "scheduler/native",
         "OpenPBS's own failover where it cannot work",
         "a primary and a secondary server write to one home that both heads have mounted, and the secondary takes over when pacemaker says that the primary is gone.",

@@ -10,6 +10,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     one_a_host(lint);
     boot(lint);
     dhcp(lint);
+    ha_hook(lint);
     partitions(lint);
     native(lint);
     pbs_only(lint);
@@ -46,6 +47,33 @@ fn dhcp(lint: &mut Lint<'_>) {
             let message =
                 format!("dnsmasq takes longer with the square of its hosts, and this spec has {nodes} nodes");
             lint.note("dhcp/slow", message, [place]).mend("backend: kea");
+        }
+    }
+}
+
+/// Kea's hook carries leases to heads that have nothing else but a copy of them.
+fn ha_hook(lint: &mut Lint<'_>) {
+    let cluster = lint.cluster;
+    for (name, service) in &cluster.services {
+        let Service::Dhcp(DhcpService { ha_hook: true, backend, .. }) = service else { continue };
+        let place = lint.at_key(&format!("services.{name}.ha_hook"), "");
+        if *backend != DhcpBackend::Kea {
+            let message = format!("{name} is not Kea, and the hook is Kea's");
+            lint.error("dhcp/ha-hook", message, [place]).mend("backend: kea");
+            continue;
+        }
+        let groups = cluster.groups.iter().filter(|(_, group)| group.services.contains(name));
+        let stored = groups.filter_map(|(group, words)| {
+            let storage = words.storage.as_ref()?;
+            let kind = cluster.storage.get(storage)?.kind;
+            (kind != StorageKind::Mirror).then_some((group, storage))
+        });
+        for (group, storage) in stored {
+            let at = lint.at(&format!("groups.{group}.storage"), "loses no lease by itself");
+            let message = format!(
+                "{name}'s leases lie on storage {storage}, which a head that takes over has as it was: there is nothing to be told"
+            );
+            lint.error("dhcp/ha-hook", message, [place.clone(), at]).mend("take `ha_hook` away");
         }
     }
 }
