@@ -262,6 +262,8 @@ fn changed_units(
             rest.entry(unit.clone()).or_insert_with(|| action(UnitVerb::Reload, unit, reason));
         }
     }
+    // what is restarted reads its files then, and as it was before it might read them wrongly
+    rest.retain(|unit, _| !restarts.contains_key(unit));
     let gone =
         plan.files.iter().find(|change| change.file.is_none() && change.path.starts_with("/etc/systemd"));
     if let Some(change) = gone.filter(|_| daemon_reload.is_empty()) {
