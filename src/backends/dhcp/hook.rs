@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::kea::{DATA, Daemon};
-use crate::backends::{Context, Part, Placement, folder, in_place, validator};
+use crate::backends::{Context, Part, Placement, folder, validator};
 use crate::desired::{OnChange, Unit, UnitWant};
 use crate::spec::{DhcpService, Problem};
 
@@ -72,8 +72,7 @@ pub(super) fn told(
         let file =
             context.file(&conf, "dhcp/kea/leases.conf.hbs", values, OnChange::Restart(name.clone()))?;
         part.files.push((host(), file));
-        let script = in_place(daemon.conf, &format!("env KEA_LOCKFILE_DIR=none {} -t", daemon.program));
-        let argv = ["unshare", "--mount", "sh", "-c", &script, "sh", &format!("{{staged:{conf}}}")];
+        let argv = ["unshare", "--mount", "sh", "-c", &daemon.tests(), "sh", &format!("{{staged:{conf}}}")];
         part.checks.push((host(), validator(&format!("{} -t for {unit}", daemon.program), &argv)));
     }
     let allowed: Vec<_> =

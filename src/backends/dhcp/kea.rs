@@ -19,7 +19,7 @@ pub struct Kea;
 pub(super) struct Daemon {
     pub(super) family: char,
     unit: &'static str,
-    pub(super) conf: &'static str,
+    conf: &'static str,
     template: &'static str,
     pub(super) program: &'static str,
     package: &'static str,
@@ -54,6 +54,11 @@ impl Daemon {
     /// The group's address of its family on a network.
     fn address(&self, network: &str, address: IpAddr, context: &Context<'_>) -> Option<IpAddr> {
         if self.family == '6' { context.address6(network) } else { Some(address) }
+    }
+
+    /// Words of a shell that ask it about the file `$1`.
+    pub(super) fn tests(&self) -> String {
+        in_place(self.conf, &format!("env KEA_LOCKFILE_DIR=none {} -t", self.program))
     }
 }
 
@@ -165,7 +170,7 @@ fn check(daemon: &Daemon, head: &Head, context: &Context<'_>) -> Check {
             "ip link add {nic} type veth peer name peer{number} && ip address add {address} dev {nic} && ip link set {nic} up && "
         );
     }
-    script += &in_place(daemon.conf, &format!("env KEA_LOCKFILE_DIR=none {} -t", daemon.program));
+    script += &daemon.tests();
     let staged = format!("{{staged:{}}}", daemon.conf);
     let argv = ["unshare", "--net", "--mount", "sh", "-c", &script, "sh", &staged];
     validator(&format!("{} -t", daemon.program), &argv)
